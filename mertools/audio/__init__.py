@@ -1,0 +1,1 @@
+"""Sound files: probing, decoding, converting and cutting them."""

@@ -1,0 +1,35 @@
+"""The few kinds of failure. They carry what a person needs; one place, the command line, prints them."""
+
+from __future__ import annotations
+
+
+class MerError(Exception):
+    """A failure that names its subject (usually a path), what is wrong, and what to do.
+
+    `exit_status` is the status of a command that this failure ends.
+    """
+
+    exit_status = 1
+
+    def __init__(self, subject: object, problem: str, remedy: str) -> None:
+        super().__init__(subject, problem, remedy)
+        self.subject = str(subject)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}: {self.remedy}"
+
+
+class UsageError(MerError):
+    """The command cannot be run as it was called."""
+
+    exit_status = 2
+
+
+class SchemaError(UsageError):
+    """An artifact breaks its schema: the problem names the row, column or dataset."""
+
+
+class InputError(MerError):
+    """One input among possibly many cannot be processed; the others still are."""

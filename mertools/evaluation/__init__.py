@@ -1,0 +1,1 @@
+"""Judging predictions against labels. Tables only: no model and no feature is known here."""

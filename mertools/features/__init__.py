@@ -1,0 +1,1 @@
+"""What is computed from sound: one function for each kind of feature, and the loop over files."""

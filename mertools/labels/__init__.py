@@ -1,0 +1,1 @@
+"""From annotators' ratings to labels: statistics, classes and splits."""

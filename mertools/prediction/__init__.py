@@ -1,0 +1,1 @@
+"""A model joined with features or audio: posteriors for segments and tracks."""

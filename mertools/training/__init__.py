@@ -1,0 +1,1 @@
+"""Joining features with labels by key, searching for parameters and fitting models."""
