@@ -1,4 +1,4 @@
-"""The few kinds of failure. They carry what a person needs; one place, the command line, prints them."""
+"""The few kinds of failure. They carry what a person needs; the command line prints them."""
 
 from __future__ import annotations
 

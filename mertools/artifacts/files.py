@@ -1,0 +1,150 @@
+"""Writing files whole or not at all, and the digests that tell whether an input has changed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from mertools.errors import MerError, UsageError
+
+STANDARD_STREAM = "-"
+PART_SUFFIX = ".part"
+DIGEST_BYTES = 16
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the name of a temporary file beside `path`, which takes its place if the block succeeds.
+
+    The temporary file is locked while it is written, so that a later run can tell a part that a
+    killed run left (see `remove_stale_parts`) from one that another run is still writing.
+
+    Raises UsageError where the folder cannot be written to, MerError on a full disk.
+    """
+    part, descriptor = _create_part(path)
+    try:
+        with _naming(path):
+            yield part
+            written = os.open(part, os.O_RDONLY)
+            try:
+                os.fsync(written)
+            finally:
+                os.close(written)
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def open_output(target: str) -> Iterator[TextIO]:
+    """Open `target` to write text: standard output for "-", else a file written whole or not."""
+    if target == STANDARD_STREAM:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    path = Path(target)
+    remove_stale_parts(path.parent, path.name)
+    with replacing(path) as part, part.open("w", **TEXT) as stream:
+        yield stream
+
+
+TEXT: Mapping[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+"""How every text file is opened: names of files that are not UTF-8 pass through unchanged."""
+
+
+def remove_stale_parts(folder: Path, name: str = "*") -> None:
+    """Delete the temporary files of runs that were killed while they wrote `name` in `folder`."""
+    for part in folder.glob(f".{_escape(name)}.*{PART_SUFFIX}"):
+        try:
+            descriptor = os.open(part, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another run has just finished it or removed it
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+        except BlockingIOError:
+            continue  # its writer is alive
+        finally:
+            os.close(descriptor)
+
+
+def read_lines(stream: IO[bytes], separator: bytes) -> Iterator[str]:
+    """Yield the file names in a stream, each ended by `separator`; empty ones are passed over."""
+    rest = b""
+    while block := stream.read(1 << 16):
+        *whole, rest = (rest + block).split(separator)
+        yield from (os.fsdecode(name) for name in whole if name)
+    if rest:
+        yield os.fsdecode(rest)
+
+
+def digest_file(path: Path) -> str:
+    """Digest a file's contents (BLAKE2b, 128 bit, hexadecimal)."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def digest_json(value: object) -> str:
+    """Digest anything that JSON can hold; the order of keys does not matter."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(canonical.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents where they are missing.
+
+    Raises UsageError where that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            path, f"cannot be made a folder ({error.strerror})", "choose another -o"
+        ) from error
+
+
+def _create_part(path: Path) -> tuple[Path, int]:
+    while True:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        try:
+            descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        except OSError as error:
+            raise UsageError(
+                path, f"cannot be written ({error.strerror})", "choose another place for it"
+            ) from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Between making and locking it, another run may have taken the part for a stale one.
+        if os.fstat(descriptor).st_nlink:
+            return part, descriptor
+        os.close(descriptor)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in errors of the operating system that name none, such as a full disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(path)):
+            raise
+        raise MerError(
+            path, f"cannot be written ({error.strerror})", "free some space or choose another place"
+        ) from error
+
+
+def _escape(name: str) -> str:
+    return name if name == "*" else "".join(f"[{c}]" if c in "*?[" else c for c in name)

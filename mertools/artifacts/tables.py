@@ -1,0 +1,291 @@
+"""CSV tables, a row at a time: one frozen row type a table, checked against its schema."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import IO, Any, ClassVar, TextIO, TypeVar
+
+from mertools.artifacts.files import STANDARD_STREAM
+from mertools.artifacts.schema import REPEATED, Field, TableSchema, load_table_schema
+from mertools.errors import SchemaError, UsageError
+
+NUMBER_DECIMALS = 9
+"""Numbers are written rounded to this: a nanosecond, a billionth of a probability."""
+
+CLASS_SEPARATOR = "|"
+
+
+COLUMN = "column"
+"""In a field's metadata: the name of its column, where that is not the attribute's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of some table; each table has a type of its own, whose attributes are its columns."""
+
+    table: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Track(Row):
+    """A row of tracks.csv: a sound file. Only track_id and path are sure to be known."""
+
+    table: ClassVar[str] = "tracks"
+    track_id: str
+    path: str
+    sample_rate: int | None = None
+    channels: int | None = None
+    frames: int | None = None
+    duration: float | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment(Row):
+    """A row of segments.csv: a stretch of a sound file, in seconds."""
+
+    table: ClassVar[str] = "segments"
+    segment_id: str
+    track_id: str
+    path: str
+    start: float
+    duration: float
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation(Row):
+    """A row of annotations.csv: one annotator's rating of a track for a target."""
+
+    table: ClassVar[str] = "annotations"
+    track_id: str
+    annotator_id: str
+    target: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Row):
+    """A row of labels.csv: what all annotators together say of a track for a target."""
+
+    table: ClassVar[str] = "labels"
+    track_id: str
+    target: str
+    n_annotators: int
+    mean: float
+    std: float
+    mad: float
+    label: int
+    class_name: str = field(metadata={COLUMN: "class"})
+    kept: bool
+    distribution: tuple[float, ...] = field(metadata={COLUMN: f"p_{REPEATED}"})
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction(Row):
+    """A row of predictions.csv: the posterior of a segment or track for a target."""
+
+    table: ClassVar[str] = "predictions"
+    level: str
+    track_id: str
+    segment_id: str | None
+    start: float
+    duration: float
+    target: str
+    classes: str
+    posteriors: tuple[float, ...] = field(metadata={COLUMN: f"p_{REPEATED}"})
+    predicted: str
+    value: float | None
+
+    def class_names(self) -> tuple[str, ...]:
+        """Name the classes in the order of the posteriors."""
+        return tuple(self.classes.split(CLASS_SEPARATOR))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure(Row):
+    """A row of the table that --failures names: an input that could not be processed."""
+
+    table: ClassVar[str] = "failures"
+    command: str
+    path: str
+    track_id: str | None
+    segment_id: str | None
+    problem: str
+    remedy: str
+
+
+R = TypeVar("R", bound=Row)
+
+
+@contextmanager
+def open_table(source: str) -> Iterator[TextIO]:
+    """Open a CSV file, or standard input for "-", to read.
+
+    Raises UsageError where it cannot be read.
+    """
+    if source == STANDARD_STREAM:
+        yield text_stream(sys.stdin.buffer)
+        return
+    try:
+        stream = Path(source).open("rb")  # noqa: SIM115, as errors of the reader are not ours
+    except OSError as error:
+        raise UsageError(
+            source, f"cannot be read ({error.strerror})", "give the path of a CSV table"
+        ) from error
+    with stream:
+        yield text_stream(stream)
+
+
+def text_stream(stream: IO[bytes]) -> TextIO:
+    """Read bytes as the text of a table, as `open_table` does."""
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def read_table(source: str, row_type: type[R]) -> Iterator[R]:
+    """Read a table's rows from a path or "-", checking each against the schema.
+
+    Raises SchemaError naming the row and column that break it.
+    """
+    with open_table(source) as stream:
+        yield from parse_table(stream, row_type, source)
+
+
+def parse_table(stream: Iterable[str], row_type: type[R], source: str) -> Iterator[R]:
+    """Parse rows from lines of CSV; `source` names them in errors. Further columns are ignored.
+
+    Raises SchemaError naming the row and column that break the schema.
+    """
+    schema = load_table_schema(row_type.table)
+    name = "standard input" if source == STANDARD_STREAM else source
+    reader = csv.reader(stream, strict=True)
+    header = _next_record(reader, name)
+    if header is None:
+        raise SchemaError(name, "is empty, without even a header", f"give a {schema.name} table")
+    cells = _cells(schema, header, name)
+    attributes = _attributes(row_type)
+    key_places = [header.index(name) for name in schema.primary_key if name in header]
+    seen: set[tuple[str, ...]] = set()
+    while (record := _next_record(reader, name)) is not None:
+        if not record:
+            continue
+        if len(record) != len(header):
+            raise SchemaError(
+                name,
+                f"line {reader.line_num} has {len(record)} cells, the header {len(header)}",
+                "quote cells that hold commas",
+            )
+        values: dict[str, Any] = {}
+        for field, places in cells:
+            try:
+                parsed = [field.parse(record[place]) for place in places]
+            except ValueError as error:
+                problem = f"line {reader.line_num}, column {field.name} {error}"
+                raise SchemaError(name, problem, f"see schemas/{schema.name}.schema.json") from None
+            values[attributes[field.name]] = (
+                tuple(value for value in parsed if value is not None)
+                if REPEATED in field.name
+                else parsed[0]
+            )
+        key = tuple(record[place] for place in key_places)
+        if key in seen:
+            problem = f"line {reader.line_num} has the key {', '.join(filter(None, key))} again"
+            raise SchemaError(name, problem, "remove one of the rows")
+        seen.add(key)
+        yield row_type(**values)
+
+
+class TableWriter:
+    """Writes rows of one table as CSV, the header at once and each row as it comes."""
+
+    def __init__(self, stream: TextIO, row_type: type[Row], n_classes: int = 0) -> None:
+        self._stream = stream
+        self._n_classes = n_classes
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._schema = load_table_schema(row_type.table)
+        self._attributes = [_attributes(row_type)[field.name] for field in self._schema.fields]
+        self._writer.writerow(self._schema.header(n_classes))
+
+    def write(self, row: Row) -> None:
+        """Write a row."""
+        cells: list[str] = []
+        for field, attribute in zip(self._schema.fields, self._attributes, strict=True):
+            value = getattr(row, attribute)
+            if REPEATED in field.name:
+                cells += [format_cell(number) for number in value]
+                cells += [""] * (self._n_classes - len(value))
+            else:
+                cells.append(format_cell(value))
+        self._writer.writerow(cells)
+
+    def flush(self) -> None:
+        """Hand on what is written so far, to whoever reads the other end of a pipe."""
+        self._stream.flush()
+
+
+def write_table(stream: TextIO, row_type: type[R], rows: Iterable[R], n_classes: int = 0) -> None:
+    """Write a whole table."""
+    writer = TableWriter(stream, row_type, n_classes)
+    for row in rows:
+        writer.write(row)
+
+
+def format_cell(value: object) -> str:
+    """Write a value as the cell of a table."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(round(value, NUMBER_DECIMALS) + 0.0)
+    return str(value)
+
+
+def _next_record(reader: Any, name: str) -> list[str] | None:
+    try:
+        record: list[str] | None = next(reader, None)
+    except (csv.Error, UnicodeError) as error:
+        raise SchemaError(
+            name, f"line {reader.line_num + 1} is not CSV ({error})", "give a CSV table in UTF-8"
+        ) from None
+    return record
+
+
+def _cells(
+    schema: TableSchema, header: Sequence[str], name: str
+) -> list[tuple[Field, Sequence[int]]]:
+    """Find each field's places in the header; a field that may be absent is left out."""
+    cells: list[tuple[Field, Sequence[int]]] = []
+    for field in schema.fields:
+        if header.count(field.name) > 1:
+            raise SchemaError(name, f"has two columns {field.name}", "rename or remove one")
+        if REPEATED in field.name:
+            places: list[int] = []
+            while (numbered := field.name.replace(REPEATED, str(len(places) + 1))) in header:
+                places.append(header.index(numbered))
+        else:
+            places = [header.index(field.name)] if field.name in header else []
+        if places:
+            cells.append((field, places))
+        elif field.required:
+            raise SchemaError(
+                name,
+                f"has no column {field.name.replace(REPEATED, '1')} (found: {', '.join(header)})",
+                f"give a table as schemas/{schema.name}.schema.json has it",
+            )
+    return cells
+
+
+def _attributes(row_type: type[Row]) -> dict[str, str]:
+    """Map a row type's columns to its attributes."""
+    return {
+        attribute.metadata.get(COLUMN, attribute.name): attribute.name
+        for attribute in fields(row_type)
+    }
