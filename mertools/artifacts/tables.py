@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar, TextIO, TypeVar
 
@@ -82,9 +83,9 @@ class Label(Row):
     std: float
     mad: float
     label: int
-    class_name: str = field(metadata={COLUMN: "class"})
+    class_name: str = dataclasses.field(metadata={COLUMN: "class"})
     kept: bool
-    distribution: tuple[float, ...] = field(metadata={COLUMN: f"p_{REPEATED}"})
+    distribution: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"p_{REPEATED}"})
     split: str | None = None
 
 
@@ -100,7 +101,7 @@ class Prediction(Row):
     duration: float
     target: str
     classes: str
-    posteriors: tuple[float, ...] = field(metadata={COLUMN: f"p_{REPEATED}"})
+    posteriors: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"p_{REPEATED}"})
     predicted: str
     value: float | None
 
@@ -287,5 +288,5 @@ def _attributes(row_type: type[Row]) -> dict[str, str]:
     """Map a row type's columns to its attributes."""
     return {
         attribute.metadata.get(COLUMN, attribute.name): attribute.name
-        for attribute in fields(row_type)
+        for attribute in dataclasses.fields(row_type)
     }
