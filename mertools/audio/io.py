@@ -1,0 +1,204 @@
+"""Reading sound files of any kind, block by block, and writing them.
+
+libsndfile decodes in process; what it cannot read goes through the `ffmpeg` program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mertools.audio.truncation import find_truncation
+from mertools.errors import InputError
+
+BLOCK_FRAMES = 1 << 16
+FULL_SCALE = 32768
+"""int16 samples are the floating-point samples in [-1, 1) times this."""
+
+CONTAINERS_WITH_DURATION = frozenset({"mov", "matroska", "webm", "asf", "avi", "flv"})
+"""Containers whose header tells a duration; elsewhere ffmpeg only estimates one."""
+
+FFMPEG_PROBE_SCORE = 51
+"""ffmpeg's confidence from which its guess at a format rests on content, not on the name alone."""
+
+DURATION_TOLERANCE_S = 0.5
+"""How much shorter than its container says a file may decode; codecs' delays are below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What a sound file's header says. `frames` is None where only decoding can tell."""
+
+    sample_rate: int
+    channels: int
+    frames: int | None
+    decoder: str
+
+
+def probe(path: Path) -> AudioInfo:
+    """Read a sound file's header.
+
+    Raises InputError, naming the cause, where the file is missing, empty, cut off or no audio.
+    """
+    _check_readable(path)
+    refusal = ""
+    try:
+        with _native_messages_hidden():
+            info = soundfile.info(os.fsencode(path))
+    except soundfile.LibsndfileError as error:
+        refusal = error.error_string.rstrip(". ")
+    else:
+        find_truncation(path, info.format)
+        # Only a guess in an MP3 without a length header.
+        frames = None if info.format == "MP3" else info.frames
+        return AudioInfo(info.samplerate, info.channels, frames, "libsndfile")
+    return _probe_with_ffmpeg(path, refusal)
+
+
+def read_blocks(path: Path, info: AudioInfo) -> Iterator[NDArray[np.float32]]:
+    """Decode a file: blocks of shape (n_frames, channels), float32 in [-1, 1).
+
+    Raises InputError where decoding breaks off or a sample is not a number.
+    """
+    blocks = _read_with_libsndfile if info.decoder == "libsndfile" else _read_with_ffmpeg
+    n_frames = 0
+    for block in blocks(path, info):
+        if not np.isfinite(block).all():
+            raise InputError(
+                path, "holds samples that are not finite numbers", "export it from its source again"
+            )
+        n_frames += len(block)
+        yield block
+    if n_frames == 0:
+        raise InputError(path, "holds no samples", "leave it out or record it again")
+    if info.frames is not None and n_frames < info.frames - DURATION_TOLERANCE_S * info.sample_rate:
+        raise InputError(
+            path,
+            f"is cut off: {n_frames / info.sample_rate:.2f} s of "
+            f"{info.frames / info.sample_rate:.2f} s could be decoded",
+            "fetch or export it again",
+        )
+
+
+def to_int16(y: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Round samples in [-1, 1) to 16 bit, without dither; what lies beyond full scale is clipped.
+
+    Plain rounding keeps digital silence silent and makes the same file at every run.
+    """
+    scaled = np.rint(y * np.float32(FULL_SCALE))
+    clipped: NDArray[np.int16] = np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    return clipped
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(path, f"{reason}", "check the path and its permissions") from None
+    if size == 0:
+        raise InputError(path, "is empty", "fetch or export it again")
+
+
+@contextmanager
+def _native_messages_hidden() -> Iterator[None]:
+    """Keep decoders written in C from writing to standard error; their errors come as values."""
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+def _read_with_libsndfile(path: Path, info: AudioInfo) -> Iterator[NDArray[np.float32]]:
+    decoded_frames = 0
+    try:
+        with _native_messages_hidden():
+            sound = soundfile.SoundFile(os.fsencode(path))
+        with sound:
+            while True:
+                with _native_messages_hidden():
+                    block = sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+                if not len(block):
+                    return
+                decoded_frames += len(block)
+                yield block
+    except soundfile.LibsndfileError as error:
+        raise InputError(
+            path,
+            f"cannot be decoded beyond {decoded_frames / info.sample_rate:.2f} s "
+            f"({error.error_string.rstrip('. ')})",
+            "it is damaged or cut off; fetch or export it again",
+        ) from None
+
+
+def _probe_with_ffmpeg(path: Path, refusal: str) -> AudioInfo:
+    if shutil.which("ffprobe") is None or shutil.which("ffmpeg") is None:
+        raise InputError(
+            path,
+            f"is no sound file that libsndfile can read ({refusal})",
+            "if it plays elsewhere (M4A, WMA, video), install the ffmpeg program",
+        )
+    entries = "format=probe_score,format_name,duration:stream=sample_rate,channels"
+    answer = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "a:0", "-of", "json"]
+        + ["-show_entries", entries, f"file:{path}"],  # noqa: RUF005
+        capture_output=True,
+        check=False,
+    )
+    found = json.loads(answer.stdout or b"{}")
+    container = found.get("format", {})
+    if answer.returncode != 0 or container.get("probe_score", 0) < FFMPEG_PROBE_SCORE:
+        raise InputError(
+            path, "is not audio, or damaged beyond recognition", "leave it out or fetch it again"
+        )
+    if not found.get("streams"):
+        raise InputError(path, "holds no sound, only other media", "leave it out")
+    stream = found["streams"][0]
+    sample_rate = int(stream["sample_rate"])
+    frames = None
+    if "duration" in container and CONTAINERS_WITH_DURATION & set(
+        container["format_name"].split(",")
+    ):
+        frames = round(float(container["duration"]) * sample_rate)
+    return AudioInfo(sample_rate, int(stream["channels"]), frames, "ffmpeg")
+
+
+def _read_with_ffmpeg(path: Path, info: AudioInfo) -> Iterator[NDArray[np.float32]]:
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-map", "a:0"]
+    command += ["-f", "f32le", "-ac", str(info.channels), "-ar", str(info.sample_rate), "pipe:1"]
+    frame_bytes = 4 * info.channels
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=BLOCK_FRAMES * frame_bytes
+    ) as decoder:
+        assert decoder.stdout is not None  # noqa: S101
+        assert decoder.stderr is not None  # noqa: S101
+        try:
+            while block := decoder.stdout.read(BLOCK_FRAMES * frame_bytes):
+                whole = len(block) - len(block) % frame_bytes
+                yield np.frombuffer(block[:whole], "<f4").reshape(-1, info.channels)
+            message = decoder.stderr.read().decode(errors="replace").strip()
+        finally:
+            decoder.kill()
+    if decoder.returncode > 0:
+        raise InputError(
+            path,
+            f"cannot be decoded by ffmpeg ({message.splitlines()[-1] if message else 'no reason'})",
+            "it is damaged or cut off; fetch or export it again",
+        )

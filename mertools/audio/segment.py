@@ -1,0 +1,163 @@
+"""Cutting tracks into segments: the rule, and reading a segment's samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mertools.artifacts.files import make_folder, replacing
+from mertools.artifacts.tables import Segment, Track
+from mertools.audio.convert import read_converted
+from mertools.audio.io import probe, read_blocks, to_int16
+from mertools.errors import InputError
+
+SEEKABLE_CONTAINERS = frozenset({"WAV", "WAVEX", "FLAC", "AIFF"})
+"""Where libsndfile seeks to the very sample; in MP3 and Ogg it may land beside it."""
+
+LAST = ("auto", "keep", "drop", "pad")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSettings:
+    """How a track is cut. The defaults are the thesis' (section 3), `hop_s` of None is the length.
+
+    `last` says what becomes of a remainder shorter than a length: "keep" it as it is, "drop" it,
+    "pad" it with silence, or "auto": drop it below half a length, else pad it. A track that is
+    shorter than a length is always padded under "auto", so that it is not lost.
+    """
+
+    length_s: float = 10.0
+    hop_s: float | None = None
+    last: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A segment's samples: mono int16 (n_samples,), and whether its end was filled up."""
+
+    y: NDArray[np.int16]
+    padded: bool
+
+
+def segment_track(track: Track, settings: SegmentSettings) -> list[Segment]:
+    """Cut a track into segments by its header alone (an MP3 without one is decoded).
+
+    Raises InputError where the file cannot be read or is too short for a single segment.
+    """
+    path = Path(track.path)
+    info = probe(path)
+    n_frames = info.frames
+    if n_frames is None:
+        n_frames = sum(len(block) for block in read_blocks(path, info))
+    return cut(track.track_id, track.path, n_frames, info.sample_rate, settings)
+
+
+def cut(
+    track_id: str, path: str, n_frames: int, sample_rate: int, settings: SegmentSettings
+) -> list[Segment]:
+    """Cut `n_frames` samples at `sample_rate` (Hz) into segments.
+
+    Raises InputError where nothing is left of the track.
+    """
+    length = max(1, round(settings.length_s * sample_rate))
+    hop_s = settings.length_s if settings.hop_s is None else settings.hop_s
+    hop = max(1, round(hop_s * sample_rate))
+    n_whole = (n_frames - length) // hop + 1 if n_frames >= length else 0
+    spans = [(index * hop, length) for index in range(n_whole)]
+    start = n_whole * hop
+    covered = (n_whole - 1) * hop + length if n_whole else 0
+    remainder = n_frames - start
+    if covered < n_frames and remainder > 0:
+        if settings.last == "keep":
+            spans.append((start, remainder))
+        elif settings.last == "pad" or (
+            settings.last == "auto" and (2 * remainder >= length or not spans)
+        ):
+            spans.append((start, length))
+    if not spans:
+        raise InputError(
+            path,
+            f"is {n_frames / sample_rate:.3f} s long, shorter than a segment",
+            "pass --last pad or --last keep",
+        )
+    return [
+        Segment(
+            f"{track_id}_{index:04d}",
+            track_id,
+            path,
+            first / sample_rate,
+            n / sample_rate,
+            sample_rate,
+        )
+        for index, (first, n) in enumerate(spans)
+    ]
+
+
+def read_segments(
+    path: Path, spans: Sequence[tuple[float, float]], sample_rate: int
+) -> Iterator[Cut | InputError]:
+    """Read stretches of a file (start and duration in seconds) as `convert` would make them.
+
+    A file that is at `sample_rate` (Hz) already is read by seeking, any other is converted first.
+    A stretch that starts beyond the end yields an InputError in its place.
+    Raises InputError where the file cannot be read.
+    """
+    info = probe(path)
+    if info.decoder == "libsndfile" and info.sample_rate == sample_rate:
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
+            if sound.format in SEEKABLE_CONTAINERS:
+                for first, n in _in_frames(spans, sample_rate):
+                    if first >= sound.frames:
+                        yield _beyond_end(path, first, sound.frames, sample_rate)
+                        continue
+                    sound.seek(first)
+                    block = sound.read(n, dtype="float32", always_2d=True)
+                    yield _filled_up(to_int16(block.mean(axis=1, dtype=np.float32)), n)
+                return
+    y = read_converted(path, sample_rate)
+    for first, n in _in_frames(spans, sample_rate):
+        if first >= len(y):
+            yield _beyond_end(path, first, len(y), sample_rate)
+        else:
+            yield _filled_up(y[first : first + n], n)
+
+
+def write_segments(folder: Path, segments: Sequence[Segment]) -> None:
+    """Write segments of one track as WAV files, `folder/segment_id.wav`, mono and 16 bit.
+
+    Raises InputError where the track cannot be read.
+    """
+    path, sample_rate = Path(segments[0].path), segments[0].sample_rate
+    spans = [(segment.start, segment.duration) for segment in segments]
+    for segment, made in zip(segments, read_segments(path, spans, sample_rate), strict=True):
+        if isinstance(made, InputError):
+            raise made
+        target = folder / f"{segment.segment_id}.wav"
+        make_folder(target.parent)
+        with replacing(target) as part:
+            soundfile.write(os.fsencode(part), made.y, sample_rate, "PCM_16", format="WAV")
+
+
+def _in_frames(spans: Sequence[tuple[float, float]], sample_rate: int) -> Iterator[tuple[int, int]]:
+    for start_s, duration_s in spans:
+        yield round(start_s * sample_rate), max(1, round(duration_s * sample_rate))
+
+
+def _filled_up(y: NDArray[np.int16], n_samples: int) -> Cut:
+    missing = n_samples - len(y)
+    return Cut(np.pad(y, (0, missing)), padded=True) if missing > 0 else Cut(y, padded=False)
+
+
+def _beyond_end(path: Path, first: int, n_frames: int, sample_rate: int) -> InputError:
+    return InputError(
+        path,
+        f"ends at {n_frames / sample_rate:.3f} s, before the segment at "
+        f"{first / sample_rate:.3f} s starts",
+        "segment the file again",
+    )

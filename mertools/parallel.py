@@ -1,0 +1,73 @@
+"""Spreading work on many files over processes, with results in the order of the inputs."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
+from typing import TypeVar
+
+from mertools.errors import MerError
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+TASKS_AHEAD = 3
+"""Tasks handed out for each process: enough to keep it busy, few enough to bound memory."""
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: int | None) -> Iterator[U]:
+    """Apply `function` to each item in `jobs` processes (None: all cores), yielding in order.
+
+    Items are drawn as they are needed. A single item, or `jobs` of 1, is worked on in process.
+    Raises what `function` raises, and MerError where a process dies.
+    """
+    jobs = jobs or available_cores()
+    source = iter(items)
+    first = list(itertools.islice(source, 2))
+    if jobs == 1 or len(first) < 2:
+        yield from map(function, itertools.chain(first, source))
+        return
+    # Spawned, not forked: a fork would copy locks that threads of this process hold.
+    executor = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    try:
+        pending: deque[Future[U]] = deque()
+        for item in itertools.chain(first, source):
+            pending.append(executor.submit(function, item))
+            if len(pending) >= jobs * TASKS_AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool:
+        raise MerError(
+            f"{jobs} processes", "one of them died, perhaps for want of memory", "lower --jobs"
+        ) from None
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent is gone, killed or not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
