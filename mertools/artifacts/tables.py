@@ -207,28 +207,32 @@ class TableWriter:
     """Writes rows of one table as CSV, the header at once and each row as it comes."""
 
     def __init__(self, stream: TextIO, row_type: type[Row], n_classes: int = 0) -> None:
-        self._stream = stream
         self._n_classes = n_classes
         self._writer = csv.writer(stream, lineterminator="\n")
-        self._schema = load_table_schema(row_type.table)
-        self._attributes = [_attributes(row_type)[field.name] for field in self._schema.fields]
-        self._writer.writerow(self._schema.header(n_classes))
+        self._writer.writerow(table_header(row_type, n_classes))
 
     def write(self, row: Row) -> None:
         """Write a row."""
-        cells: list[str] = []
-        for field, attribute in zip(self._schema.fields, self._attributes, strict=True):
-            value = getattr(row, attribute)
-            if REPEATED in field.name:
-                cells += [format_cell(number) for number in value]
-                cells += [""] * (self._n_classes - len(value))
-            else:
-                cells.append(format_cell(value))
-        self._writer.writerow(cells)
+        self._writer.writerow(row_cells(row, self._n_classes))
 
-    def flush(self) -> None:
-        """Hand on what is written so far, to whoever reads the other end of a pipe."""
-        self._stream.flush()
+
+def table_header(row_type: type[Row], n_classes: int = 0) -> list[str]:
+    """Name a table's columns; `n_classes` is how often a column that repeats stands."""
+    return load_table_schema(row_type.table).header(n_classes)
+
+
+def row_cells(row: Row, n_classes: int = 0) -> list[str]:
+    """Write a row's values as cells, in the order of `table_header`."""
+    cells: list[str] = []
+    attributes = _attributes(type(row))
+    for field in load_table_schema(row.table).fields:
+        value = getattr(row, attributes[field.name])
+        if REPEATED in field.name:
+            cells += [format_cell(number) for number in value]
+            cells += [""] * (n_classes - len(value))
+        else:
+            cells.append(format_cell(value))
+    return cells
 
 
 def write_table(stream: TextIO, row_type: type[R], rows: Iterable[R], n_classes: int = 0) -> None:

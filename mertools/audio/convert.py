@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,50 +15,30 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.files import digest_file, make_folder, replacing
 from mertools.artifacts.tables import Track
-from mertools.audio.io import AudioInfo, probe, read_blocks, to_int16
+from mertools.audio.io import AudioInfo, mix_to_mono, probe, read_blocks, to_int16
+from mertools.audio.settings import ConvertSettings
 from mertools.errors import InputError
 
-SAMPLE_RATE_HZ = 8000
 FORMATS = {"wav": "WAV", "flac": "FLAC"}
 VERSION = 1
 """Counts up when the same input and settings would give other samples than before."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertSettings:
-    """How sound is converted: resampled by soxr, 16 bit, mixed to mono before resampling."""
-
-    sample_rate: int = SAMPLE_RATE_HZ
-    keep_channels: bool = False
-    format: str = "wav"
-
-
-@dataclass(frozen=True, slots=True)
-class ConvertTask:
-    """A track to convert into a folder."""
-
-    track: Track
-    folder: Path
-    settings: ConvertSettings
-    force: bool
-
-
-def convert(task: ConvertTask) -> Track:
+def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: bool) -> Track:
     """Convert a track to `folder/track_id.format`; a file made before from the same is kept.
 
     The settings and the digest of the source stand in the file's comment, which is how a later
     run tells. Raises InputError where the source cannot be converted.
     """
-    track, settings = task.track, task.settings
     source = Path(track.path)
     info = probe(source)
-    target = output_path(task.folder, track.track_id, settings)
+    target = output_path(folder, track.track_id, settings)
     if target.exists() and target.samefile(source):
         raise InputError(source, "would be replaced by its own conversion", "choose another -o")
     comment = json.dumps(
         {"mer convert": VERSION, **asdict(settings), "source": digest_file(source)}, sort_keys=True
     )
-    if task.force or not _was_made_with(target, comment):
+    if force or not _was_made_with(target, comment):
         make_folder(target.parent)
         channels = info.channels if settings.keep_channels else 1
         with replacing(target) as part:
@@ -114,24 +94,15 @@ def convert_blocks(
     A file shorter than one sample at the new rate is filled up with silence to one.
     """
     n_frames = 0
-    for block in _resampled(_mixed(read_blocks(path, info), settings), info, settings):
+    blocks = read_blocks(path, info)
+    if not settings.keep_channels:
+        blocks = map(mix_to_mono, blocks)
+    for block in _resampled(blocks, info, settings):
         n_frames += len(block)
         if len(block):
             yield to_int16(block)
     if n_frames == 0:
         yield np.zeros((1, info.channels if settings.keep_channels else 1), np.int16)
-
-
-def _mixed(
-    blocks: Iterator[NDArray[np.float32]], settings: ConvertSettings
-) -> Iterator[NDArray[np.float32]]:
-    for block in blocks:
-        if settings.keep_channels or block.shape[1] == 1:
-            yield block
-        else:
-            # A product, as a mean along the short axis takes twice as long.
-            weights = np.full((block.shape[1], 1), 1 / block.shape[1], np.float32)
-            yield block @ weights
 
 
 def _resampled(

@@ -90,6 +90,15 @@ def read_blocks(path: Path, info: AudioInfo) -> Iterator[NDArray[np.float32]]:
         )
 
 
+def mix_to_mono(y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mix samples of shape (n_frames, channels) to (n_frames, 1): the mean over channels."""
+    if y.shape[1] == 1:
+        return y
+    # A product, as a mean along the short axis takes twice as long.
+    weights = np.full((y.shape[1], 1), 1 / y.shape[1], np.float32)
+    return y @ weights
+
+
 def to_int16(y: NDArray[np.float32]) -> NDArray[np.int16]:
     """Round samples in [-1, 1) to 16 bit, without dither; what lies beyond full scale is clipped.
 
@@ -156,12 +165,9 @@ def _probe_with_ffmpeg(path: Path, refusal: str) -> AudioInfo:
             "if it plays elsewhere (M4A, WMA, video), install the ffmpeg program",
         )
     entries = "format=probe_score,format_name,duration:stream=sample_rate,channels"
-    answer = subprocess.run(
-        ["ffprobe", "-v", "error", "-select_streams", "a:0", "-of", "json"]
-        + ["-show_entries", entries, f"file:{path}"],  # noqa: RUF005
-        capture_output=True,
-        check=False,
-    )
+    command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries", entries]
+    command += ["-of", "json", f"file:{path}"]
+    answer = subprocess.run(command, capture_output=True, check=False)
     found = json.loads(answer.stdout or b"{}")
     container = found.get("format", {})
     if answer.returncode != 0 or container.get("probe_score", 0) < FFMPEG_PROBE_SCORE:

@@ -14,27 +14,12 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import make_folder, replacing
 from mertools.artifacts.tables import Segment, Track
 from mertools.audio.convert import read_converted
-from mertools.audio.io import probe, read_blocks, to_int16
+from mertools.audio.io import mix_to_mono, probe, read_blocks, to_int16
+from mertools.audio.settings import SegmentSettings
 from mertools.errors import InputError
 
 SEEKABLE_CONTAINERS = frozenset({"WAV", "WAVEX", "FLAC", "AIFF"})
 """Where libsndfile seeks to the very sample; in MP3 and Ogg it may land beside it."""
-
-LAST = ("auto", "keep", "drop", "pad")
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentSettings:
-    """How a track is cut. The defaults are the thesis' (section 3), `hop_s` of None is the length.
-
-    `last` says what becomes of a remainder shorter than a length: "keep" it as it is, "drop" it,
-    "pad" it with silence, or "auto": drop it below half a length, else pad it. A track that is
-    shorter than a length is always padded under "auto", so that it is not lost.
-    """
-
-    length_s: float = 10.0
-    hop_s: float | None = None
-    last: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +30,12 @@ class Cut:
     padded: bool
 
 
-def segment_track(track: Track, settings: SegmentSettings) -> list[Segment]:
+def segment_track(
+    track: Track, settings: SegmentSettings, audio_folder: Path | None = None
+) -> list[Segment]:
     """Cut a track into segments by its header alone (an MP3 without one is decoded).
 
+    With `audio_folder` each is also written there, as `segment_id.wav`, mono and 16 bit.
     Raises InputError where the file cannot be read or is too short for a single segment.
     """
     path = Path(track.path)
@@ -55,7 +43,10 @@ def segment_track(track: Track, settings: SegmentSettings) -> list[Segment]:
     n_frames = info.frames
     if n_frames is None:
         n_frames = sum(len(block) for block in read_blocks(path, info))
-    return cut(track.track_id, track.path, n_frames, info.sample_rate, settings)
+    segments = cut(track.track_id, track.path, n_frames, info.sample_rate, settings)
+    if audio_folder is not None:
+        _write_segments(audio_folder, segments)
+    return segments
 
 
 def cut(
@@ -118,7 +109,7 @@ def read_segments(
                         continue
                     sound.seek(first)
                     block = sound.read(n, dtype="float32", always_2d=True)
-                    yield _filled_up(to_int16(block.mean(axis=1, dtype=np.float32)), n)
+                    yield _filled_up(to_int16(mix_to_mono(block)[:, 0]), n)
                 return
     y = read_converted(path, sample_rate)
     for first, n in _in_frames(spans, sample_rate):
@@ -128,11 +119,7 @@ def read_segments(
             yield _filled_up(y[first : first + n], n)
 
 
-def write_segments(folder: Path, segments: Sequence[Segment]) -> None:
-    """Write segments of one track as WAV files, `folder/segment_id.wav`, mono and 16 bit.
-
-    Raises InputError where the track cannot be read.
-    """
+def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:
     path, sample_rate = Path(segments[0].path), segments[0].sample_rate
     spans = [(segment.start, segment.duration) for segment in segments]
     for segment, made in zip(segments, read_segments(path, spans, sample_rate), strict=True):

@@ -1,17 +1,23 @@
-"""What is said to a person: on standard error, and not at all under --quiet."""
+"""What is said to a person: on standard error, and under --quiet only what is wrong."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PROGRESS_AFTER_S = 1.0
 
 _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
     """Silence all that is not a failure."""
-    global _quiet  # noqa: PLW0603
+    global _quiet
     _quiet = quiet
 
 
@@ -19,6 +25,53 @@ def say(line: str) -> None:
     """Say one line to a person."""
     if not _quiet:
         print(line, file=sys.stderr)  # noqa: T201
+
+
+def complain(line: str) -> None:
+    """Say what is wrong, in one line whatever characters a file's name holds."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    print(f"mer: {text}", file=sys.stderr)  # noqa: T201
+
+
+def track_progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield items, with a bar, rate and time left on a terminal if it takes over a second."""
+    if _quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    source, started, n_done = iter(items), time.monotonic(), 0
+    for item in source:
+        yield item
+        n_done += 1
+        if time.monotonic() - started > PROGRESS_AFTER_S:
+            break
+    else:
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f}/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    screen = Console(stderr=True, no_color="NO_COLOR" in os.environ)
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(what, total=total, completed=n_done, rate=0.0)
+        for item in source:
+            yield item
+            n_done += 1
+            rate = n_done / (time.monotonic() - started)
+            progress.update(task, completed=n_done, rate=rate)
 
 
 def print_table(
@@ -30,11 +83,12 @@ def print_table(
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
     for place, name in enumerate(columns):
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))
     width = None if (sys.stdout if stdout else sys.stderr).isatty() else 120
     Console(stderr=not stdout, no_color="NO_COLOR" in os.environ, width=width).print(table)

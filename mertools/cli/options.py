@@ -6,9 +6,18 @@ from typing import Annotated
 
 import typer
 
-Output = Annotated[
-    str, typer.Option("--output", "-o", help="File to write; - is standard output.")
+from mertools.audio import sources
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Sound files, folders, a manifest (CSV), or - for paths or a manifest on standard "
+        "input.",
+        show_default=False,
+    ),
 ]
+Output = Annotated[str, typer.Option("--output", "-o", help="File to write; - is standard output.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that chance decides.", min=0)]
 Jobs = Annotated[
     int | None,
@@ -17,12 +26,26 @@ Jobs = Annotated[
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.", is_flag=True)
 ]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Make everything anew; keep nothing made before.")
 ]
 FailuresFile = Annotated[
-    str | None, typer.Option("--failures", help="CSV file to list the inputs that failed in.")
+    str | None,
+    typer.Option(
+        "--failures",
+        metavar="FILE",
+        help="CSV file to list the inputs that failed in.",
+        show_default=False,
+    ),
 ]
 NullSeparated = Annotated[
-    bool, typer.Option("--null", "-0", help="Names on standard input end with NUL, not newline.")
+    bool, typer.Option("--null", "-0", help="Paths on standard input end with NUL, not newline.")
+]
+IdFrom = Annotated[
+    sources.IdFrom,
+    typer.Option(
+        help="Where a file's track_id comes from: stem (its name; the path in its folder where two "
+        "share one) or path (the path in its folder)."
+    ),
 ]

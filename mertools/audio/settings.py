@@ -1,0 +1,32 @@
+"""How sound is converted and cut unless a user says otherwise: the thesis' recipe (section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AudioFormat = Literal["wav", "flac"]
+Last = Literal["auto", "keep", "drop", "pad"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertSettings:
+    """How sound is converted: mixed to mono, resampled to `sample_rate` (Hz), 16 bit."""
+
+    sample_rate: int = 8000
+    keep_channels: bool = False
+    format: AudioFormat = "wav"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSettings:
+    """How a track is cut into segments `length_s` long, one each `hop_s` (None: the length).
+
+    `last` says what becomes of a remainder shorter than a length: "keep" it as it is, "drop" it,
+    "pad" it with silence, or "auto": drop it below half a length, else pad it. A track that is
+    shorter than a length is always padded under "auto", so that it is not lost.
+    """
+
+    length_s: float = 10.0
+    hop_s: float | None = None
+    last: Last = "auto"
