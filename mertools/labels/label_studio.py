@@ -1,0 +1,285 @@
+"""Ratings in exports of Label Studio: JSON, JSON-MIN and CSV, with any number of annotators.
+
+JSON holds the tasks, each with its annotations; JSON-MIN and CSV hold one flat record an annotation
+in which the task's data and the results stand side by side, written by `prettify_result` of
+label_studio_sdk.converter: a single choice as its name, a rating as `[{"rating": 3}]`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from mertools.artifacts.tables import Annotation
+from mertools.errors import SchemaError
+from mertools.labels.classes import CLASS_NAMES, EVERY_TARGET, Scales
+from mertools.labels.records import read_records
+
+TRACK_FIELD = "track_id"
+MEDIA_FIELDS = ("audio", "path", "url")
+"""The fields of a task that tell where its track lies, the likelier first."""
+
+RATED_TYPES = ("choices", "rating", "number")
+"""The types of result that hold a rating; any other, such as textarea, is passed over."""
+
+_UPLOAD = re.compile(r".*/data/upload/(?:.*/)?(?:[0-9a-f]{8}-)?(?P<name>[^/]+)", re.DOTALL)
+_LOCAL_FILES = "/data/local-files/"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How an export becomes ratings.
+
+    `values` maps (target, label), the label in lower case, to ratings, with `EVERY_TARGET` for any
+    target; `targets` are the wanted ones, all where it is empty; `track_field` names the field of a
+    task that tells its track, where that is neither `TRACK_FIELD` nor one of `MEDIA_FIELDS`.
+    """
+
+    scales: Scales = field(default_factory=Scales)
+    values: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    targets: frozenset[str] = frozenset()
+    track_field: str | None = None
+
+    def is_wanted(self, target: str) -> bool:
+        """Tell whether a target's ratings are to be read."""
+        return not self.targets or target in self.targets
+
+    def is_target(self, column: str) -> bool:
+        """Tell whether a column of a flat record is known by its name to hold ratings."""
+        if self.targets:
+            return column in self.targets
+        mapped = {target for target, _ in self.values}
+        described = {*CLASS_NAMES, *self.scales.classes, *self.scales.thresholds, *mapped}
+        return column in described - {EVERY_TARGET}
+
+    def rating(self, target: str, label: str | float) -> float:
+        """Turn a label into a rating: by `values`, else the classes' names, else as a number.
+
+        Raises ValueError, saying why, where it is none.
+        """
+        if isinstance(label, str):
+            key = label.strip().casefold()
+            names = [name.casefold() for name in self.scales.names(target) or ()]
+            mapped = self.values.get((target, key), self.values.get((EVERY_TARGET, key)))
+            if mapped is not None:
+                label = mapped
+            elif key in names:
+                label = names.index(key) + 1
+            elif key.isdecimal():
+                label = int(key)
+            else:
+                raise ValueError(f"is {label!r}, which is no class of {target}")
+        self.scales.check(target, label)
+        return label
+
+
+def is_export_header(header: Sequence[str]) -> bool:
+    """Tell whether a CSV table with this header is an export of Label Studio."""
+    return {"annotator", "annotation_id"} <= set(header)
+
+
+def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Annotation]:
+    """Yield the ratings in an export as JSON or JSON-MIN; `name` names it in errors.
+
+    Raises SchemaError naming the task that breaks the format.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(name, f"is not JSON ({error})", "export it again") from None
+    export = _Export(name, conversion)
+    for number, item in enumerate(content if isinstance(content, list) else [content], 1):
+        if isinstance(item, dict) and isinstance(item.get("annotations"), list):
+            yield from export.read_task(item, f"task {item.get('id', number)}")
+        elif isinstance(item, dict) and is_export_header(list(item)):
+            yield from export.read_record(item, f"task {item.get('id', number)}")
+        else:
+            raise export.error(
+                f"item {number} is neither a task with annotations nor a record of JSON-MIN",
+                "export as JSON or JSON-MIN",
+            )
+
+
+def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterator[Annotation]:
+    """Yield the ratings in an export as CSV; `name` names it in errors.
+
+    Raises SchemaError naming the line that breaks the format.
+    """
+    export = _Export(name, conversion)
+    for line, record in read_records(lines, name):
+        yield from export.read_record(record, f"line {line}")
+
+
+class _Export:
+    """The reading of one export: its name, how labels convert, and which file each track is."""
+
+    def __init__(self, name: str, conversion: Conversion) -> None:
+        self._name = name
+        self._conversion = conversion
+        self._locations: dict[str, str] = {}
+
+    def error(self, problem: str, remedy: str) -> SchemaError:
+        return SchemaError(self._name, problem, remedy)
+
+    def read_task(self, task: Mapping[str, Any], place: str) -> Iterator[Annotation]:
+        """Yield the ratings of a task of a JSON export, which `place` names in errors."""
+        for annotation in self._objects(task["annotations"], f"{place}, annotations"):
+            if annotation.get("was_cancelled"):
+                continue
+            where = f"{place}, annotation {annotation.get('id', '?')}"
+            results = self._objects(annotation.get("result"), f"{where}, result")
+            labels = [
+                (str(result.get("from_name")), result.get("value"))
+                for result in results
+                if result.get("type") in RATED_TYPES
+            ]
+            yield from self._ratings(
+                task.get("data"), annotation.get("completed_by"), labels, where
+            )
+
+    def read_record(self, record: Mapping[str, Any], place: str) -> Iterator[Annotation]:
+        """Yield the ratings of a record of JSON-MIN or CSV, which `place` names in errors."""
+        if record["annotation_id"] in (None, ""):
+            return  # a task without annotations is exported too
+        cells = [(column, _unpack(cell)) for column, cell in record.items()]
+        labels = [
+            (column, value)
+            for column, value in cells
+            if self._conversion.is_target(column) or _is_lone_rating(value)
+        ]
+        yield from self._ratings(record, record["annotator"], labels, place)
+
+    def _ratings(
+        self, data: object, annotator: object, labels: Sequence[tuple[str, Any]], place: str
+    ) -> Iterator[Annotation]:
+        wanted = [
+            (target, label)
+            for target, value in labels
+            if self._conversion.is_wanted(target)
+            and (label := self._label(value, f"{place}, {target}")) is not None
+        ]
+        if not wanted:
+            return
+        track_id = self._track_id(data, place)
+        if isinstance(annotator, dict):
+            # The address stands first, as it is what the exports as CSV and JSON-MIN tell.
+            annotator = annotator.get("email") or annotator.get("id")
+        if annotator in (None, ""):
+            raise self.error(
+                f"{place}, annotator is not told",
+                "export with the annotators, who must be told apart",
+            )
+        for target, label in wanted:
+            try:
+                value = self._conversion.rating(target, label)
+            except ValueError as error:
+                raise self.error(
+                    f"{place}, {target} {error}",
+                    f"say which rating it is with --map '{target}:{label}=1', name the classes of "
+                    f"{target} with --classes, or choose other targets with --target",
+                ) from None
+            yield Annotation(track_id, str(annotator), target, float(value))
+
+    def _label(self, value: Any, place: str) -> str | float | None:
+        """Take the one label from a result's value; None where nothing was chosen."""
+        result = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(result, dict):
+            value = next((result[kind] for kind in RATED_TYPES if kind in result), result)
+        if isinstance(value, list):
+            if len(value) > 1:
+                raise self.error(
+                    f"{place} has {len(value)} choices at once",
+                    "a rating is a single choice; choose other targets with --target",
+                )
+            value = value[0] if value else None
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise self.error(f"{place} holds no label and no number", "export it again")
+        return value
+
+    def _track_id(self, data: object, place: str) -> str:
+        """Tell a task's track, from the field named for it or the name of its file.
+
+        Two files of one name are told apart within an export only: across exports, the same track
+        may well lie elsewhere.
+        """
+        if not isinstance(data, dict):
+            raise self.error(f"{place}, data is missing", "export the tasks with their data")
+        chosen = self._conversion.track_field
+        fields = [chosen] if chosen else [TRACK_FIELD, *MEDIA_FIELDS]
+        found = next((name for name in fields if data.get(name) not in (None, "")), None)
+        if found is None or not isinstance(data[found], (str, int)):
+            raise self.error(
+                f"{place} has no {' or '.join(fields)} to name its track "
+                f"(found: {', '.join(map(str, data))})",
+                "name one with --track-field",
+            )
+        text = str(data[found])
+        if found not in MEDIA_FIELDS and not (text.startswith("/") or "://" in text):
+            return text
+        location = _location(text)
+        track_id = PurePosixPath(location).stem
+        if not track_id:
+            raise self.error(
+                f"{place}, {found} {text!r} names no file", "name another field with --track-field"
+            )
+        if self._locations.setdefault(track_id, location) != location:
+            raise self.error(
+                f"{place}, {found} {location!r} and {self._locations[track_id]!r} are two files, "
+                f"but both track {track_id}",
+                "name a field that tells them apart with --track-field",
+            )
+        return track_id
+
+    def _objects(self, value: object, place: str) -> list[Mapping[str, Any]]:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.error(f"{place} is not a list of objects", "export it as JSON again")
+        return value
+
+
+def _location(text: str) -> str:
+    """Tell the path of a media file from how a task refers to it.
+
+    An upload loses the eight digits that Label Studio puts before its name, and its folder, which
+    is the project's number; a local file is told by its query; a web address loses its query. Keys
+    of storage buckets (s3://...) are no addresses and stay as they are.
+    """
+    try:
+        parts = urlsplit(text, allow_fragments=False)
+    except ValueError:
+        return text
+    if parts.scheme not in ("", "http", "https"):
+        return text
+    if parts.path.endswith(_LOCAL_FILES):
+        return parse_qs(parts.query).get("d", [""])[0].replace("\\", "/")
+    path = unquote(parts.path)
+    if upload := _UPLOAD.fullmatch(path):
+        return upload["name"]
+    return f"{parts.netloc}{path}" if parts.scheme else text
+
+
+def _unpack(cell: object) -> object:
+    """Decode a cell that holds JSON, as an export as CSV has for whatever is not a single name."""
+    if isinstance(cell, str) and cell.startswith(("[", "{")):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+    return cell
+
+
+def _is_lone_rating(value: object) -> bool:
+    """Tell whether a flat record's value is the result of a rating or a number field.
+
+    A choice by its name alone is not to be told from any other text of the task.
+    """
+    match value:
+        case [{"rating": _}] | [{"number": _}]:
+            return True
+    return False
