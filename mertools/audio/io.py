@@ -50,7 +50,7 @@ def probe(path: Path) -> AudioInfo:
 
     Raises InputError, naming the cause, where the file is missing, empty, cut off or no audio.
     """
-    _check_readable(path)
+    check_readable(path)
     refusal = ""
     try:
         with _native_messages_hidden():
@@ -109,7 +109,8 @@ def to_int16(y: NDArray[np.float32]) -> NDArray[np.int16]:
     return clipped
 
 
-def _check_readable(path: Path) -> None:
+def check_readable(path: Path) -> None:
+    """Raise InputError where a file is missing, may not be read, or is empty."""
     try:
         size = path.stat().st_size
         with path.open("rb"):

@@ -119,6 +119,26 @@ def read_segments(
             yield _filled_up(y[first : first + n], n)
 
 
+def read_track(
+    track: Track, sample_rate: int, settings: SegmentSettings
+) -> Iterator[tuple[Segment, Cut | InputError]]:
+    """Cut a whole track at `sample_rate` (Hz) and read its segments, as `read_segments` does.
+
+    Raises InputError where the file cannot be read or is too short for a single segment.
+    """
+    path = Path(track.path)
+    info = probe(path)
+    if info.sample_rate == sample_rate and info.frames is not None:
+        segments = cut(track.track_id, track.path, info.frames, sample_rate, settings)
+        spans = [(segment.start, segment.duration) for segment in segments]
+        yield from zip(segments, read_segments(path, spans, sample_rate), strict=True)
+        return
+    y = read_converted(path, sample_rate)
+    for segment in cut(track.track_id, track.path, len(y), sample_rate, settings):
+        [(first, n)] = _in_frames([(segment.start, segment.duration)], sample_rate)
+        yield segment, _filled_up(y[first : first + n], n)
+
+
 def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:
     path, sample_rate = Path(segments[0].path), segments[0].sample_rate
     spans = [(segment.start, segment.duration) for segment in segments]

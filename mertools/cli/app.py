@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperGroup
 
 from mertools import __version__
 from mertools.cli import console, options
 from mertools.cli.convert import convert
+from mertools.cli.featurize import featurize
 from mertools.cli.segment import segment
 from mertools.errors import MerError
 
@@ -24,36 +24,6 @@ EXIT_ERROR = MerError.exit_status
 EXIT_INTERRUPTED = 130
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-_debug = False
-
-
-class MerGroup(TyperGroup):
-    """Turns every way in which a command can end into an exit code and at most one line."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _discard_stdout()
-        except KeyboardInterrupt:
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except MerError as error:
-            _complain(str(error))
-            raise typer.Exit(error.exit_status) from None
-        except OSError as error:
-            if error.errno is None:
-                raise
-            hint = "free some space" if error.errno == errno.ENOSPC else "see the system's message"
-            _complain(f"{error.filename or 'output'}: {error.strerror}: {hint}")
-            raise typer.Exit(EXIT_ERROR) from None
-        except MemoryError:
-            _complain("memory: there is not enough of it: lower --jobs")
-            raise typer.Exit(EXIT_ERROR) from None
-        else:
-            return result
 
 
 def main() -> None:
@@ -66,7 +36,6 @@ def main() -> None:
 
 app = typer.Typer(
     name="mer",
-    cls=MerGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -91,26 +60,50 @@ def mer(
         raise typer.Exit
 
 
-def _complain(line: str) -> None:
-    if _debug:
-        traceback.print_exc()
-    console.complain(line)
-
-
 def _discard_stdout() -> None:
     """Let nothing more be written to a pipe that nobody reads, nor be complained about at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _ended_well(command: Callable[[], None], *, debug: bool) -> None:
+    """Run a command; turn every way in which it can end into an exit code and at most one line."""
+    try:
+        command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_stdout()
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:  # noqa: BLE001, told whole by _told, and with --debug
+        if debug:
+            traceback.print_exc()
+        status, line = _told(error)
+        console.complain(line)
+        raise typer.Exit(status) from None
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """Give the exit code and the line that tell a person of an error."""
+    if isinstance(error, MerError):
+        return error.exit_status, str(error)
+    if isinstance(error, MemoryError):
+        return EXIT_ERROR, "memory: there is not enough of it: lower --jobs"
+    if isinstance(error, OSError) and error.errno is not None:
+        remedy = "free some space" if error.errno == errno.ENOSPC else "mend that and run it again"
+        return EXIT_ERROR, f"{error.filename or 'standard output'}: {error.strerror}: {remedy}"
+    kind = type(error).__name__
+    return EXIT_ERROR, f"a fault of mer itself: {kind} ({error}): run with --debug and report it"
+
+
 def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that every command has: --quiet and --debug."""
+    """Give a command the options that every command has, and the way in which all end."""
 
     @functools.wraps(command)
     def run(*, quiet: bool, debug: bool, **arguments: Any) -> None:
-        global _debug
-        _debug = debug
         console.set_quiet(quiet)
-        command(**arguments)
+        _ended_well(functools.partial(command, **arguments), debug=debug)
 
     common = {"quiet": options.Quiet, "debug": options.Debug}
     hints = get_type_hints(command, include_extras=True) | common
@@ -125,5 +118,5 @@ def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for _command in (convert, segment):
+for _command in (convert, segment, featurize):
     app.command()(_with_common_options(_command))

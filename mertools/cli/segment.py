@@ -51,13 +51,10 @@ def segment(
     from mertools.cli.console import track_progress
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
+    from mertools.cli.parse import segment_settings
     from mertools.cli.work import tracks_of, work_on
-    from mertools.errors import UsageError
 
-    for option, seconds in (("--length", length), ("--hop", hop)):
-        if seconds is not None and not 0 < seconds < float("inf"):
-            raise UsageError(option, f"{seconds} s is no length of time", "give more than 0")
-    settings = SegmentSettings(length, hop, last)
+    settings = segment_settings(length, hop, last)
     with Failures("segment", failures) as failed, open_table_output(output, Segment) as write:
         tracks = tracks_of(inputs, failed, null_separated=null, id_from=id_from)
         folder = Path(write_audio) if write_audio else None

@@ -1,0 +1,280 @@
+"""features.h5: a row for each segment, and a dataset for each kind of feature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools import __version__
+from mertools.artifacts.files import replacing
+from mertools.artifacts.schema import load_schema
+from mertools.errors import SchemaError, UsageError
+
+SCHEMA_FILE = "features.h5.json"
+CHUNK_BYTES = 1 << 15
+"""Small rows share a chunk of about this size; a larger row is a chunk of its own."""
+
+ROWS_AT_ONCE = 64
+
+Features = NDArray[np.float32] | NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """What is known of a segment beside its features; `start` and `duration` in seconds."""
+
+    segment_id: str
+    track_id: str
+    start: float
+    duration: float
+    silent: bool
+    padded: bool
+    source_digest: str
+
+
+@dataclass(frozen=True)
+class KindDescription:
+    """What a dataset of features holds: (n_segments, *shape) of `dtype`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    dimensions: tuple[str, ...]
+    columns: tuple[str, ...]
+    unit: str
+    params: Mapping[str, Any]
+    params_digest: str
+    engine: str
+
+
+def write_features(
+    path: Path,
+    rows: Sequence[FeatureRow],
+    kinds: Sequence[KindDescription],
+    read: Callable[[str, int], Features],
+) -> None:
+    """Write features.h5 whole or not at all; `read(kind, row)` gives each row's features.
+
+    The same rows give the same bytes.
+    """
+    schema = load_schema(SCHEMA_FILE)
+    # Unlocked by HDF5, since `replacing` holds a lock on the part already.
+    with (
+        replacing(path) as part,
+        h5py.File(part, "w", libver=("v108", "v108"), locking=False) as file,
+    ):
+        file.attrs["schema"] = schema["name"]
+        file.attrs["schema_version"] = schema["version"]
+        file.attrs["producer"] = f"mertools {__version__}"
+        segments = file.create_group("segments")
+        for name, description in schema["groups"]["segments"]["datasets"].items():
+            dtype = h5py.string_dtype() if description["dtype"] == "utf8" else description["dtype"]
+            values = [getattr(row, name) for row in rows]
+            dataset = segments.create_dataset(name, data=values, dtype=dtype)
+            dataset.attrs["description"] = description["description"]
+            if "unit" in description:
+                dataset.attrs["unit"] = description["unit"]
+        features = file.create_group("features")
+        for kind in kinds:
+            dataset = _create_dataset(features, kind, len(rows))
+            for begin in range(0, len(rows), ROWS_AT_ONCE):
+                end = min(begin + ROWS_AT_ONCE, len(rows))
+                dataset[begin:end] = np.stack([read(kind.name, row) for row in range(begin, end)])
+
+
+def _create_dataset(features: h5py.Group, kind: KindDescription, n_rows: int) -> h5py.Dataset:
+    row_bytes = max(1, int(np.prod(kind.shape)) * np.dtype(kind.dtype).itemsize)
+    chunk = (min(n_rows, max(1, CHUNK_BYTES // row_bytes)), *kind.shape)
+    dataset = features.create_dataset(
+        kind.name, (n_rows, *kind.shape), kind.dtype, chunks=chunk, fillvalue=None
+    )
+    for place, dimension in enumerate(kind.dimensions):
+        dataset.dims[place].label = dimension
+    dataset.attrs["columns"] = list(kind.columns)
+    dataset.attrs["unit"] = kind.unit
+    dataset.attrs["params"] = json.dumps(kind.params, sort_keys=True)
+    dataset.attrs["params_digest"] = kind.params_digest
+    dataset.attrs["engine"] = kind.engine
+    return dataset
+
+
+class FeaturesFile:
+    """An open features.h5, checked against its schema."""
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        segments = file["segments"]
+        texts = {
+            name: segments[name].asstr()[...]
+            for name in ("segment_id", "track_id", "source_digest")
+        }
+        numbers = {name: segments[name][...] for name in ("start", "duration", "silent", "padded")}
+        self.rows = [
+            FeatureRow(
+                texts["segment_id"][i],
+                texts["track_id"][i],
+                float(numbers["start"][i]),
+                float(numbers["duration"][i]),
+                bool(numbers["silent"][i]),
+                bool(numbers["padded"][i]),
+                texts["source_digest"][i],
+            )
+            for i in range(len(texts["segment_id"]))
+        ]
+        self.kinds = {name: _describe(name, file["features"][name]) for name in file["features"]}
+
+    def read(self, kind: str, rows: slice | int | NDArray[np.int64]) -> Features:
+        """Read the features of some rows: (n_rows, *shape), or one row's (*shape)."""
+        features: Features = self._file["features"][kind][rows]
+        return features
+
+
+@contextmanager
+def open_features(path: Path) -> Iterator[FeaturesFile]:
+    """Open features.h5 to read.
+
+    Raises UsageError where it cannot be read, SchemaError where it breaks its schema or leads to
+    other files.
+    """
+    with open_hdf5(path) as file:
+        for problem in find_problems(file, thorough=False):
+            raise SchemaError(path, problem, f"see schemas/{SCHEMA_FILE}")
+        yield FeaturesFile(path, file)
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read, unless it leads to other files.
+
+    Raises UsageError where it cannot be read, SchemaError where it is no whole HDF5 file.
+    """
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UsageError(
+            path, f"cannot be read ({error.strerror})", "give the path of a features.h5"
+        ) from None
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        cut_off = "truncated" in str(error)
+        raise SchemaError(
+            path,
+            "is an HDF5 file cut off before its end" if cut_off else "is not an HDF5 file",
+            "make it again",
+        ) from None
+    with file:
+        _refuse_links(path, file)
+        yield file
+
+
+def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
+    """Yield what breaks the schema, a line each, naming the dataset or attribute.
+
+    Only where `thorough` are the features' values themselves read and checked.
+    """
+    schema = load_schema(SCHEMA_FILE)
+    for name in schema["attributes"]:
+        if name not in file.attrs:
+            yield f"has no attribute {name}"
+    if file.attrs.get("schema", schema["name"]) != schema["name"]:
+        yield f"has the schema {file.attrs['schema']}, not {schema['name']}"
+        return
+    version = str(file.attrs.get("schema_version", schema["version"]))
+    if version.split(".")[0] != schema["version"].split(".")[0]:
+        yield f"has schema version {version}; this program reads {schema['version']}"
+        return
+    for group, description in schema["groups"].items():
+        if not isinstance(file.get(group), h5py.Group):
+            yield f"has no group /{group}"
+            return
+        for name, expected in description["datasets"].items():
+            yield from _dataset_problems(file, f"{group}/{name}", expected)
+    n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
+    for name in file["features"]:
+        dataset = file["features"][name]
+        problems = list(_kind_problems(dataset, n_rows, schema["kinds"]))
+        yield from problems
+        if thorough and not problems:
+            yield from _value_problems(dataset)
+
+
+def _dataset_problems(file: h5py.File, name: str, expected: Mapping[str, Any]) -> Iterator[str]:
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        yield f"has no dataset /{name}"
+        return
+    n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
+    if dataset.shape != n_rows:
+        yield f"/{name} has shape {dataset.shape}, not {n_rows}"
+    found = "utf8" if h5py.check_string_dtype(dataset.dtype) else dataset.dtype.name
+    if found != expected["dtype"]:
+        yield f"/{name} is of type {found}, not {expected['dtype']}"
+    elif found == "utf8" and expected.get("unique") and len(set(dataset[...])) != len(dataset):
+        yield f"/{name} holds the same value twice"
+    elif found.startswith("float") and not np.isfinite(dataset[...]).all():
+        yield f"/{name} holds values that are not finite numbers"
+
+
+def _kind_problems(
+    dataset: object, n_rows: tuple[int, ...], expected: Mapping[str, Any]
+) -> Iterator[str]:
+    if not isinstance(dataset, h5py.Dataset):
+        yield "/features holds something that is no dataset"
+        return
+    name = dataset.name
+    if dataset.shape[:1] != n_rows:
+        yield f"{name} has {dataset.shape[0]} rows, /segments {n_rows[0] if n_rows else 0}"
+    if dataset.dtype.name not in expected["dtypes"]:
+        yield f"{name} is of type {dataset.dtype.name}, not {' or '.join(expected['dtypes'])}"
+    for attribute in expected["attributes"]:
+        if attribute not in dataset.attrs:
+            yield f"{name} has no attribute {attribute}"
+
+
+def _value_problems(dataset: h5py.Dataset) -> Iterator[str]:
+    for begin in range(0, len(dataset), ROWS_AT_ONCE):
+        if not np.isfinite(dataset[begin : begin + ROWS_AT_ONCE]).all():
+            yield (
+                f"{dataset.name} holds values that are not finite, between row {begin} and "
+                f"{begin + ROWS_AT_ONCE}"
+            )
+            return
+
+
+def _describe(name: str, dataset: h5py.Dataset) -> KindDescription:
+    return KindDescription(
+        name,
+        dataset.shape[1:],
+        dataset.dtype.name,
+        tuple(dimension.label for dimension in dataset.dims),
+        tuple(dataset.attrs["columns"]),
+        dataset.attrs["unit"],
+        json.loads(dataset.attrs["params"]),
+        dataset.attrs["params_digest"],
+        dataset.attrs["engine"],
+    )
+
+
+def _refuse_links(path: Path, group: h5py.Group) -> None:
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise SchemaError(
+                path, f"{group.name}/{name} is a link, perhaps to another file", "copy its data in"
+            )
+        entry = group[name]
+        if isinstance(entry, h5py.Group):
+            _refuse_links(path, entry)
+        elif isinstance(entry, h5py.Dataset) and (entry.external or entry.is_virtual):
+            raise SchemaError(path, f"{entry.name} lies in other files", "copy its data in")

@@ -1,0 +1,34 @@
+"""Parsing what options of several commands hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mertools.audio.settings import Last, SegmentSettings
+from mertools.errors import UsageError
+
+
+def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Parse NAME.KEY=VALUE into values by name and key.
+
+    Raises UsageError for a text of another form.
+    """
+    values: dict[str, dict[str, str]] = {}
+    for text in texts:
+        place, equals, value = text.partition("=")
+        name, dot, key = place.partition(".")
+        if not (equals and dot and name and key):
+            raise UsageError(f"{option} {text}", "is not of the form KIND.PARAM=VALUE", "mend it")
+        values.setdefault(name, {})[key] = value
+    return values
+
+
+def segment_settings(length_s: float, hop_s: float | None, last: Last) -> SegmentSettings:
+    """Put together how tracks are cut.
+
+    Raises UsageError for a length or hop that is no length of time.
+    """
+    for option, seconds in (("--length", length_s), ("--hop", hop_s)):
+        if seconds is not None and not 0 < seconds < float("inf"):
+            raise UsageError(option, f"{seconds} s is no length of time", "give more than 0")
+    return SegmentSettings(length_s, hop_s, last)

@@ -1,0 +1,156 @@
+"""Making features.h5: what was made before is kept, and so is what a killed run had made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from mertools.artifacts.features_file import (
+    FeatureRow,
+    Features,
+    FeaturesFile,
+    KindDescription,
+    open_features,
+    write_features,
+)
+from mertools.artifacts.files import remove_stale_parts
+from mertools.artifacts.journal import Journal
+from mertools.audio.sources import Source
+from mertools.errors import InputError, SchemaError
+from mertools.features.extract import FailedInput, Kept, Outcome, Recipe, SegmentFeatures, extract
+
+
+def build_features(
+    target: Path, sources: Iterable[Source], recipe: Recipe, jobs: int | None, *, force: bool
+) -> Iterator[Outcome]:
+    """Compute the features of all sources and write them to `target`, yielding each outcome.
+
+    Features of the same segment, sound, parameters and engine are taken over from `target` and
+    from the journal of a run that was killed, unless `force` says to make them anew. The file is
+    written once all outcomes are drawn, and not at all where every one of them is a failure.
+    """
+    remove_stale_parts(target.parent, target.name)
+    with Journal(target) as journal, ExitStack() as stack:
+        former = None
+        if target.exists() and not force:
+            try:
+                former = stack.enter_context(open_features(target))
+            except SchemaError:
+                former = None  # what is no features.h5 is replaced
+        store = _Store(recipe, journal, former, use_journal=not force)
+        rows: list[FeatureRow] = []
+        for outcomes in extract(sources, recipe, jobs, store.kept):
+            for outcome in outcomes:
+                checked = store.put(outcome) if isinstance(outcome, SegmentFeatures) else outcome
+                if isinstance(checked, SegmentFeatures):
+                    rows.append(checked.row)
+                yield checked
+        if rows:
+            descriptions = [store.descriptions[name] for name in recipe.kind_names()]
+            write_features(
+                target, rows, descriptions, lambda kind, i: store.read(kind, rows[i].segment_id)
+            )
+        journal.discard()
+
+
+class _Store:
+    """All features at hand: those of the former file, of the journal, and those put in."""
+
+    def __init__(
+        self, recipe: Recipe, journal: Journal, former: FeaturesFile | None, *, use_journal: bool
+    ) -> None:
+        self._recipe = recipe
+        self._journal = journal
+        self._former = former
+        self.descriptions: dict[str, KindDescription] = {}
+        self._in_former: dict[tuple[str, str], int] = {}
+        self._in_journal: dict[tuple[str, str], int] = {}
+        self._by_track: dict[str, dict[tuple[str, str], FeatureRow]] = {}
+        self._put: set[str] = set()
+        if former is not None:
+            self._load_former(former)
+        self._load_journal(use_journal)
+
+    def _load_former(self, former: FeaturesFile) -> None:
+        for kind in self._recipe.kinds:
+            found = former.kinds.get(kind.name)
+            if found is None or found != kind.describe(_like(found.shape, found.dtype)):
+                continue
+            self.descriptions[kind.name] = found
+            for place, row in enumerate(former.rows):
+                self._in_former[kind.name, row.segment_id] = place
+                self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
+
+    def _load_journal(self, use: bool) -> None:
+        kinds = {(kind.name, kind.digest, kind.engine): kind for kind in self._recipe.kinds}
+        for header, place in self._journal.records():
+            kind = kinds.get((header["kind"], header["digest"], header["engine"]))
+            if use and kind is not None:
+                row = FeatureRow(**header["row"])
+                self._in_journal[kind.name, row.segment_id] = place
+                self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
+                if kind.name not in self.descriptions:
+                    features = _like(tuple(header["shape"]), header["dtype"])
+                    self.descriptions[kind.name] = kind.describe(features)
+
+    def kept(self, track_id: str) -> Kept:
+        """Tell what is at hand of a track."""
+        return {
+            (kind, segment_id, row.start, row.duration, row.source_digest): row
+            for (kind, segment_id), row in self._by_track.get(track_id, {}).items()
+        }
+
+    def put(self, made: SegmentFeatures) -> Outcome:
+        """Take in a segment's features; what does not fit the others comes back as a failure."""
+        segment_id = made.row.segment_id
+        if segment_id in self._put:
+            return _refused(made, "is the segment_id of two segments", "give each its own")
+        for kind in self._recipe.kinds:
+            features = made.features[kind.name]
+            if features is None:
+                continue
+            described = self.descriptions.setdefault(kind.name, kind.describe(features))
+            if described.shape != features.shape:
+                return _refused(
+                    made,
+                    f"gives {kind.name} of shape {features.shape}, others {described.shape}",
+                    "cut segments of one length (--last pad or drop)",
+                )
+            header = {
+                "kind": kind.name,
+                "digest": kind.digest,
+                "engine": kind.engine,
+                "shape": features.shape,
+                "dtype": features.dtype.name,
+                "row": dataclasses.asdict(made.row),
+            }
+            place = self._journal.append(header, features.tobytes())
+            self._in_journal[kind.name, segment_id] = place
+        self._put.add(segment_id)
+        return made
+
+    def read(self, kind: str, segment_id: str) -> Features:
+        """Read features that were put in or kept."""
+        place = self._in_journal.get((kind, segment_id))
+        if place is None:
+            assert self._former is not None  # noqa: S101
+            return self._former.read(kind, self._in_former[kind, segment_id])
+        described = self.descriptions[kind]
+        dtype = np.dtype(described.dtype)
+        n_bytes = int(np.prod(described.shape, dtype=np.int64)) * dtype.itemsize
+        features: Features = np.frombuffer(self._journal.read(place, n_bytes), dtype)
+        return features.reshape(described.shape)
+
+
+def _like(shape: tuple[int, ...], dtype: str) -> Features:
+    features: Features = np.empty(shape, dtype=np.float16 if dtype == "float16" else np.float32)
+    return features
+
+
+def _refused(made: SegmentFeatures, problem: str, remedy: str) -> FailedInput:
+    row = made.row
+    return FailedInput(row.track_id, row.segment_id, InputError(row.segment_id, problem, remedy))
