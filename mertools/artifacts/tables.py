@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,10 +159,16 @@ def read_table(source: str, row_type: type[R]) -> Iterator[R]:
         yield from parse_table(stream, row_type, source)
 
 
-def parse_table(stream: Iterable[str], row_type: type[R], source: str) -> Iterator[R]:
+def parse_table(
+    stream: Iterable[str],
+    row_type: type[R],
+    source: str,
+    report: Callable[[SchemaError], None] | None = None,
+) -> Iterator[R]:
     """Parse rows from lines of CSV; `source` names them in errors. Further columns are ignored.
 
-    Raises SchemaError naming the row and column that break the schema.
+    Raises SchemaError naming the row and column that break the schema; where `report` is given, it
+    is called with the error instead, and the row left out.
     """
     schema = load_table_schema(row_type.table)
     name = "standard input" if source == STANDARD_STREAM else source
@@ -172,35 +178,50 @@ def parse_table(stream: Iterable[str], row_type: type[R], source: str) -> Iterat
         raise SchemaError(name, "is empty, without even a header", f"give a {schema.name} table")
     cells = _cells(schema, header, name)
     attributes = _attributes(row_type)
-    key_places = [header.index(name) for name in schema.primary_key if name in header]
+    key_places = [header.index(column) for column in schema.primary_key if column in header]
     seen: set[tuple[str, ...]] = set()
     while (record := _next_record(reader, name)) is not None:
         if not record:
             continue
-        if len(record) != len(header):
-            raise SchemaError(
-                name,
-                f"line {reader.line_num} has {len(record)} cells, the header {len(header)}",
-                "quote cells that hold commas",
+        try:
+            values = _parse_record(record, cells, len(header))
+            key = tuple(record[place] for place in key_places)
+            if key in seen:
+                raise ValueError(f"has the key {', '.join(filter(None, key))} again")
+        except ValueError as error:
+            broken = SchemaError(
+                name, f"line {reader.line_num} {error}", f"see schemas/{schema.name}.schema.json"
             )
-        values: dict[str, Any] = {}
-        for field, places in cells:
-            try:
-                parsed = [field.parse(record[place]) for place in places]
-            except ValueError as error:
-                problem = f"line {reader.line_num}, column {field.name} {error}"
-                raise SchemaError(name, problem, f"see schemas/{schema.name}.schema.json") from None
-            values[attributes[field.name]] = (
-                tuple(value for value in parsed if value is not None)
-                if REPEATED in field.name
-                else parsed[0]
-            )
-        key = tuple(record[place] for place in key_places)
-        if key in seen:
-            problem = f"line {reader.line_num} has the key {', '.join(filter(None, key))} again"
-            raise SchemaError(name, problem, "remove one of the rows")
+            if report is None:
+                raise broken from None
+            report(broken)
+            continue
         seen.add(key)
-        yield row_type(**values)
+        yield row_type(**{attributes[column]: value for column, value in values.items()})
+
+
+def _parse_record(
+    record: Sequence[str], cells: Sequence[tuple[Field, Sequence[int]]], n_columns: int
+) -> dict[str, Any]:
+    """Parse a record's cells by column; raise ValueError, naming the column that is wrong."""
+    if len(record) != n_columns:
+        raise ValueError(f"has {len(record)} cells, the header {n_columns}")
+    values: dict[str, Any] = {}
+    for field, places in cells:
+        repeated = REPEATED in field.name
+        parsed = []
+        for number, place in enumerate(places):
+            try:
+                # Targets with fewer classes than others leave their last cells empty.
+                optional = repeated and number > 0 and record[place] == ""
+                parsed.append(None if optional else field.parse(record[place]))
+            except ValueError as error:
+                column = field.name.replace(REPEATED, str(number + 1))
+                raise ValueError(f"column {column} {error}") from None
+        values[field.name] = (
+            tuple(value for value in parsed if value is not None) if repeated else parsed[0]
+        )
+    return values
 
 
 class TableWriter:

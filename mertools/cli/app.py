@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import functools
-import inspect
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -17,7 +17,9 @@ from mertools import __version__
 from mertools.cli import console, options
 from mertools.cli.convert import convert
 from mertools.cli.featurize import featurize
+from mertools.cli.inspect import inspect
 from mertools.cli.segment import segment
+from mertools.cli.validate import validate
 from mertools.errors import MerError
 
 EXIT_ERROR = MerError.exit_status
@@ -107,16 +109,16 @@ def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
 
     common = {"quiet": options.Quiet, "debug": options.Debug}
     hints = get_type_hints(command, include_extras=True) | common
-    signature = inspect.signature(command)
-    parameters = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]
+    own = signature(command)
+    parameters = [p.replace(annotation=hints[p.name]) for p in own.parameters.values()]
     parameters += [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)
+        Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=hint)
         for name, hint in common.items()
     ]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = hints
     return run
 
 
-for _command in (convert, segment, featurize):
+for _command in (convert, segment, featurize, validate, inspect):
     app.command()(_with_common_options(_command))

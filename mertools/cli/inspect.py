@@ -1,0 +1,112 @@
+"""`mer inspect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def inspect(
+    file: Annotated[str, typer.Argument(help="Any artifact or model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what an artifact or model holds: rows, columns, parameters, a model's card.
+
+    \b
+    Examples:
+      mer inspect features.h5
+      mer inspect arousal.skops --json | jq .scores
+    """
+    import json
+    from pathlib import Path
+
+    content = describe(Path(file))
+    if as_json:
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        for line in _lines(content):
+            typer.echo(line)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Describe an artifact in what JSON can hold.
+
+    Raises UsageError or SchemaError where that is not possible.
+    """
+    from mertools.artifacts.validate import artifact_kind
+
+    kind = artifact_kind(path)
+    if kind == "features":
+        return {"artifact": kind} | _describe_features(path)
+    if kind == "model":
+        from mertools.artifacts.model_file import read_card
+
+        return {"artifact": kind} | dict(read_card(path))
+    if kind == "json":
+        import json
+
+        metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return {"artifact": "metrics"} | metrics
+    return {"artifact": kind} | _describe_table(path)
+
+
+def _describe_features(path: Path) -> dict[str, Any]:
+    import dataclasses
+
+    from mertools.artifacts.features_file import open_features
+
+    with open_features(path) as features:
+        rows = features.rows
+        kinds = [dataclasses.asdict(kind) for kind in features.kinds.values()]
+    for kind in kinds:
+        kind["columns"] = f"{kind['columns'][0]} to {kind['columns'][-1]}"
+    return {
+        "segments": len(rows),
+        "tracks": len({row.track_id for row in rows}),
+        "seconds": sum(row.duration for row in rows),
+        "silent": sum(row.silent for row in rows),
+        "padded": sum(row.padded for row in rows),
+        "features": {kind.pop("name"): kind for kind in kinds},
+    }
+
+
+def _describe_table(path: Path) -> dict[str, Any]:
+    from collections import Counter
+
+    from mertools.artifacts.tables import read_table
+    from mertools.artifacts.validate import find_row_type
+
+    row_type = find_row_type(path)
+    rows = list(read_table(str(path), row_type))
+    content: dict[str, Any] = {"rows": len(rows)}
+    if hasattr(row_type, "track_id"):
+        content["tracks"] = len({row.track_id for row in rows if hasattr(row, "track_id")})
+    for column in ("target", "level", "class_name", "predicted", "split", "sample_rate"):
+        values = Counter(getattr(row, column) for row in rows if hasattr(row, column))
+        values.pop(None, None)
+        if values:
+            content[column] = {str(value): n for value, n in sorted(values.items())}
+    durations = [row.duration for row in rows if getattr(row, "duration", None) is not None]  # type: ignore[attr-defined]
+    if durations:
+        content["seconds"] = sum(durations)
+    return content
+
+
+def _lines(content: dict[str, Any], indent: str = "") -> list[str]:
+    lines: list[str] = []
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            lines.append(f"{indent}{key}:")
+            for item in value:
+                lines += [f"{indent}  -", *_lines(item, indent + "    ")]
+        elif isinstance(value, list):
+            lines.append(f"{indent}{key}: {', '.join(str(item) for item in value)}")
+        else:
+            lines.append(f"{indent}{key}: {value}")
+    return lines

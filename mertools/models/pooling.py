@@ -1,0 +1,22 @@
+"""From segments to tracks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def duration_weighted_means(
+    X: NDArray[np.float32], groups: NDArray[np.int64], durations: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Average the rows of each group, weighted by duration.
+
+    X: (n_rows, n_columns); groups: (n_rows,), the group of each row, from 0 up without gaps;
+    durations: (n_rows,), above 0. Returns (n_groups, n_columns).
+    """
+    n_groups = int(groups.max()) + 1
+    sums = np.zeros((n_groups, X.shape[1]))
+    np.add.at(sums, groups, X * durations[:, None])
+    totals = np.bincount(groups, durations, n_groups)
+    means: NDArray[np.float32] = (sums / totals[:, None]).astype(np.float32)
+    return means

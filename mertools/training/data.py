@@ -1,0 +1,215 @@
+"""Joining features with labels by key: what a model learns from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.artifacts.features_file import (
+    FeatureRow,
+    FeaturesFile,
+    KindDescription,
+    open_features,
+)
+from mertools.artifacts.files import DIGEST_BYTES
+from mertools.artifacts.tables import Label, read_table
+from mertools.errors import SchemaError, UsageError
+from mertools.labels.aggregate import class_names
+from mertools.models.pooling import duration_weighted_means
+
+Unit = Literal["track", "segment"]
+TEST = "test"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Vectors with their classes; a row is a track or a segment.
+
+    X: (n_rows, n_columns) float32; y: (n_rows,), the class from 0 up; groups: (n_rows,), the place
+    in `track_ids` of each row's track; durations: (n_rows,) in seconds. Rows are in the order of
+    their ids, whatever that of the files.
+    """
+
+    target: str
+    classes: tuple[str, ...]
+    unit: Unit
+    columns: tuple[str, ...]
+    row_ids: tuple[str, ...]
+    track_ids: tuple[str, ...]
+    X: NDArray[np.float32]
+    y: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    starts: NDArray[np.float64]
+    durations: NDArray[np.float64]
+
+    def digest(self) -> str:
+        """Digest of all that is learnt from (BLAKE2b, 128 bit, hexadecimal)."""
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        for text in (self.target, *self.classes, *self.columns, *self.row_ids, *self.track_ids):
+            digest.update(text.encode("utf-8", "surrogateescape") + b"\0")
+        for values in (self.X, self.y, self.groups, self.durations):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A training set with what a model's card says of it.
+
+    `length_s`, `hop_s` and `last` are how the tracks were cut, as far as the rows tell. The counts
+    are of tracks: learnt from, kept apart for testing, dropped by the annotators' disagreement, and
+    labelled but without features.
+    """
+
+    training_set: TrainingSet
+    kinds: tuple[KindDescription, ...]
+    length_s: float
+    hop_s: float
+    last: str
+    n_train: int
+    n_test: int
+    n_dropped: int
+    n_without_features: int
+
+
+def join(
+    features: Sequence[Path], labels: str, target: str, kinds: Sequence[str], unit: Unit
+) -> Joined:
+    """Join features with the labels of a target: kept rows that are not marked test.
+
+    Several files may hold different kinds, or different segments. Raises UsageError where nothing
+    is left to learn from or a kind is missing, SchemaError where files contradict each other.
+    """
+    rows = [row for row in read_table(labels, Label) if row.target == target]
+    if not rows:
+        raise UsageError(labels, f"holds no label for {target}", "choose another --target")
+    wanted = {row.track_id: row for row in rows if row.kept and row.split != TEST}
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_features(path)) for path in features]
+        parts = [_Part.gather(files, kind, set(wanted)) for kind in kinds]
+        ids = sorted(set.intersection(*(set(part.rows) for part in parts)))
+        if not ids:
+            raise UsageError(
+                labels, f"shares no track with {features[0]}", "check the track_id of both"
+            )
+        X = np.concatenate([part.read(ids) for part in parts], axis=1)
+    segments = [parts[0].rows[name] for name in ids]
+    training_set = _assemble(target, segments, X, wanted, parts, unit)
+    length_s, hop_s, last = _infer_cutting(segments)
+    return Joined(
+        training_set,
+        tuple(part.description for part in parts),
+        length_s,
+        hop_s,
+        last,
+        n_train=len(training_set.track_ids),
+        n_test=sum(row.kept and row.split == TEST for row in rows),
+        n_dropped=sum(not row.kept for row in rows),
+        n_without_features=len(wanted) - len(training_set.track_ids),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One kind of feature over all files: each segment's row and where its features lie."""
+
+    description: KindDescription
+    rows: dict[str, FeatureRow]
+    places: dict[str, tuple[FeaturesFile, int]]
+
+    @classmethod
+    def gather(cls, files: Sequence[FeaturesFile], kind: str, tracks: set[str]) -> _Part:
+        holders = [file for file in files if kind in file.kinds]
+        if not holders:
+            raise UsageError(
+                files[0].path,
+                f"holds no {kind} features (found: {', '.join(files[0].kinds) or 'none'})",
+                f"make them with mer featurize --kind {kind}",
+            )
+        description = holders[0].kinds[kind]
+        rows: dict[str, FeatureRow] = {}
+        places: dict[str, tuple[FeaturesFile, int]] = {}
+        for file in holders:
+            if file.kinds[kind].params_digest != description.params_digest:
+                raise SchemaError(
+                    file.path,
+                    f"holds {kind} features made otherwise than those in {holders[0].path}",
+                    "make both with the same parameters",
+                )
+            for place, row in enumerate(file.rows):
+                if row.segment_id in rows and row.track_id in tracks:
+                    raise SchemaError(
+                        file.path,
+                        f"holds {kind} of the segment {row.segment_id} again",
+                        "give each segment once",
+                    )
+                if row.track_id in tracks:
+                    rows[row.segment_id] = row
+                    places[row.segment_id] = (file, place)
+        return cls(description, rows, places)
+
+    def read(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Read the features of some segments: (n_segments, n_columns)."""
+        X = np.empty((len(ids), *self.description.shape), np.float32)
+        for file in {id(file): file for file, _ in self.places.values()}.values():
+            mine = [i for i, name in enumerate(ids) if self.places[name][0] is file]
+            places = np.array([self.places[ids[i]][1] for i in mine], np.int64)
+            # HDF5 wants rows in rising order.
+            order = np.argsort(places)
+            X[np.array(mine)[order]] = file.read(self.description.name, places[order])
+        return X.reshape(len(ids), -1)
+
+
+def _assemble(
+    target: str,
+    segments: Sequence[FeatureRow],
+    X: NDArray[np.float32],
+    wanted: dict[str, Label],
+    parts: Sequence[_Part],
+    unit: Unit,
+) -> TrainingSet:
+    track_ids = tuple(sorted({row.track_id for row in segments}))
+    place = {track_id: i for i, track_id in enumerate(track_ids)}
+    groups = np.array([place[row.track_id] for row in segments], np.int64)
+    starts = np.array([row.start for row in segments])
+    durations = np.array([row.duration for row in segments])
+    y_of_track = np.array([wanted[track_id].label - 1 for track_id in track_ids], np.int64)
+    row_ids = tuple(row.segment_id for row in segments)
+    y = y_of_track[groups]
+    if unit == "track":
+        X = duration_weighted_means(X, groups, durations)
+        durations = np.bincount(groups, durations)
+        starts = np.zeros(len(track_ids))
+        groups, row_ids, y = np.arange(len(track_ids)), track_ids, y_of_track
+    columns = tuple(name for part in parts for name in part.description.columns)
+    classes = _classes(target, list(wanted.values()))
+    return TrainingSet(
+        target, classes, unit, columns, row_ids, track_ids, X, y, groups, starts, durations
+    )
+
+
+def _classes(target: str, rows: Sequence[Label]) -> tuple[str, ...]:
+    """Name the classes; those that no track has take their names from the target's usual ones."""
+    n_classes = len(rows[0].distribution)
+    names = list(class_names(target, n_classes))
+    for row in rows:
+        names[row.label - 1] = row.class_name
+    return tuple(names)
+
+
+def _infer_cutting(segments: Sequence[FeatureRow]) -> tuple[float, float, str]:
+    """Tell from the rows how their tracks were cut: length and hop in seconds, and the rest."""
+    length_s = max(row.duration for row in segments)
+    starts: dict[str, list[float]] = {}
+    for row in segments:
+        starts.setdefault(row.track_id, []).append(row.start)
+    hops = [hop for of_track in starts.values() for hop in np.diff(sorted(of_track)) if hop > 0]
+    last = "keep" if any(row.duration < length_s for row in segments) else "auto"
+    return length_s, float(min(hops, default=length_s)), last
