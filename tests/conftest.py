@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+Mer = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +24,67 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the Emotify corpus is not beside this checkout (../shared/corpora/emotify)")
     return folder
+
+
+@pytest.fixture
+def mer(tmp_path: Path) -> Mer:
+    """Run `mer` with some arguments in the test's own folder."""
+
+    def run(
+        *arguments: object, stdin: str | bytes = b"", status: int | None = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        answer = subprocess.run(
+            [sys.executable, "-m", "mertools", *map(str, arguments)],
+            input=stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            cwd=tmp_path,
+            env=os.environ | environment,
+            check=False,
+        )
+        done = subprocess.CompletedProcess(
+            answer.args,
+            answer.returncode,
+            answer.stdout.decode("utf-8", "surrogateescape"),
+            answer.stderr.decode("utf-8", "surrogateescape"),
+        )
+        assert status is None or done.returncode == status, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tone() -> Callable[..., NDArray[np.float32]]:
+    """A sine with two overtones and a little noise, the same at every call."""
+
+    def make(
+        seconds: float = 2.0, sample_rate: int = 8000, hz: float = 220.0, level: float = 0.3
+    ) -> NDArray[np.float32]:
+        t = np.arange(round(seconds * sample_rate)) / sample_rate
+        y = sum(np.sin(2 * np.pi * hz * k * t) / k for k in (1, 2, 3))
+        noise = np.random.default_rng(0).normal(size=len(t))
+        return (level * (y + 0.05 * noise) / 2).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def write_tone(tone: Callable[..., NDArray[np.float32]]) -> Callable[..., Path]:
+    """Write a tone to a sound file; its name decides the format."""
+
+    def write(path: Path, seconds: float = 2.0, sample_rate: int = 8000, **options: float) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opus = {"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}
+        soundfile.write(path, tone(seconds, sample_rate, **options), sample_rate, **opus)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The ffmpeg program, which decodes what libsndfile cannot."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        pytest.skip("the ffmpeg program is not installed")
+    return program

@@ -20,6 +20,7 @@ NUMBER_DECIMALS = 9
 """Numbers are written rounded to this: a nanosecond, a billionth of a probability."""
 
 CLASS_SEPARATOR = "|"
+QUOTE = '"'
 
 
 COLUMN = "column"
@@ -228,13 +229,13 @@ class TableWriter:
     """Writes rows of one table as CSV, the header at once and each row as it comes."""
 
     def __init__(self, stream: TextIO, row_type: type[Row], n_classes: int = 0) -> None:
+        self._stream = stream
         self._n_classes = n_classes
-        self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(table_header(row_type, n_classes))
+        stream.write(_format_record(table_header(row_type, n_classes)))
 
     def write(self, row: Row) -> None:
         """Write a row."""
-        self._writer.writerow(row_cells(row, self._n_classes))
+        self._stream.write(_format_record(row_cells(row, self._n_classes)))
 
 
 def table_header(row_type: type[Row], n_classes: int = 0) -> list[str]:
@@ -272,6 +273,15 @@ def format_cell(value: object) -> str:
     if isinstance(value, float):
         return repr(round(value, NUMBER_DECIMALS) + 0.0)
     return str(value)
+
+
+def _format_record(cells: Sequence[str]) -> str:
+    """Join cells to a line; csv.writer would leave a lone carriage return without quotes."""
+    quoted = (
+        f'"{cell.replace(QUOTE, QUOTE * 2)}"' if any(c in cell for c in ',"\r\n') else cell
+        for cell in cells
+    )
+    return ",".join(quoted) + "\n"
 
 
 def _next_record(reader: Any, name: str) -> list[str] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from mertools.artifacts.files import STANDARD_STREAM, read_lines
 from mertools.artifacts.tables import Segment, Track, open_table, parse_table
@@ -128,22 +129,19 @@ def _from_standard_input(null_separated: bool) -> list[Path] | Iterator[Source]:
     columns = set(next(csv.reader([text.strip()])))
     if MANIFEST_COLUMNS & columns and not Path(text.strip()).exists():
         lines = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
-        return _parse_manifest(_chain(text, lines), columns, STANDARD_STREAM)
+        return _parse_manifest(itertools.chain([text], lines), columns, STANDARD_STREAM)
     rest = read_lines(stream, separator)
     first = text.rstrip("\r\n")
     return [Path(name.rstrip("\r")) for name in ([first] if first else []) + list(rest)]
-
-
-def _chain(first: str, rest: IO[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _read_manifest(source: str) -> Iterator[Source]:
     with open_table(source) as stream:
         header = stream.readline()
         columns = set(next(csv.reader([header.strip()]), []))
-        yield from _parse_manifest(_chain(header, stream), columns, source)
+        yield from _parse_manifest(
+            itertools.chain([header] if header else [], stream), columns, source
+        )
 
 
 def _parse_manifest(lines: Iterator[str], columns: set[str], source: str) -> Iterator[Source]:
