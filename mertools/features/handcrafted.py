@@ -80,12 +80,13 @@ class HandcraftedParams:
                 raise UsageError(
                     f"handcrafted.{field.name}", f"{value} is no length", "give a positive number"
                 )
-        highest_hz = _filter_edges_hz()[-1]
-        if self.sample_rate <= highest_hz:
+        # The reference looks for the top of its highest mel filter below the sample rate.
+        lowest_rate = math.floor(_filter_edges_hz()[-1]) + 1
+        if self.sample_rate < lowest_rate:
             raise UsageError(
                 "handcrafted.sample_rate",
                 f"{self.sample_rate} Hz does not hold the reference's mel filters",
-                f"give more than {highest_hz:.0f} Hz",
+                f"give {lowest_rate} Hz or more",
             )
         # The reference keeps one cell a semitone in an array as long as the spectrum.
         highest_semitone = round(12 * math.log2(self.sample_rate / 2 / CHROMA_BASE_HZ))
