@@ -58,7 +58,7 @@ def aggregate_labels(
         typer.Option(
             metavar="[TARGET=]X",
             help="Mark tracks with a mean absolute deviation above X as not kept, for one target "
-            "or all, repeatable; for three classes, arousal=0.7 and valence=0.57 are proven.",
+            "or all, repeatable; published for three classes: arousal=0.7, valence=0.57.",
             show_default="no limit",
         ),
     ] = None,
@@ -127,7 +127,7 @@ def aggregate_labels(
     Examples:
       mer aggregate-labels ratings.csv --max-mad arousal=0.7 --max-mad valence=0.57 > labels.csv
       mer aggregate-labels project-1.json --map 'Very calm=1' --test-fraction 0.2 --seed 1
-      mer aggregate-labels a.csv b.json --test-min-annotators 5 | mer validate -
+      mer aggregate-labels a.csv b.json --test-min-annotators 5 --summary agreement.json
     """
     from mertools.artifacts.files import STANDARD_STREAM
     from mertools.artifacts.tables import Label
@@ -147,7 +147,7 @@ def aggregate_labels(
             "are three ways to split",
             "choose one",
         )
-    named_classes = _per_target("--classes", classes, _class_names)
+    named_classes = _per_target("--classes", classes, _class_names, for_all=False)
     scales = Scales(named_classes, _per_target("--thresholds", thresholds, _rising))
     limits = _per_target("--max-mad", max_mad, _limit)
     conversion = Conversion(scales, _label_values(label_map), frozenset(target or ()), track_field)
@@ -172,15 +172,17 @@ def aggregate_labels(
 
 
 def _per_target(
-    option: str, entries: Sequence[str] | None, parse: Callable[[str], T]
+    option: str, entries: Sequence[str] | None, parse: Callable[[str], T], *, for_all: bool = True
 ) -> dict[str, T]:
-    """Read entries of the form TARGET=VALUE, or VALUE for every target."""
+    """Read entries of the form TARGET=VALUE, or VALUE for every target where that makes sense."""
     from mertools.errors import UsageError
     from mertools.labels.classes import EVERY_TARGET
 
     values: dict[str, T] = {}
     for entry in entries or ():
         target, _, text = entry.rpartition("=")
+        if not (target or for_all):
+            raise UsageError(f"{option} {entry}", "names no target", "write TARGET= before it")
         try:
             value = parse(text)
         except ValueError as error:

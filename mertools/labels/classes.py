@@ -106,8 +106,9 @@ class Scales:
         names = self.names(target)
         highest = MAX_INFERRED_LEVELS if names is None else len(names)
         if not 1 <= value <= highest or value != int(value):
+            number = str(value).removesuffix(".0")
             raise ValueError(
-                f"is {value}, not a rating of {target} (a whole number from 1 to {highest})"
+                f"is {number}, not a rating of {target} (a whole number from 1 to {highest})"
             )
 
     def scale(self, target: str, highest: int) -> Scale:
