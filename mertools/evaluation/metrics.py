@@ -1,0 +1,268 @@
+"""Scores of classifications and of ratings, equal to scikit-learn's.
+
+Each is a function of how often every track counts. Counting each once gives the score itself;
+counting them as often as a resample drew them gives, in one matrix product, the score in
+thousands of bootstrap resamples. scikit-learn would work them out one by one.
+
+Conventions, which are scikit-learn's defaults with `zero_division=0`: a precision, recall or F1
+with nothing to divide by is 0; macro means are taken over the classes that occur in the reference
+or are estimated; one-vs-rest AUC needs rows of the class and rows of others, and its macro mean
+needs that of every class. A score that is not defined is NaN.
+
+B is the number of weightings (resamples), n of rows, T of tracks, K of classes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.evaluation.join import FloatArray, Outcomes
+
+SCORES = (
+    "accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "weighted_precision",
+    "weighted_recall",
+    "weighted_f1",
+    "macro_auc",
+)
+RATING_SCORES = ("mae", "rmse", "r2", "pearson_r")
+CHANCE_AUC = 0.5
+NEGLIGIBLE = 1e-12
+"""A spread that is smaller than this share of the sum of squares is rounding."""
+
+BoolArray = NDArray[np.bool_]
+
+
+class Curve(NamedTuple):
+    """Points of a curve, and the lowest posterior that is taken for the class at each."""
+
+    x: FloatArray
+    y: FloatArray
+    thresholds: FloatArray
+
+
+def score_classes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+    """Give each of `SCORES`, (B,), where tracks count as often as `weights`, (B, T), says."""
+    scores = score_confusions(weights @ count_cells(outcomes))
+    row_weights = weights[:, outcomes.track]
+    aucs = [
+        roc_auc(outcomes.reference == k, outcomes.posteriors[:, k], row_weights)
+        for k in range(len(outcomes.classes))
+    ]
+    scores["macro_auc"] = np.mean(aucs, axis=0)
+    return scores
+
+
+def count_cells(outcomes: Outcomes) -> FloatArray:
+    """Count each track's rows in each cell of the confusion matrix, flattened, (T, K * K)."""
+    n_classes = len(outcomes.classes)
+    n_tracks = len(outcomes.track_ids)
+    cells = outcomes.reference * n_classes + outcomes.estimated
+    counts = np.bincount(
+        outcomes.track * n_classes**2 + cells, minlength=n_tracks * n_classes**2
+    ).astype(np.float64)
+    return counts.reshape(n_tracks, n_classes**2)
+
+
+def score_confusions(cells: FloatArray) -> dict[str, FloatArray]:
+    """Give the scores that follow from confusion matrices alone.
+
+    `cells`, (B, K * K), are counts: rows of the matrix are the reference, columns the estimate.
+    """
+    n_classes = round(cells.shape[-1] ** 0.5)
+    confusions = cells.reshape(-1, n_classes, n_classes)
+    support = confusions.sum(axis=2)
+    occurs = support + confusions.sum(axis=1) > 0
+    n_rows = support.sum(axis=1)
+    scores = {"accuracy": np.trace(confusions, axis1=1, axis2=2) / n_rows}
+    for name, values in zip(
+        ("precision", "recall", "f1"), precision_recall_f1(confusions), strict=True
+    ):
+        scores[f"macro_{name}"] = values.sum(axis=1) / occurs.sum(axis=1)
+        scores[f"weighted_{name}"] = (values * support).sum(axis=1) / n_rows
+    return scores
+
+
+def precision_recall_f1(confusions: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give each class's precision, recall and F1, (..., K), from confusions, (..., K, K)."""
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    support = confusions.sum(axis=-1)
+    estimated = confusions.sum(axis=-2)
+    return (
+        _divide(hits, estimated, 0),
+        _divide(hits, support, 0),
+        _divide(2 * hits, support + estimated, 0),
+    )
+
+
+def roc_auc(positive: BoolArray, scores: FloatArray, weights: FloatArray) -> FloatArray:
+    """Give the area under the ROC curve, (B,), with rows weighted by `weights`, (B, n).
+
+    It is the probability that a positive row scores above a negative one, ties counting half
+    (Hanley and McNeil, 1982); NaN where there are no rows of either kind.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    ordered = weights[:, order]
+    positives = np.add.reduceat(ordered * positive[order], starts, axis=1)
+    negatives = np.add.reduceat(ordered, starts, axis=1) - positives
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    wins = (positives * below).sum(axis=1)
+    return _divide(wins, positives.sum(axis=1) * negatives.sum(axis=1), np.nan)
+
+
+def roc_curve(positive: BoolArray, scores: FloatArray) -> Curve:
+    """Give the ROC curve: x the false positive rate, y the true positive rate, both ascending.
+
+    Points on a straight line between their neighbours are left out (Fawcett, 2006). The first
+    point takes nothing for the class; its threshold is infinite. Both kinds of rows must occur.
+    """
+    thresholds, hits, false_alarms = _cumulate(positive, scores)
+    corner = np.ones(len(hits), dtype=bool)
+    corner[1:-1] = (np.diff(hits, 2) != 0) | (np.diff(false_alarms, 2) != 0)
+    hits, false_alarms = hits[corner], false_alarms[corner]
+    return Curve(
+        np.append(0.0, false_alarms / false_alarms[-1]),
+        np.append(0.0, hits / hits[-1]),
+        np.append(np.inf, thresholds[corner]),
+    )
+
+
+def precision_recall_curve(positive: BoolArray, scores: FloatArray) -> Curve:
+    """Give the precision-recall curve: x the recall, descending from 1 to 0, y the precision.
+
+    Thresholds ascend. Of points with equal recall the first and the last stay. The final point,
+    recall 0 and precision 1, has no threshold: it is infinite. Positive rows must occur.
+    """
+    thresholds, hits, false_alarms = _cumulate(positive, scores)
+    corner = np.ones(len(hits), dtype=bool)
+    corner[1:-1] = (np.diff(hits[:-1]) != 0) | (np.diff(hits[1:]) != 0)
+    hits, false_alarms = hits[corner][::-1], false_alarms[corner][::-1]
+    return Curve(
+        np.append(hits / hits[0], 0.0),
+        np.append(hits / (hits + false_alarms), 1.0),
+        np.append(thresholds[corner][::-1], np.inf),
+    )
+
+
+def average_precision(positive: BoolArray, scores: FloatArray) -> float:
+    """Give the mean of the precision over the recall's steps, without interpolation.
+
+    NaN where no row is positive.
+    """
+    _, hits, false_alarms = _cumulate(positive, scores)
+    if not hits[-1]:
+        return float("nan")
+    gained = np.diff(hits, prepend=0)
+    return float((gained * (hits / (hits + false_alarms))).sum() / hits[-1])
+
+
+def score_ratings(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+    """Give each of `RATING_SCORES`, (B,), over the rows that predict a rating; weights (B, T).
+
+    NaN where they are not defined: R2 of references without spread, r if either has none, any
+    where no row is left.
+    """
+    rows = np.flatnonzero(~np.isnan(outcomes.values))
+    weights = weights[:, outcomes.track[rows]]
+    reference, estimated = outcomes.ratings[rows], outcomes.values[rows]
+    errors = estimated - reference
+    totals = weights.sum(axis=1)
+    squares = _sum(weights, errors**2)
+    reference_spread = _comoment(weights, reference, reference)
+    estimated_spread = _comoment(weights, estimated, estimated)
+    product = _comoment(weights, reference, estimated)
+    return {
+        "mae": _divide(_sum(weights, np.abs(errors)), totals, np.nan),
+        "rmse": np.sqrt(_divide(squares, totals, np.nan)),
+        "r2": 1 - _divide(squares, reference_spread, np.nan),
+        "pearson_r": np.clip(
+            _divide(product, np.sqrt(reference_spread * estimated_spread), np.nan), -1, 1
+        ),
+    }
+
+
+def expected_scores(support: FloatArray, probabilities: FloatArray) -> dict[str, float]:
+    """Give the scores that a classifier is expected to have which draws its answers by chance.
+
+    It answers k with `probabilities[k]`, (K,), without regard to the row; `support`, (K,), are
+    the numbers of rows of each class. Exact: of m answers k, a share support[k] / n is right on
+    average, and m is binomially distributed. (A class that has no rows but may be drawn is taken
+    to be drawn at least once, which on more than a few rows it is.)
+    """
+    n_rows = int(support.sum())
+    prior = support / n_rows
+    precision, f1 = np.empty(len(support)), np.empty(len(support))
+    for k, probability in enumerate(probabilities):
+        chances = _binomial(n_rows, float(probability))
+        answers = np.arange(n_rows + 1)
+        precision[k] = prior[k] * (1 - chances[0])
+        f1[k] = (chances * _divide(2 * answers * prior[k], answers + support[k], 0)).sum()
+    recall = np.where(support > 0, probabilities, 0)
+    occurs = (support > 0) | (probabilities > 0)
+    scores = {"accuracy": float(prior @ probabilities)}
+    for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
+        scores[f"macro_{name}"] = float(values.sum() / occurs.sum())
+        scores[f"weighted_{name}"] = float(values @ prior)
+    ranked = bool((support > 0).all()) and len(support) > 1
+    scores["macro_auc"] = CHANCE_AUC if ranked else float("nan")
+    return scores
+
+
+def _cumulate(
+    positive: BoolArray, scores: FloatArray
+) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+    """Give the distinct scores, descending, and how many rows of each kind reach them."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    hits = np.cumsum(positive[order], dtype=np.int64)[ends]
+    return scores[order][ends], hits, ends + 1 - hits
+
+
+def _comoment(weights: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Give the weighted sum of the products of x and y about their means, (B,)."""
+    # About the means of all rows first, so that no digits are lost to large ratings.
+    x, y = x - x.mean(), y - y.mean()
+    products = _sum(weights, x * y)
+    means = _divide(_sum(weights, x) * _sum(weights, y), weights.sum(axis=1), 0)
+    spread = np.sqrt(_sum(weights, x**2) * _sum(weights, y**2))
+    comoment: FloatArray = np.where(
+        np.abs(products - means) > NEGLIGIBLE * spread, products - means, 0
+    )
+    return comoment
+
+
+def _sum(weights: FloatArray, values: FloatArray) -> FloatArray:
+    """Sum values, (n,), by weights, (B, n)."""
+    # Not a matrix product: its last digits depend on how many threads BLAS takes.
+    total: FloatArray = (weights * values).sum(axis=1)
+    return total
+
+
+def _divide(numerator: FloatArray, denominator: FloatArray, undefined: float) -> FloatArray:
+    """Divide; where the denominator is 0 the quotient is `undefined`."""
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    quotient: FloatArray = np.full(shape, undefined, dtype=np.float64)
+    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
+    return quotient
+
+
+def _binomial(n: int, probability: float) -> FloatArray:
+    """Give the probabilities of 0 to n successes in n trials."""
+    k = np.arange(n + 1)
+    if probability in (0, 1):
+        certain: FloatArray = np.where(k == n * probability, 1.0, 0.0)
+        return certain
+    logs = np.append(0.0, np.cumsum(np.log(np.arange(1, n + 1))))
+    chances: FloatArray = np.exp(
+        logs[n] - logs[k] - logs[n - k] + k * np.log(probability) + (n - k) * np.log1p(-probability)
+    )
+    # Rounding of the logarithms adds up to 1e-12 of a probability in thousands of trials.
+    chances /= chances.sum()
+    return chances

@@ -1,0 +1,159 @@
+"""Figures of a report: confusion matrix, ROC and precision-recall curves.
+
+Lines differ in colour (Okabe and Ito's palette, told apart with any colour vision) and in dashes,
+so that they stay apart in print. The same report gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mertools.artifacts.files import make_folder, remove_stale_parts, replacing
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
+REFERENCE_COLOUR = "#777777"
+FORMATS: Mapping[str, Mapping[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+"""The formats of figures, each with the metadata that would tie it to a day or a version."""
+STYLE = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "mertools",
+    "text.parse_math": False,  # names are not formulas, even with a $
+}
+
+Description = Mapping[str, Any]
+
+
+def draw_figures(report: Description, folder: Path, file_format: str = "png") -> list[Path]:
+    """Draw three figures for every target and level of a report; give their paths.
+
+    They are named after target, level and kind: `arousal_track_confusion.png`. Raises UsageError
+    where the folder cannot be written to.
+    """
+    make_folder(folder)
+    painters: Mapping[str, Callable[[Axes, Description], None]] = {
+        "confusion": draw_confusion,
+        "roc": draw_roc,
+        "pr": draw_precision_recall,
+    }
+    paths = []
+    for target, entry in sorted(report["targets"].items()):
+        for level, description in sorted(entry["levels"].items()):
+            for kind, paint in painters.items():
+                path = folder / f"{_file_stem(target)}_{level}_{kind}.{file_format}"
+                with mpl.rc_context(STYLE):
+                    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+                    axes = figure.add_subplot()
+                    paint(axes, description)
+                    axes.set_title(_title(target, level, description), fontsize=11)
+                    _save(figure, path, file_format)
+                paths.append(path)
+    return paths
+
+
+def draw_confusion(axes: Axes, description: Description) -> None:
+    """Draw a confusion matrix: counts, and their share of each reference class as the shade."""
+    classes = description["confusion"]["classes"]
+    counts = np.array(description["confusion"]["counts"])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        share = shares[row, column]
+        axes.text(
+            column,
+            row,
+            f"{count}\n{share:.0%}",
+            ha="center",
+            va="center",
+            fontsize=min(11, 60 / len(classes)),
+            color="white" if share > 0.5 else "black",
+        )
+    places = np.arange(len(classes))
+    crowded = len(classes) * max(len(name) for name in classes) > 40
+    axes.set_xticks(places, classes, rotation=90 if crowded else 0)
+    axes.set_yticks(places, classes)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("estimated")
+    axes.set_ylabel("reference (a row is 100 %)")
+
+
+def draw_roc(axes: Axes, description: Description) -> None:
+    """Draw each class's ROC curve, one against the rest, and chance."""
+    axes.plot([0, 1], [0, 1], color=REFERENCE_COLOUR, linewidth=0.8, label="0.50  by chance")
+    for place, (name, entry) in enumerate(_in_order(description)):
+        if entry["roc"] is not None:
+            label = f"{entry['auc']:.2f}  {name}"
+            axes.plot(entry["roc"]["fpr"], entry["roc"]["tpr"], **_line(place), label=label)
+    _finish(axes, "false positive rate", "true positive rate", "area under curve")
+
+
+def draw_precision_recall(axes: Axes, description: Description) -> None:
+    """Draw each class's precision-recall curve and, thinner, the precision that chance reaches."""
+    for place, (name, entry) in enumerate(_in_order(description)):
+        if entry["pr"] is None:
+            continue
+        line = _line(place)
+        label = f"{entry['average_precision']:.2f}  {name}"
+        recall, precision = entry["pr"]["recall"], entry["pr"]["precision"]
+        axes.plot(recall, precision, **line, label=label, drawstyle="steps-post")
+        share = entry["support"] / description["n"]
+        axes.plot([0, 1], [share, share], **line, linewidth=0.8, label=f"{share:.2f}  by chance")
+    _finish(axes, "recall", "precision", "average precision")
+
+
+def _in_order(description: Description) -> list[tuple[str, Description]]:
+    per_class = description["per_class"]
+    return [(name, per_class[name]) for name in description["confusion"]["classes"]]
+
+
+def _line(place: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "linestyle": DASHES[place % len(DASHES)],
+    }
+
+
+def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x_label, ylabel=y_label, aspect=1)
+    if axes.lines:
+        axes.legend(
+            title=title,
+            loc="upper left",
+            bbox_to_anchor=(1.02, 1.0),
+            borderaxespad=0,
+            handlelength=3.2,
+            alignment="left",
+        )
+
+
+def _title(target: str, level: str, description: Description) -> str:
+    n_tracks = description["n_tracks"]
+    rows = f"{description['n']} segments of " if level == "segment" else ""
+    return f"{target}, {rows}{n_tracks} track{'s' if n_tracks != 1 else ''}"
+
+
+def _file_stem(name: str) -> str:
+    """Make a target's name safe as a part of a file's, without making two the same."""
+    return "".join(c if c.isalnum() or c in "-_. " else f"%{ord(c):02X}" for c in name)
+
+
+def _save(figure: Figure, path: Path, file_format: str) -> None:
+    remove_stale_parts(path.parent, path.name)
+    with replacing(path) as part:
+        figure.savefig(part, format=file_format, metadata=dict(FORMATS[file_format]))
