@@ -67,25 +67,22 @@ def is_current(extra: str) -> bool:
 
 
 class Progress:
-    """One line that says what is being done: rewritten on a terminal, said once elsewhere."""
+    """Says what is being done and how it ended; on a terminal, a changing line in between."""
 
     def __init__(self, doing: str) -> None:
-        self.doing = doing
         self.started = time.monotonic()
         self.on_terminal = sys.stderr.isatty()
-        if not self.on_terminal:
-            print(f"mer: {doing}", file=sys.stderr, flush=True)
+        print(f"mer: {doing}", file=sys.stderr, flush=True)
 
     def show(self, step: str) -> None:
-        """Say `step` behind what is being done."""
+        """Put `step` in the changing line."""
         if self.on_terminal:
             seconds = time.monotonic() - self.started
-            width = shutil.get_terminal_size().columns - 1
-            line = f"mer: {self.doing}: {seconds:.0f} s: {step}"[:width]
+            line = f"mer: {seconds:.0f} s: {step}"[: shutil.get_terminal_size().columns - 1]
             print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
     def finish(self, outcome: str) -> None:
-        """End the line with how it went."""
+        """Put how it went in the changing line's place."""
         seconds = time.monotonic() - self.started
         start = "\r\033[K" if self.on_terminal else ""
         print(f"{start}mer: {outcome} after {seconds:.0f} s", file=sys.stderr, flush=True)
@@ -172,7 +169,7 @@ def main(extra: str = "") -> None:
         if is_current(extra):
             return
         os.set_inheritable(lock.fileno(), True)
-        progress = Progress(f"making the environment in {VENV}, once, from {PINS}")
+        progress = Progress(f"making the environment {VENV}, once, from {PINS}")
         if not (extra and is_current("")):
             make_venv(progress)
         install(extra, progress)
