@@ -31,6 +31,7 @@ STYLE = {
     "font.size": 10,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
+    "savefig.bbox": "tight",
     "savefig.dpi": 150,
     "svg.hashsalt": "mertools",
     "text.parse_math": False,  # names are not formulas, even with a $

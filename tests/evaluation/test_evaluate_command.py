@@ -168,8 +168,8 @@ def test_table_without_rows_is_exit_2(tables: tuple[str, str], tmp_path: Path) -
     assert "nothing to score" in run(empty, "--labels", tables[1], status=2).stderr
     empty = save(tmp_path / "empty.csv", Label, [])
     assert "nothing to score" in run(tables[0], "--labels", empty, status=2).stderr
-    (tmp_path / "empty.csv").write_text("")
-    assert "without even a header" in run(str(tmp_path / "empty.csv"), "--labels", tables[1], status=2).stderr  # noqa: E501  # fmt: skip
+    Path(empty).write_text("")
+    assert "without even a header" in run(empty, "--labels", tables[1], status=2).stderr
 
 
 def test_split_that_no_label_has_is_exit_2(tmp_path: Path) -> None:
@@ -193,7 +193,9 @@ def test_posteriors_that_do_not_sum_to_one_are_exit_2(tmp_path: Path) -> None:
     assert "row 1 (track a, arousal) has posteriors that sum to 0.9" in result.stderr
 
 
-def test_other_table_without_a_common_track_is_exit_2(tables: tuple[str, str], tmp_path: Path) -> None:  # noqa: E501  # fmt: skip
+def test_other_table_without_a_common_track_is_exit_2(
+    tables: tuple[str, str], tmp_path: Path
+) -> None:
     some = save(tmp_path / "p.csv", Prediction, [prediction("t000", [1, 0, 0])])
     other = save(tmp_path / "q.csv", Prediction, [prediction("t001", [1, 0, 0])])
     result = run(some, "--labels", tables[1], "--against", other, status=2)
