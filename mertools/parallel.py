@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection
 from typing import TypeVar
 
@@ -47,7 +48,8 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: int | None
     try:
         pending: deque[Future[U]] = deque()
         for item in itertools.chain(first, source):
-            pending.append(executor.submit(function, item))
+            with _interrupts_held():
+                pending.append(executor.submit(function, item))
             if len(pending) >= jobs * TASKS_AHEAD:
                 yield pending.popleft().result()
         while pending:
@@ -60,9 +62,18 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: int | None
         executor.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start: they inherit that, and leave it to the parent."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent is gone, killed or not."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End when the parent is gone, killed or not."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,15 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools import __version__
-from mertools.artifacts.files import replacing
+from mertools.artifacts.files import replacing, reserve
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
 
 SCHEMA_FILE = "features.h5.json"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HDF5_SUFFIXES = (".h5", ".hdf5")
 CHUNK_BYTES = 1 << 15
 """Small rows share a chunk of about this size; a larger row is a chunk of its own."""
 
 ROWS_AT_ONCE = 64
+
+OVERHEAD_BYTES = 1 << 16
+ROW_OVERHEAD_BYTES = 256
+CHUNK_OVERHEAD_BYTES = 128
+"""What HDF5 takes at most beside the data: for the file, a row's texts, a chunk's place."""
 
 Features = NDArray[np.float32] | NDArray[np.float16]
 
@@ -66,36 +75,51 @@ def write_features(
     The same rows give the same bytes.
     """
     schema = load_schema(SCHEMA_FILE)
-    # Unlocked by HDF5, since `replacing` holds a lock on the part already.
-    with (
-        replacing(path) as part,
-        h5py.File(part, "w", libver=("v108", "v108"), locking=False) as file,
-    ):
-        file.attrs["schema"] = schema["name"]
-        file.attrs["schema_version"] = schema["version"]
-        file.attrs["producer"] = f"mertools {__version__}"
-        segments = file.create_group("segments")
-        for name, description in schema["groups"]["segments"]["datasets"].items():
-            dtype = h5py.string_dtype() if description["dtype"] == "utf8" else description["dtype"]
-            values = [getattr(row, name) for row in rows]
-            dataset = segments.create_dataset(name, data=values, dtype=dtype)
-            dataset.attrs["description"] = description["description"]
-            if "unit" in description:
-                dataset.attrs["unit"] = description["unit"]
-        features = file.create_group("features")
-        for kind in kinds:
-            dataset = _create_dataset(features, kind, len(rows))
-            for begin in range(0, len(rows), ROWS_AT_ONCE):
-                end = min(begin + ROWS_AT_ONCE, len(rows))
-                dataset[begin:end] = np.stack([read(kind.name, row) for row in range(begin, end)])
+    with replacing(path) as part:
+        reserve(part, _size_at_most(rows, kinds))
+        # Unlocked by HDF5, since `replacing` holds a lock on the part already.
+        with h5py.File(part, "w", libver=("v108", "v108"), locking=False) as file:
+            _write(file, schema, rows, kinds, read)
 
 
-def _create_dataset(features: h5py.Group, kind: KindDescription, n_rows: int) -> h5py.Dataset:
-    row_bytes = max(1, int(np.prod(kind.shape)) * np.dtype(kind.dtype).itemsize)
-    chunk = (min(n_rows, max(1, CHUNK_BYTES // row_bytes)), *kind.shape)
-    dataset = features.create_dataset(
-        kind.name, (n_rows, *kind.shape), kind.dtype, chunks=chunk, fillvalue=None
-    )
+def _write(
+    file: h5py.File,
+    schema: Mapping[str, Any],
+    rows: Sequence[FeatureRow],
+    kinds: Sequence[KindDescription],
+    read: Callable[[str, int], Features],
+) -> None:
+    file.attrs["schema"] = schema["name"]
+    file.attrs["schema_version"] = schema["version"]
+    file.attrs["producer"] = f"mertools {__version__}"
+    segments = file.create_group("segments")
+    for name, description in schema["groups"]["segments"]["datasets"].items():
+        values = [getattr(row, name) for row in rows]
+        dtype = description["dtype"]
+        if dtype == "utf8":
+            # A track_id from the name of a file that is not UTF-8 keeps its bytes.
+            values = [os.fsencode(value) for value in values]
+            dtype = h5py.string_dtype()
+        dataset = segments.create_dataset(name, data=values, dtype=dtype)
+        dataset.attrs["description"] = description["description"]
+        if "unit" in description:
+            dataset.attrs["unit"] = description["unit"]
+    features = file.create_group("features")
+    for kind in kinds:
+        dataset = features.create_dataset(
+            kind.name,
+            (len(rows), *kind.shape),
+            kind.dtype,
+            chunks=(min(len(rows), _rows_per_chunk(kind)), *kind.shape),
+            fillvalue=None,
+        )
+        _describe_dataset(dataset, kind)
+        for begin in range(0, len(rows), ROWS_AT_ONCE):
+            end = min(begin + ROWS_AT_ONCE, len(rows))
+            dataset[begin:end] = np.stack([read(kind.name, row) for row in range(begin, end)])
+
+
+def _describe_dataset(dataset: h5py.Dataset, kind: KindDescription) -> None:
     for place, dimension in enumerate(kind.dimensions):
         dataset.dims[place].label = dimension
     dataset.attrs["columns"] = list(kind.columns)
@@ -103,7 +127,24 @@ def _create_dataset(features: h5py.Group, kind: KindDescription, n_rows: int) ->
     dataset.attrs["params"] = json.dumps(kind.params, sort_keys=True)
     dataset.attrs["params_digest"] = kind.params_digest
     dataset.attrs["engine"] = kind.engine
-    return dataset
+
+
+def _rows_per_chunk(kind: KindDescription) -> int:
+    return max(1, CHUNK_BYTES // max(1, _row_bytes(kind)))
+
+
+def _row_bytes(kind: KindDescription) -> int:
+    return math.prod(kind.shape) * np.dtype(kind.dtype).itemsize
+
+
+def _size_at_most(rows: Sequence[FeatureRow], kinds: Sequence[KindDescription]) -> int:
+    """Bound the size in bytes of the file that these rows and kinds make."""
+    texts = sum(2 * len(os.fsencode(row.segment_id + row.track_id)) for row in rows)
+    size = OVERHEAD_BYTES + ROW_OVERHEAD_BYTES * len(rows) + texts
+    for kind in kinds:
+        n_chunks = -(-len(rows) // _rows_per_chunk(kind))
+        size += n_chunks * (_rows_per_chunk(kind) * _row_bytes(kind) + CHUNK_OVERHEAD_BYTES)
+    return size
 
 
 class FeaturesFile:
@@ -114,7 +155,7 @@ class FeaturesFile:
         self._file = file
         segments = file["segments"]
         texts = {
-            name: segments[name].asstr()[...]
+            name: [os.fsdecode(text) for text in segments[name][...]]
             for name in ("segment_id", "track_id", "source_digest")
         }
         numbers = {name: segments[name][...] for name in ("start", "duration", "silent", "padded")}
@@ -176,6 +217,14 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     with file:
         _refuse_links(path, file)
         yield file
+
+
+def is_hdf5(path: Path) -> bool:
+    """Tell an HDF5 file by its content, or where there is nothing to read by its name."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return path.suffix in HDF5_SUFFIXES
+    with path.open("rb") as stream:
+        return stream.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
 def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:

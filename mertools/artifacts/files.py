@@ -52,6 +52,11 @@ def open_output(target: str) -> Iterator[TextIO]:
         sys.stdout.flush()
         return
     path = Path(target)
+    if path.exists() and not path.is_file():
+        # A device or a named pipe is written to, never replaced.
+        with path.open("w", **TEXT) as stream:
+            yield stream
+        return
     remove_stale_parts(path.parent, path.name)
     with replacing(path) as part, part.open("w", **TEXT) as stream:
         yield stream
@@ -100,6 +105,23 @@ def digest_json(value: object) -> str:
     """Digest anything that JSON can hold; the order of keys does not matter."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(canonical.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def raise_write_error(path: Path) -> None:
+    """Raise the OSError that keeps a file from growing, which a library has not passed on."""
+    with path.open("ab") as stream:
+        stream.write(bytes(1 << 16))
+
+
+def reserve(path: Path, n_bytes: int) -> None:
+    """Raise OSError where the disk has no room for a file of `n_bytes`; the file is left empty.
+
+    HDF5 does not outlive a disk that fills up while it writes.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, n_bytes)
+            stream.truncate(0)
 
 
 def make_folder(path: Path) -> None:

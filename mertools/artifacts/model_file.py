@@ -17,6 +17,7 @@ from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mertools import __version__
 from mertools.artifacts.files import DIGEST_BYTES, replacing
@@ -229,7 +230,7 @@ def _decode(path: Path, tree: Any, arrays: Mapping[str, bytes]) -> Learnt:
         if loader == "JsonNode":
             return json.loads(node["content"])
         if loader == "NdArrayNode":
-            return np.load(io.BytesIO(arrays[node["file"]]), allow_pickle=False)
+            return _parse_array(arrays[node["file"]])
         if loader == "ObjectNode":
             return decode(node["content"]) if "content" in node else {}
         if loader == "DictNode":
@@ -252,6 +253,12 @@ def _decode(path: Path, tree: Any, arrays: Mapping[str, bytes]) -> Learnt:
             f"{TREE_MEMBER} is not as skops writes it ({type(error).__name__}: {error})",
             "make it again",
         ) from None
+
+
+def _parse_array(content: bytes) -> NDArray[Any]:
+    # Not np.load, which also opens archives.
+    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
+    return array
 
 
 def _without_identities(node: Any, names: Mapping[str, str]) -> Any:

@@ -187,7 +187,7 @@ def parse_table(
         try:
             values = _parse_record(record, cells, len(header))
             key = tuple(record[place] for place in key_places)
-            if key in seen:
+            if key and key in seen:
                 raise ValueError(f"has the key {', '.join(filter(None, key))} again")
         except ValueError as error:
             broken = SchemaError(
@@ -245,16 +245,20 @@ def table_header(row_type: type[Row], n_classes: int = 0) -> list[str]:
 
 def row_cells(row: Row, n_classes: int = 0) -> list[str]:
     """Write a row's values as cells, in the order of `table_header`."""
-    cells: list[str] = []
+    return [format_cell(value) for value in row_values(row, n_classes)]
+
+
+def row_values(row: Row, n_classes: int = 0) -> list[object]:
+    """Give a row's values in the order of `table_header`; None is an empty cell."""
+    values: list[object] = []
     attributes = _attributes(type(row))
     for field in load_table_schema(row.table).fields:
         value = getattr(row, attributes[field.name])
         if REPEATED in field.name:
-            cells += [format_cell(number) for number in value]
-            cells += [""] * (n_classes - len(value))
+            values += [*value, *[None] * (n_classes - len(value))]
         else:
-            cells.append(format_cell(value))
-    return cells
+            values.append(value)
+    return values
 
 
 def write_table(stream: TextIO, row_type: type[R], rows: Iterable[R], n_classes: int = 0) -> None:
@@ -271,7 +275,8 @@ def format_cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return repr(round(value, NUMBER_DECIMALS) + 0.0)
+        # Not a numpy number, whose repr names its type; and no negative zero.
+        return repr(round(float(value), NUMBER_DECIMALS) + 0.0)
     return str(value)
 
 
@@ -313,7 +318,7 @@ def _cells(
         elif field.required:
             raise SchemaError(
                 name,
-                f"has no column {field.name.replace(REPEATED, '1')} (found: {', '.join(header)})",
+                f"has no column {field.name.replace(REPEATED, '1')} (found: {', '.join(header)[:100]})",
                 f"give a table as schemas/{schema.name}.schema.json has it",
             )
     return cells

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mertools.artifacts.features_file import find_problems, open_hdf5
+from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf5
 from mertools.artifacts.model_file import read_model
 from mertools.artifacts.schema import load_schema, load_table_schema
 from mertools.artifacts.tables import (
@@ -23,7 +23,6 @@ from mertools.artifacts.tables import (
 )
 from mertools.errors import SchemaError, UsageError
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
 
 ROW_TYPES: tuple[type[Row], ...] = (Segment, Prediction, Label, Annotation, Failure, Track)

@@ -13,11 +13,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import digest_file, make_folder, replacing
+from mertools.artifacts.files import digest_file, make_folder, raise_write_error, replacing
 from mertools.artifacts.tables import Track
 from mertools.audio.io import AudioInfo, mix_to_mono, probe, read_blocks, to_int16
 from mertools.audio.settings import ConvertSettings
-from mertools.errors import InputError
+from mertools.errors import InputError, MerError
 
 FORMATS = {"wav": "WAV", "flac": "FLAC"}
 VERSION = 1
@@ -42,18 +42,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
         make_folder(target.parent)
         channels = info.channels if settings.keep_channels else 1
         with replacing(target) as part:
-            output = soundfile.SoundFile(
-                os.fsencode(part),
-                "w",
-                settings.sample_rate,
-                channels,
-                "PCM_16",
-                format=FORMATS[settings.format],
-            )
-            with output:
-                output.comment = comment
-                for block in convert_blocks(source, info, settings):
-                    output.write(block)
+            _write(part, comment, channels, settings, convert_blocks(source, info, settings))
     made = soundfile.info(os.fsencode(target))
     return Track(
         track.track_id,
@@ -116,6 +105,26 @@ def _resampled(
     for block in blocks:
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+
+
+def _write(
+    path: Path,
+    comment: str,
+    channels: int,
+    settings: ConvertSettings,
+    blocks: Iterator[NDArray[np.int16]],
+) -> None:
+    form = FORMATS[settings.format]
+    try:
+        with soundfile.SoundFile(
+            os.fsencode(path), "w", settings.sample_rate, channels, "PCM_16", format=form
+        ) as output:
+            output.comment = comment
+            for block in blocks:
+                output.write(block)
+    except soundfile.LibsndfileError as error:
+        raise_write_error(path)
+        raise MerError(path, error.error_string, "choose another -o") from error
 
 
 def _was_made_with(target: Path, comment: str) -> bool:

@@ -15,9 +15,12 @@ import typer
 
 from mertools import __version__
 from mertools.cli import console, options
+from mertools.cli.aggregate_labels import aggregate_labels
 from mertools.cli.convert import convert
+from mertools.cli.evaluate import evaluate
 from mertools.cli.featurize import featurize
 from mertools.cli.inspect import inspect
+from mertools.cli.predict import predict
 from mertools.cli.segment import segment
 from mertools.cli.validate import validate
 from mertools.errors import MerError
@@ -120,5 +123,14 @@ def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for _command in (convert, segment, featurize, validate, inspect):
+for _command in (
+    convert,
+    segment,
+    featurize,
+    aggregate_labels,
+    predict,
+    evaluate,
+    validate,
+    inspect,
+):
     app.command()(_with_common_options(_command))

@@ -6,11 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 T = TypeVar("T")
 
 PROGRESS_AFTER_S = 1.0
+WIDTH_OFF_TERMINAL = 160
 
 _quiet = False
 
@@ -78,8 +79,14 @@ def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, stdout: bool = False
 ) -> None:
     """Draw a table for a person; the first column is left-aligned, the others right-aligned."""
-    if _quiet and not stdout:
-        return
+    if stdout or not _quiet:
+        draw_table(title, columns, rows, sys.stdout if stdout else sys.stderr)
+
+
+def draw_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO
+) -> None:
+    """Draw a table on a stream, as wide as its terminal or as what it holds."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -90,5 +97,5 @@ def print_table(
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    width = None if (sys.stdout if stdout else sys.stderr).isatty() else 120
-    Console(stderr=not stdout, no_color="NO_COLOR" in os.environ, width=width).print(table)
+    width = None if stream.isatty() else WIDTH_OFF_TERMINAL
+    Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)

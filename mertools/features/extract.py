@@ -171,7 +171,7 @@ def _compute(
         segment.start,
         segment.duration,
         silent=not cut.y.any(),
-        padded=cut.padded,
+        padded=cut.padded or any(kind.fills_up(cut.y) for kind in recipe.kinds),
         source_digest=source_digest,
     )
     return SegmentFeatures(row, features)

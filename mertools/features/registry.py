@@ -25,8 +25,9 @@ class FeatureKind:
     """A kind of feature of one segment.
 
     `engines` are its implementations: from the segment's samples, mono int16 (n_samples,), and
-    parameters of `params_type` to an array whose dimensions `dimensions` names. `version` counts
-    up when the same samples and parameters would give other features than before.
+    parameters of `params_type` to an array whose dimensions `dimensions` names. A segment shorter
+    than `window` samples is filled up with silence. `version` counts up when the same samples and
+    parameters would give other features than before.
     """
 
     name: str
@@ -35,6 +36,7 @@ class FeatureKind:
     dimensions: tuple[str, ...]
     columns: Callable[[Any], tuple[str, ...]]
     unit: str
+    window: Callable[[Any], int]
     version: int
 
 
@@ -51,6 +53,7 @@ KINDS: Mapping[str, FeatureKind] = {
             ("segment", "column"),
             lambda params: handcrafted.COLUMN_NAMES,
             "1",
+            lambda params: params.window,
             1,
         ),
         FeatureKind(
@@ -60,6 +63,7 @@ KINDS: Mapping[str, FeatureKind] = {
             ("segment", "band", "frame"),
             lambda params: tuple(f"mel_{band}" for band in range(1, params.n_mels + 1)),
             "dB",
+            lambda params: params.n_fft,
             1,
         ),
     )
@@ -88,6 +92,10 @@ class RequestedKind:
     def compute(self, y: NDArray[np.int16]) -> Features:
         """Compute the features of a segment."""
         return KINDS[self.name].engines[self.engine](y, self.params)
+
+    def fills_up(self, y: NDArray[np.int16]) -> bool:
+        """Tell whether a segment is shorter than a window and has to be filled up."""
+        return len(y) < KINDS[self.name].window(self.params)
 
     def describe(self, features: Features) -> KindDescription:
         """Describe the dataset that `features` of one segment go into."""

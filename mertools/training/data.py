@@ -21,7 +21,7 @@ from mertools.artifacts.features_file import (
 from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.tables import Label, read_table
 from mertools.errors import SchemaError, UsageError
-from mertools.labels.aggregate import class_names
+from mertools.labels.classes import class_names
 from mertools.models.pooling import duration_weighted_means
 
 Unit = Literal["track", "segment"]

@@ -1,0 +1,222 @@
+"""Models joined with features or audio: the posteriors of segments and tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.artifacts.features_file import FeatureRow, Features, open_features
+from mertools.artifacts.model_file import Card, read_model
+from mertools.artifacts.tables import CLASS_SEPARATOR, Prediction
+from mertools.audio.settings import SegmentSettings
+from mertools.audio.sources import Source
+from mertools.errors import SchemaError
+from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
+from mertools.features.registry import RequestedKind, request_kind
+from mertools.models.pooling import duration_weighted_means
+from mertools.models.registry import find_model
+
+Level = Literal["both", "segment", "track"]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model with what its card says of it."""
+
+    path: Path
+    card: Card
+    model: Any
+    recipe: Recipe
+
+    @property
+    def target(self) -> str:
+        """What it predicts."""
+        target: str = self.card["target"]
+        return target
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its classes, in the order of the posteriors."""
+        return tuple(self.card["classes"])
+
+    def posteriors(
+        self, features: Sequence[Features], durations: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict one track from its segments.
+
+        features: for each kind that the card names, (n_segments, ...); durations: (n_segments,).
+        Returns the segments' posteriors, (n_segments, n_classes), and the track's, (n_classes,).
+        """
+        X = np.concatenate(
+            [np.asarray(part, np.float32).reshape(len(durations), -1) for part in features], axis=1
+        )
+        of_segments: NDArray[np.float64] = self.model.posteriors(X)
+        if self.card["unit"] == "segment":
+            return of_segments, of_segments.mean(axis=0)
+        one_track = np.zeros(len(X), np.int64)
+        of_track = self.model.posteriors(duration_weighted_means(X, one_track, durations))
+        return of_segments, of_track[0]
+
+
+def load_predictor(path: Path) -> Predictor:
+    """Load a model to predict with.
+
+    Raises UsageError where it cannot be read, SchemaError where it is no whole model or needs
+    features that this program computes otherwise.
+    """
+    card, learnt = read_model(path)
+    model = find_model(card["model"]).load_module().restore(path, card, learnt)
+    audio = card["audio"]
+    kinds = tuple(_restore_kind(path, feature) for feature in card["features"])
+    segment = SegmentSettings(audio["length_s"], audio["hop_s"], audio["last"])
+    return Predictor(path, card, model, Recipe(kinds, audio["sample_rate"], segment))
+
+
+def _restore_kind(path: Path, feature: Card) -> RequestedKind:
+    params = dict(feature["params"])
+    kind = request_kind(feature["kind"], params.pop("sample_rate"), params)
+    if kind.digest != feature["params_digest"]:
+        raise SchemaError(
+            path,
+            f"was trained on {kind.name} features as another version computes them",
+            "train it again, or use the version of mer that its card names",
+        )
+    return kind
+
+
+def predict_features(
+    path: Path, predictors: Sequence[Predictor], level: Level
+) -> Iterator[list[Prediction]]:
+    """Predict the tracks of a features file, in the order in which they first appear.
+
+    Raises UsageError where the file cannot be read, SchemaError where its features are not those
+    that a model needs.
+    """
+    with open_features(path) as file:
+        for predictor in predictors:
+            for kind in predictor.recipe.kinds:
+                found = file.kinds.get(kind.name)
+                if found is None or found.params_digest != kind.digest:
+                    raise SchemaError(
+                        path,
+                        f"holds no {kind.name} features that {predictor.path} can use",
+                        f"make them with the parameters that mer inspect {predictor.path} shows",
+                    )
+        places: dict[str, list[int]] = {}
+        for place, row in enumerate(file.rows):
+            places.setdefault(row.track_id, []).append(place)
+        names = {kind.name for predictor in predictors for kind in predictor.recipe.kinds}
+        for of_track in places.values():
+            rows = [file.rows[place] for place in of_track]
+            features = {name: file.read(name, np.array(of_track)) for name in names}
+            yield [
+                prediction
+                for predictor in predictors
+                for prediction in _predict_track(
+                    predictor,
+                    rows,
+                    [features[kind.name] for kind in predictor.recipe.kinds],
+                    level,
+                )
+            ]
+
+
+def predict_audio(
+    sources: Iterable[Source], predictors: Sequence[Predictor], level: Level, jobs: int | None
+) -> Iterator[list[Prediction] | FailedInput]:
+    """Predict tracks and segments from their sound, in order, each track once it is whole.
+
+    Sound is converted, cut and measured as each model's card says it was in training.
+    """
+    recipes = list(dict.fromkeys(predictor.recipe for predictor in predictors))
+    if len(recipes) > 1:
+        sources = list(sources)
+    streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
+    for tracks in zip(*streams, strict=True):
+        failed = next((track for track in tracks if isinstance(track, FailedInput)), None)
+        if failed is not None:
+            yield failed
+            continue
+        made = dict(zip(recipes, tracks, strict=True))
+        yield [
+            prediction
+            for predictor in predictors
+            for prediction in _predict_extracted(predictor, made[predictor.recipe], level)
+        ]
+
+
+def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
+    """Gather segments that follow each other to tracks; a segment that fails fails its track."""
+    track: list[Outcome] = []
+    for outcome in (outcome for some in outcomes for outcome in some):
+        if track and _track_id(outcome) != _track_id(track[0]):
+            yield _whole(track)
+            track = []
+        track.append(outcome)
+    if track:
+        yield _whole(track)
+
+
+def _track_id(outcome: Outcome) -> object:
+    if isinstance(outcome, SegmentFeatures):
+        return outcome.row.track_id
+    return outcome.track_id or outcome
+
+
+def _whole(track: list[Outcome]) -> list[SegmentFeatures] | FailedInput:
+    failed = [outcome for outcome in track if isinstance(outcome, FailedInput)]
+    return failed[0] if failed else [o for o in track if isinstance(o, SegmentFeatures)]
+
+
+def _predict_extracted(
+    predictor: Predictor, track: Sequence[SegmentFeatures] | FailedInput, level: Level
+) -> Iterator[Prediction]:
+    assert not isinstance(track, FailedInput)  # noqa: S101
+    features = [
+        np.stack([np.asarray(segment.features[kind.name]) for segment in track])
+        for kind in predictor.recipe.kinds
+    ]
+    return _predict_track(predictor, [segment.row for segment in track], features, level)
+
+
+def _predict_track(
+    predictor: Predictor, rows: Sequence[FeatureRow], features: Sequence[Features], level: Level
+) -> Iterator[Prediction]:
+    """Yield a track's rows of predictions: its segments, then itself."""
+    durations = np.array([row.duration for row in rows])
+    of_segments, of_track = predictor.posteriors(features, durations)
+    if level != "track":
+        for row, posterior in zip(rows, of_segments, strict=True):
+            yield _prediction(predictor, row.segment_id, row, row.start, row.duration, posterior)
+    if level != "segment":
+        start = min(row.start for row in rows)
+        duration = max(row.start + row.duration for row in rows) - start
+        yield _prediction(predictor, None, rows[0], start, duration, of_track)
+
+
+def _prediction(
+    predictor: Predictor,
+    segment_id: str | None,
+    row: FeatureRow,
+    start: float,
+    duration: float,
+    posterior: NDArray[np.float64],
+) -> Prediction:
+    ratings = np.arange(1, len(posterior) + 1)
+    return Prediction(
+        "track" if segment_id is None else "segment",
+        row.track_id,
+        segment_id,
+        start,
+        duration,
+        predictor.target,
+        CLASS_SEPARATOR.join(predictor.classes),
+        tuple(posterior.tolist()),
+        predictor.classes[int(posterior.argmax())],
+        float(posterior @ ratings),
+    )

@@ -1,0 +1,281 @@
+"""Training the support vector machine: search, honest scores, and the model of all tracks."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.errors import SchemaError, UsageError
+from mertools.models.svm import ARCHITECTURE, STANDARDISATION, build_svm, fit_calibrated
+from mertools.parallel import map_ordered
+from mertools.training.data import TrainingSet
+from mertools.training.folds import Split, assign_folds, check_folds, split_rows
+
+PARAMETERS = ("C", "gamma")
+DEFAULT_C = (0.3, 1.0, 3.0, 10.0)
+DEFAULT_GAMMA_TIMES_COLUMNS = (0.125, 0.5, 2.0)
+"""Standardised, the squared distance of two rows grows with the number of columns."""
+
+CRITERION = "f1_macro"
+LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
+
+Grid = Mapping[str, tuple[float, ...]]
+Chosen = Mapping[str, float]
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class SvmSettings:
+    """How an SVM is searched for: the folds, their seed, and the values of C and gamma to try.
+
+    A parameter that the grid does not name takes its default values. Raises UsageError for a
+    parameter that does not exist or a value that is not above 0.
+    """
+
+    n_folds: int = 5
+    seed: int = 0
+    grid: Grid = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, values in self.grid.items():
+            if name not in PARAMETERS:
+                raise UsageError(
+                    f"--grid {name}", "is no parameter", f"choose from {', '.join(PARAMETERS)}"
+                )
+            if not values or not all(0 < value < float("inf") for value in values):
+                raise UsageError(f"--grid {name}", "needs values above 0", f"give {name}=1,10")
+
+    def grid_for(self, n_columns: int) -> Grid:
+        """Give the values to try on rows of `n_columns`."""
+        gamma = tuple(product / n_columns for product in DEFAULT_GAMMA_TIMES_COLUMNS)
+        return {"C": DEFAULT_C, "gamma": gamma, **self.grid}
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What cross-validation predicts of n tracks, or segments.
+
+    Each by a model that was searched for and fitted without its track. y: the true classes (n,);
+    posteriors: (n, n_classes); folds: (n,).
+    """
+
+    y: NDArray[np.int64]
+    posteriors: NDArray[np.float64]
+    folds: NDArray[np.int64]
+
+    def score_folds(self) -> list[Scores]:
+        """Score each fold."""
+        return [
+            _score(self.y[self.folds == fold], self.posteriors[self.folds == fold])
+            for fold in range(int(self.folds.max()) + 1)
+        ]
+
+    def summarise(self) -> dict[str, Scores]:
+        """Summarise each score, beside that of always guessing the most frequent class."""
+        of_folds = self.score_folds()
+        majority = np.zeros_like(self.posteriors)
+        majority[:, np.bincount(self.y).argmax()] = 1.0
+        pooled, of_majority = _score(self.y, self.posteriors), _score(self.y, majority)
+        return {
+            name: {
+                "mean": float(np.mean([scores[name] for scores in of_folds])),
+                "std": float(np.std([scores[name] for scores in of_folds], ddof=1)),
+                "pooled": pooled[name],
+                "majority": of_majority[name],
+            }
+            for name in pooled
+        }
+
+
+@dataclass(frozen=True)
+class FittedSvm:
+    """An SVM fitted to all tracks, with what cross-validation tells of it.
+
+    chosen: its C and gamma; chosen_of_folds: those of each fold's model; levels: the
+    cross-validation's predictions by level, "track", and "segment" where the rows are segments.
+    """
+
+    training_set: TrainingSet
+    settings: SvmSettings
+    estimator: Any
+    chosen: Chosen
+    chosen_of_folds: tuple[Chosen, ...]
+    levels: Mapping[str, OutOfFold]
+
+    def card(self) -> dict[str, Any]:
+        """Say what a model's card says of the SVM and its training.
+
+        Left for the caller to add: `features`, `audio` and, under `training`, `left_out`.
+        """
+        training_set, tracks = self.training_set, self.levels["track"]
+        n_rows, n_columns = training_set.X.shape
+        counts = np.bincount(tracks.y, minlength=len(training_set.classes)).tolist()
+        scores = {level: out_of_fold.score_folds() for level, out_of_fold in self.levels.items()}
+        return {
+            "model": "svm",
+            "target": training_set.target,
+            "classes": list(training_set.classes),
+            "unit": training_set.unit,
+            "columns": list(training_set.columns),
+            "standardisation": STANDARDISATION,
+            "architecture": {**ARCHITECTURE, **self.chosen},
+            "training": {
+                "digest": training_set.digest(),
+                "n_rows": n_rows,
+                "tracks": dict(zip(training_set.classes, counts, strict=True)),
+            },
+            "seed": self.settings.seed,
+            "search": {
+                "n_folds": self.settings.n_folds,
+                "criterion": CRITERION,
+                "grid": {name: list(of) for name, of in self.settings.grid_for(n_columns).items()},
+                "chosen": dict(self.chosen),
+            },
+            "scores": {
+                "folds": [
+                    {
+                        "n_tracks": int((tracks.folds == fold).sum()),
+                        "chosen": dict(chosen),
+                        "levels": {level: of_folds[fold] for level, of_folds in scores.items()},
+                    }
+                    for fold, chosen in enumerate(self.chosen_of_folds)
+                ],
+                "levels": {level: of.summarise() for level, of in self.levels.items()},
+            },
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in LIBRARIES},
+            },
+        }
+
+
+def fit_svm(
+    training_set: TrainingSet,
+    settings: SvmSettings,
+    jobs: int | None = None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> FittedSvm:
+    """Fit an SVM to all tracks, and one to the rest of each fold to be scored on that fold.
+
+    For each, C and gamma are chosen by cross-validation within the tracks it learns from. The
+    result does not depend on `jobs`, the number of processes (None: all cores). `progress` is given
+    an iterable of the `n_folds` + 1 fits as they end, to pass on.
+    Raises UsageError where a class has too few tracks, SchemaError for features that are no number.
+    """
+    X = training_set.X.astype(np.float64)
+    if not (finite := np.isfinite(X).all(axis=1)).all():
+        raise SchemaError(
+            training_set.row_ids[int(finite.argmin())],
+            "has features that are no finite numbers",
+            "run mer validate on the features",
+        )
+    groups = training_set.groups
+    y_of_track = np.empty(len(training_set.track_ids), np.int64)
+    y_of_track[groups] = training_set.y
+    check_folds(y_of_track, training_set.classes, settings.n_folds)
+    folds = assign_folds(training_set.track_ids, y_of_track, settings.n_folds, settings.seed)
+    splits = split_rows(folds, groups)
+    everything: Split = (np.arange(len(X)), np.empty(0, np.int64))
+    tasks = [
+        _prepare(training_set, X, y_of_track, split, settings) for split in (*splits, everything)
+    ]
+    fit = partial(_fit, grid=settings.grid_for(X.shape[1]))
+    *of_folds, of_all = progress(map_ordered(fit, tasks, jobs))
+    posteriors = np.empty((len(X), len(training_set.classes)))
+    for (_, held_out), result in zip(splits, of_folds, strict=True):
+        posteriors[held_out] = result.posteriors
+    levels = {"track": OutOfFold(y_of_track, _mean_of_groups(posteriors, groups), folds)}
+    if training_set.unit == "segment":
+        levels["segment"] = OutOfFold(training_set.y, posteriors, folds[groups])
+    return FittedSvm(
+        training_set,
+        settings,
+        of_all.estimator,
+        of_all.chosen,
+        tuple(result.chosen for result in of_folds),
+        levels,
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Rows to learn from, their inner splits, and rows to predict."""
+
+    X: NDArray[np.float64]
+    y: NDArray[np.int64]
+    splits: list[Split]
+    X_held_out: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    estimator: Any
+    chosen: Chosen
+    posteriors: NDArray[np.float64]
+
+
+def _prepare(
+    training_set: TrainingSet,
+    X: NDArray[np.float64],
+    y_of_track: NDArray[np.int64],
+    split: Split,
+    settings: SvmSettings,
+) -> _Task:
+    rows, held_out = split
+    tracks, groups = np.unique(training_set.groups[rows], return_inverse=True)
+    y = y_of_track[tracks]
+    n_folds = min(settings.n_folds, int(np.bincount(y).min()))
+    ids = [training_set.track_ids[track] for track in tracks]
+    folds = assign_folds(ids, y, n_folds, settings.seed)
+    return _Task(X[rows], training_set.y[rows], split_rows(folds, groups), X[held_out])
+
+
+def _fit(task: _Task, grid: Grid) -> _Fit:
+    from sklearn.model_selection import GridSearchCV
+    from threadpoolctl import threadpool_limits
+
+    # One thread, as sums over several may differ in their last bits.
+    with threadpool_limits(limits=1):
+        search = GridSearchCV(
+            build_svm(),
+            {f"svc__{name}": values for name, values in grid.items()},
+            scoring=CRITERION,
+            cv=task.splits,
+            refit=False,
+            error_score="raise",
+        ).fit(task.X, task.y)
+        chosen = {name: search.best_params_[f"svc__{name}"] for name in PARAMETERS}
+        estimator = fit_calibrated(build_svm(**chosen), task.X, task.y, task.splits)
+        posteriors = (
+            estimator.predict_proba(task.X_held_out)
+            if len(task.X_held_out)
+            else np.empty((0, int(task.y.max()) + 1))
+        )
+    return _Fit(estimator, chosen, posteriors)
+
+
+def _mean_of_groups(P: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average the rows of each group: (n_rows, n_classes) to (n_groups, n_classes)."""
+    counts = np.bincount(groups)
+    sums = np.zeros((len(counts), P.shape[1]))
+    np.add.at(sums, groups, P)
+    means: NDArray[np.float64] = sums / counts[:, None]
+    return means
+
+
+def _score(y: NDArray[np.int64], posteriors: NDArray[np.float64]) -> Scores:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    predicted = posteriors.argmax(axis=1)
+    labels = range(posteriors.shape[1])
+    return {
+        "macro_f1": float(f1_score(y, predicted, labels=labels, average="macro", zero_division=0)),
+        "accuracy": float(accuracy_score(y, predicted)),
+    }
