@@ -316,9 +316,10 @@ def _cells(
         if places:
             cells.append((field, places))
         elif field.required:
+            missing = field.name.replace(REPEATED, "1")
             raise SchemaError(
                 name,
-                f"has no column {field.name.replace(REPEATED, '1')} (found: {', '.join(header)[:100]})",
+                f"has no column {missing} (found: {', '.join(header)[:100]})",
                 f"give a table as schemas/{schema.name}.schema.json has it",
             )
     return cells

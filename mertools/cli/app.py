@@ -22,6 +22,7 @@ from mertools.cli.featurize import featurize
 from mertools.cli.inspect import inspect
 from mertools.cli.predict import predict
 from mertools.cli.segment import segment
+from mertools.cli.train import svm
 from mertools.cli.validate import validate
 from mertools.errors import MerError
 
@@ -123,7 +124,7 @@ def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for _command in (
+TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     convert,
     segment,
     featurize,
@@ -132,5 +133,10 @@ for _command in (
     evaluate,
     validate,
     inspect,
-):
+)
+for _command in TOP_COMMANDS:
     app.command()(_with_common_options(_command))
+
+train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_help=True)
+app.add_typer(train, name="train")
+train.command()(_with_common_options(svm))

@@ -23,6 +23,23 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, dict[str, 
     return values
 
 
+def parse_grid(option: str, texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """Parse PARAM=VALUE,VALUE,... into the values of each parameter.
+
+    Raises UsageError for a text of another form.
+    """
+    grid: dict[str, tuple[float, ...]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        try:
+            grid[name] = tuple(float(value) for value in values.split(","))
+        except ValueError:
+            raise UsageError(
+                f"{option} {text}", "is not of the form PARAM=VALUE,...", "give it as C=0.1,1,10"
+            ) from None
+    return grid
+
+
 def segment_settings(length_s: float, hop_s: float | None, last: Last) -> SegmentSettings:
     """Put together how tracks are cut.
 

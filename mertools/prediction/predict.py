@@ -190,33 +190,39 @@ def _predict_track(
     """Yield a track's rows of predictions: its segments, then itself."""
     durations = np.array([row.duration for row in rows])
     of_segments, of_track = predictor.posteriors(features, durations)
+    told = (predictor.target, predictor.classes, rows[0].track_id)
     if level != "track":
         for row, posterior in zip(rows, of_segments, strict=True):
-            yield _prediction(predictor, row.segment_id, row, row.start, row.duration, posterior)
+            yield make_prediction(*told, row.segment_id, row.start, row.duration, posterior)
     if level != "segment":
         start = min(row.start for row in rows)
         duration = max(row.start + row.duration for row in rows) - start
-        yield _prediction(predictor, None, rows[0], start, duration, of_track)
+        yield make_prediction(*told, None, start, duration, of_track)
 
 
-def _prediction(
-    predictor: Predictor,
+def make_prediction(
+    target: str,
+    classes: Sequence[str],
+    track_id: str,
     segment_id: str | None,
-    row: FeatureRow,
     start: float,
     duration: float,
     posterior: NDArray[np.float64],
 ) -> Prediction:
+    """Make a row of predictions from a posterior, (n_classes,): of a track if it has no segment.
+
+    The value is the expected rating, where the classes are the ratings from 1 up.
+    """
     ratings = np.arange(1, len(posterior) + 1)
     return Prediction(
         "track" if segment_id is None else "segment",
-        row.track_id,
+        track_id,
         segment_id,
         start,
         duration,
-        predictor.target,
-        CLASS_SEPARATOR.join(predictor.classes),
+        target,
+        CLASS_SEPARATOR.join(classes),
         tuple(posterior.tolist()),
-        predictor.classes[int(posterior.argmax())],
+        classes[int(posterior.argmax())],
         float(posterior @ ratings),
     )
