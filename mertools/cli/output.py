@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from typing import Literal, TextIO
 
 from mertools.artifacts.files import STANDARD_STREAM, open_output
-from mertools.artifacts.tables import Row, TableWriter, format_cell, row_values, table_header
+from mertools.artifacts.tables import (
+    NUMBER_DECIMALS,
+    Row,
+    TableWriter,
+    format_cell,
+    row_values,
+    table_header,
+)
 from mertools.cli.console import draw_table
 
 Format = Literal["table", "csv", "json"]
@@ -53,7 +60,11 @@ def _write_json(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator
 
     def write(row: Row) -> None:
         nonlocal separator
-        content = dict(zip(columns, row_values(row, n_classes), strict=True))
+        values = (
+            round(value, NUMBER_DECIMALS) if isinstance(value, float) else value
+            for value in row_values(row, n_classes)
+        )
+        content = dict(zip(columns, values, strict=True))
         stream.write(f"{separator}\n  {json.dumps(content, ensure_ascii=False)}")
         separator = ","
 
