@@ -1,0 +1,82 @@
+"""The examples run as they are told to, in a copy: on the synthetic clips."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy the examples, with the mer of this very environment at hand."""
+    mer = tmp_path / "mer"
+    mer.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mertools "$@"\n', encoding="utf-8")
+    mer.chmod(0o755)
+    monkeypatch.setenv("MER", str(mer))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    ignore = shutil.ignore_patterns("out", "__pycache__")
+    return Path(shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=ignore))
+
+
+def test_pipeline_prints_predictions_and_scores(examples: Path) -> None:
+    done = subprocess.run(
+        [examples / "pipeline.sh"], capture_output=True, text=True, cwd="/", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["track_id"] for row in rows] == [f"piece{n:02d}" for n in range(1, 25)]
+    assert {row["predicted"] for row in rows} == {"weak", "neutral", "strong"}
+    assert "macro F1" in done.stderr
+
+
+def make(examples: Path, *arguments: str) -> str:
+    command = ["make", "--no-print-directory", *arguments]
+    done = subprocess.run(command, cwd=examples, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_make_remakes_what_depends_on_a_change_and_nothing_else(examples: Path) -> None:
+    if not shutil.which("make"):
+        pytest.skip("the make program is not installed")
+
+    def times() -> dict[str, int]:
+        files = (path for path in (examples / "out").rglob("*") if path.is_file())
+        return {str(path.relative_to(examples)): path.stat().st_mtime_ns for path in files}
+
+    def changed() -> set[str]:
+        return {name for name, time in times().items() if time != before.get(name)}
+
+    make(examples, "check")
+    before = times()
+    assert len([name for name in before if name.endswith(".wav")]) == 24
+    assert make(examples, "-q") == ""
+
+    song = examples / "clips" / "piece08.wav"
+    signal, sample_rate = soundfile.read(song)
+    soundfile.write(song, np.flip(signal), sample_rate, subtype="PCM_16")
+    make(examples)
+    assert {name for name in changed() if name.endswith(".wav")} == {"out/wav/piece08.wav"}
+    assert {"out/features.h5", "out/arousal.skops", "out/metrics.json"} <= changed()
+    assert "out/labels.csv" not in changed()
+
+    before = times()
+    ratings = examples / "annotations.csv"
+    os.utime(ratings)
+    make(examples)
+    assert {"out/labels.csv", "out/valence.skops", "out/metrics.json"} <= changed()
+    assert not changed() & {"out/tracks.csv", "out/segments.csv", "out/features.h5"}
+    assert make(examples, "-q") == ""
