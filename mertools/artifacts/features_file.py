@@ -157,6 +157,7 @@ class FeaturesFile:
         texts = {
             name: [os.fsdecode(text) for text in segments[name][...]]
             for name in ("segment_id", "track_id", "source_digest")
+            if name in segments
         }
         numbers = {name: segments[name][...] for name in ("start", "duration", "silent", "padded")}
         self.rows = [
@@ -167,7 +168,7 @@ class FeaturesFile:
                 float(numbers["duration"][i]),
                 bool(numbers["silent"][i]),
                 bool(numbers["padded"][i]),
-                texts["source_digest"][i],
+                texts["source_digest"][i] if "source_digest" in texts else "",
             )
             for i in range(len(texts["segment_id"]))
         ]
@@ -260,6 +261,8 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
 
 def _dataset_problems(file: h5py.File, name: str, expected: Mapping[str, Any]) -> Iterator[str]:
     dataset = file.get(name)
+    if dataset is None and expected.get("optional"):
+        return
     if not isinstance(dataset, h5py.Dataset):
         yield f"has no dataset /{name}"
         return
@@ -308,10 +311,10 @@ def _describe(name: str, dataset: h5py.Dataset) -> KindDescription:
         dataset.dtype.name,
         tuple(dimension.label for dimension in dataset.dims),
         tuple(dataset.attrs["columns"]),
-        dataset.attrs["unit"],
+        dataset.attrs.get("unit", "1"),
         json.loads(dataset.attrs["params"]),
         dataset.attrs["params_digest"],
-        dataset.attrs["engine"],
+        dataset.attrs.get("engine", ""),
     )
 
 

@@ -78,7 +78,7 @@ def track_progress(items: Iterable[T], what: str, total: int | None = None) -> I
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, stdout: bool = False
 ) -> None:
-    """Draw a table for a person; the first column is left-aligned, the others right-aligned."""
+    """Draw a table for a person, on standard output or else on standard error."""
     if stdout or not _quiet:
         draw_table(title, columns, rows, sys.stdout if stdout else sys.stderr)
 
@@ -86,16 +86,18 @@ def print_table(
 def draw_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO
 ) -> None:
-    """Draw a table on a stream, as wide as its terminal or as what it holds."""
+    """Draw a table on a stream, columns of numbers to the right, as wide as its terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    cells = [list(row) for row in rows]
     for place, name in enumerate(columns):
-        table.add_column(name, justify="right" if place else "left")
-    for row in rows:
+        is_text = any(row[place][:1].isalpha() for row in cells)
+        table.add_column(name, justify="left" if is_text else "right")
+    for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
     Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)

@@ -51,15 +51,18 @@ def convert(
     from mertools.cli.console import track_progress
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
-    from mertools.cli.work import tracks_of, work_on
+    from mertools.cli.work import count_if_known, gather_sources, tracks_among, work_on
 
     folder = Path(output)
     make_folder(folder)
     for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         remove_stale_parts(place)
     settings = ConvertSettings(sample_rate, keep_channels, format)
+    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("convert", failures) as failed, open_table_output("-", Track) as write:
-        tracks = tracks_of(inputs, failed, null_separated=null, id_from=id_from)
+        tracks = tracks_among(sources, failed)
         make = partial(convert_track, folder=folder, settings=settings, force=force)
-        for made in track_progress(work_on(make, tracks, failed, jobs), "convert"):
+        for made in track_progress(
+            work_on(make, tracks, failed, jobs), "convert", count_if_known(sources)
+        ):
             write(made)

@@ -66,10 +66,11 @@ def featurize(
     import itertools
     from pathlib import Path
 
-    from mertools.audio.sources import find_sources
+    from mertools.artifacts.tables import Segment
     from mertools.cli.console import say, track_progress
     from mertools.cli.failures import Failures
     from mertools.cli.parse import parse_assignments, segment_settings
+    from mertools.cli.work import count_if_known, gather_sources
     from mertools.errors import UsageError
     from mertools.features.build import build_features
     from mertools.features.extract import FailedInput, Recipe, choose_sample_rate
@@ -82,9 +83,10 @@ def featurize(
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
     for name in kind:
         find_kind(name)
+    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:
-        sources = find_sources(inputs, null_separated=null, id_from=id_from)
-        first = next(sources, None)
+        waiting = iter(sources)
+        first = next(waiting, None)
         if first is None:
             raise UsageError("the manifest", "names no segment", "give one with rows")
         rate = sample_rate or choose_sample_rate(first)
@@ -94,10 +96,12 @@ def featurize(
             rate,
             segment_settings(length, hop, last),
         )
-        all_sources = itertools.chain([first], sources)
+        all_sources = itertools.chain([first], waiting)
         made = build_features(target, all_sources, recipe, jobs, force=force)
         n_silent = n_padded = n_segments = 0
-        for outcome in track_progress(made, "featurize"):
+        # How many segments a whole track gives shows only when it is cut.
+        total = count_if_known(sources) if isinstance(first, Segment) else None
+        for outcome in track_progress(made, "featurize", total):
             if isinstance(outcome, FailedInput):
                 failed.add(outcome.error, outcome.track_id, outcome.segment_id)
                 continue

@@ -56,7 +56,6 @@ def predict(
     from pathlib import Path
 
     from mertools.artifacts.tables import Prediction
-    from mertools.cli.console import track_progress
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
     from mertools.errors import InputError
@@ -71,8 +70,7 @@ def predict(
         Failures("predict", failures) as failed,
         open_table_output(output, Prediction, n_classes, format) as write,
     ):
-        made = _predict_inputs(inputs, predictors, level, jobs, null, id_from)
-        for outcome in track_progress(made, "predict"):
+        for outcome in _predict_inputs(inputs, predictors, level, jobs, null, id_from):
             if isinstance(outcome, FailedInput):
                 failed.add(outcome.error, outcome.track_id, outcome.segment_id)
                 continue
@@ -112,7 +110,8 @@ def _predict_inputs(
     from pathlib import Path
 
     from mertools.artifacts.features_file import is_hdf5
-    from mertools.audio.sources import find_sources
+    from mertools.cli.console import track_progress
+    from mertools.cli.work import count_if_known, gather_sources
     from mertools.prediction.predict import predict_audio, predict_features
 
     for are_features, run in groupby(inputs, key=lambda name: is_hdf5(Path(name))):
@@ -120,5 +119,6 @@ def _predict_inputs(
             for name in run:
                 yield from predict_features(Path(name), predictors, level)
         else:
-            sources = find_sources(list(run), null_separated=null_separated, id_from=id_from)
-            yield from predict_audio(sources, predictors, level, jobs)
+            sources = gather_sources(list(run), null_separated=null_separated, id_from=id_from)
+            made = predict_audio(sources, predictors, level, jobs)
+            yield from track_progress(made, "predict", count_if_known(sources))

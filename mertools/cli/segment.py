@@ -52,15 +52,16 @@ def segment(
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
     from mertools.cli.parse import segment_settings
-    from mertools.cli.work import tracks_of, work_on
+    from mertools.cli.work import count_if_known, gather_sources, tracks_among, work_on
 
     settings = segment_settings(length, hop, last)
+    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("segment", failures) as failed, open_table_output(output, Segment) as write:
-        tracks = tracks_of(inputs, failed, null_separated=null, id_from=id_from)
+        tracks = tracks_among(sources, failed)
         folder = Path(write_audio) if write_audio else None
         cut = partial(segment_track, settings=settings, audio_folder=folder)
         # Headers are read in less time than a process takes to start; only audio is worth several.
         made = work_on(cut, tracks, failed, jobs if folder else 1)
-        for segments in track_progress(made, "segment"):
+        for segments in track_progress(made, "segment", count_if_known(sources)):
             for row in segments:
                 write(row)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
+from mertools.artifacts.files import STANDARD_STREAM
 from mertools.artifacts.tables import Segment, Track
-from mertools.audio.sources import IdFrom, find_sources
+from mertools.audio.sources import IdFrom, Source, find_sources
 from mertools.cli.failures import Failures
 from mertools.errors import InputError, UsageError
 from mertools.parallel import map_ordered
@@ -15,14 +16,28 @@ from mertools.parallel import map_ordered
 T = TypeVar("T")
 
 
-def tracks_of(
-    inputs: Sequence[str], failures: Failures, *, null_separated: bool, id_from: IdFrom
-) -> Iterator[Track]:
+def gather_sources(
+    inputs: Sequence[str], *, null_separated: bool, id_from: IdFrom
+) -> list[Source] | Iterator[Source]:
+    """Find a command's inputs: all of them first, so that a manifest is wrong before work begins.
+
+    But what comes on standard input is worked on as it comes.
+    """
+    sources = find_sources(inputs, null_separated=null_separated, id_from=id_from)
+    return sources if STANDARD_STREAM in inputs else list(sources)
+
+
+def count_if_known(sources: list[Source] | Iterator[Source]) -> int | None:
+    """Count inputs, unless they are still coming."""
+    return len(sources) if isinstance(sources, list) else None
+
+
+def tracks_among(sources: Iterable[Source], failures: Failures) -> Iterator[Track]:
     """Yield the tracks among a command's inputs; what is none goes to `failures`.
 
-    Raises UsageError for a manifest of segments.
+    Raises UsageError for a segment.
     """
-    for source in find_sources(inputs, null_separated=null_separated, id_from=id_from):
+    for source in sources:
         if isinstance(source, InputError):
             failures.add(source)
         elif isinstance(source, Segment):
