@@ -52,14 +52,18 @@ def open_output(target: str) -> Iterator[TextIO]:
         sys.stdout.flush()
         return
     path = Path(target)
-    if path.exists() and not path.is_file():
-        # A device or a named pipe is written to, never replaced.
+    if not is_replaced(target):
         with path.open("w", **TEXT) as stream:
             yield stream
         return
     remove_stale_parts(path.parent, path.name)
     with replacing(path) as part, part.open("w", **TEXT) as stream:
         yield stream
+
+
+def is_replaced(target: str) -> bool:
+    """Tell a file, which is made anew, from a stream, device or pipe, which is written to."""
+    return target != STANDARD_STREAM and (Path(target).is_file() or not Path(target).exists())
 
 
 TEXT: Mapping[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}

@@ -53,10 +53,14 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A run that ended before it made anything leaves nothing behind.
+        if os.fstat(self._descriptor).st_size == 0:
+            self.path.unlink(missing_ok=True)
         self._stream.close()
 
     def records(self) -> Iterator[tuple[Header, int]]:
-        """Yield each record's header and the place of its data; call this once, at first."""
+        """Yield each record's header and the place of its data; call this before `append`."""
+        self._stream.seek(0)
         while True:
             begin = self._stream.tell()
             prefix = self._stream.read(_RECORD.size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,11 +11,11 @@ import typer
 from mertools.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from mertools.artifacts.tables import Prediction
+    from mertools.artifacts.journal import Journal
     from mertools.features.extract import FailedInput
-    from mertools.prediction.predict import Predictor
+    from mertools.prediction.predict import PredictedTrack, Predictor
 
 
 def predict(
@@ -46,6 +48,7 @@ def predict(
 
     Sound is converted, cut and measured in memory just as it was for the model's training. Rows
     come in the order of the inputs, a track's segments before the track, each as soon as known.
+    With -o a run that was interrupted goes on where it was.
 
     \b
     Examples:
@@ -68,21 +71,39 @@ def predict(
     seen: set[str] = set()
     with (
         Failures("predict", failures) as failed,
+        _open_journal(output) as journal,
         open_table_output(output, Prediction, n_classes, format) as write,
     ):
-        for outcome in _predict_inputs(inputs, predictors, level, jobs, null, id_from):
+        outcomes = _predict_inputs(inputs, predictors, level, jobs, null, id_from, journal)
+        for outcome in outcomes:
             if isinstance(outcome, FailedInput):
                 failed.add(outcome.error, outcome.track_id, outcome.segment_id)
                 continue
-            track_id = outcome[0].track_id
+            track_id = outcome.rows[0].track_id
             if track_id in seen:
                 again = InputError(track_id, "is the track_id of two tracks", "predict them apart")
                 failed.add(again, track_id)
                 continue
             seen.add(track_id)
             failed.count_done()
-            for row in outcome:
+            for row in outcome.rows:
                 write(row)
+
+
+@contextmanager
+def _open_journal(output: str) -> Iterator[Journal | None]:
+    """Open the journal of a file that is being made; there is none for standard output."""
+    from pathlib import Path
+
+    from mertools.artifacts.files import is_replaced
+    from mertools.artifacts.journal import Journal
+
+    if not is_replaced(output):
+        yield None
+        return
+    with Journal(Path(output)) as journal:
+        yield journal
+        journal.discard()
 
 
 def _check_targets(predictors: Sequence[Predictor]) -> None:
@@ -104,7 +125,8 @@ def _predict_inputs(
     jobs: int | None,
     null_separated: bool,
     id_from: Literal["stem", "path"],
-) -> Iterator[list[Prediction] | FailedInput]:
+    journal: Journal | None,
+) -> Iterator[PredictedTrack | FailedInput]:
     """Predict inputs in their order; sound files that follow each other are worked on together."""
     from itertools import groupby
     from pathlib import Path
@@ -113,6 +135,7 @@ def _predict_inputs(
     from mertools.cli.console import track_progress
     from mertools.cli.work import count_if_known, gather_sources
     from mertools.prediction.predict import predict_audio, predict_features
+    from mertools.prediction.stream import predict_resumably
 
     for are_features, run in groupby(inputs, key=lambda name: is_hdf5(Path(name))):
         if are_features:
@@ -120,5 +143,8 @@ def _predict_inputs(
                 yield from predict_features(Path(name), predictors, level)
         else:
             sources = gather_sources(list(run), null_separated=null_separated, id_from=id_from)
-            made = predict_audio(sources, predictors, level, jobs)
+            if journal is None:
+                made = predict_audio(sources, predictors, level, jobs)
+            else:
+                made = predict_resumably(sources, predictors, level, jobs, journal)
             yield from track_progress(made, "predict", count_if_known(sources))

@@ -63,6 +63,14 @@ class Predictor:
         return of_segments, of_track[0]
 
 
+@dataclass(frozen=True, slots=True)
+class PredictedTrack:
+    """A track's rows of predictions, and the digest of the sound they were made from."""
+
+    rows: list[Prediction]
+    source_digest: str
+
+
 def load_predictor(path: Path) -> Predictor:
     """Load a model to predict with.
 
@@ -91,7 +99,7 @@ def _restore_kind(path: Path, feature: Card) -> RequestedKind:
 
 def predict_features(
     path: Path, predictors: Sequence[Predictor], level: Level
-) -> Iterator[list[Prediction]]:
+) -> Iterator[PredictedTrack]:
     """Predict the tracks of a features file, in the order in which they first appear.
 
     Raises UsageError where the file cannot be read, SchemaError where its features are not those
@@ -114,7 +122,7 @@ def predict_features(
         for of_track in places.values():
             rows = [file.rows[place] for place in of_track]
             features = {name: file.read(name, np.array(of_track)) for name in names}
-            yield [
+            predictions = [
                 prediction
                 for predictor in predictors
                 for prediction in _predict_track(
@@ -124,11 +132,12 @@ def predict_features(
                     level,
                 )
             ]
+            yield PredictedTrack(predictions, rows[0].source_digest)
 
 
 def predict_audio(
     sources: Iterable[Source], predictors: Sequence[Predictor], level: Level, jobs: int | None
-) -> Iterator[list[Prediction] | FailedInput]:
+) -> Iterator[PredictedTrack | FailedInput]:
     """Predict tracks and segments from their sound, in order, each track once it is whole.
 
     Sound is converted, cut and measured as each model's card says it was in training.
@@ -138,16 +147,20 @@ def predict_audio(
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
-        failed = next((track for track in tracks if isinstance(track, FailedInput)), None)
-        if failed is not None:
-            yield failed
-            continue
-        made = dict(zip(recipes, tracks, strict=True))
-        yield [
-            prediction
-            for predictor in predictors
-            for prediction in _predict_extracted(predictor, made[predictor.recipe], level)
-        ]
+        predictions: list[Prediction] = []
+        for predictor in predictors:
+            track = tracks[recipes.index(predictor.recipe)]
+            if isinstance(track, FailedInput):
+                yield track
+                break
+            features = [
+                np.stack([np.asarray(segment.features[kind.name]) for segment in track])
+                for kind in predictor.recipe.kinds
+            ]
+            rows = [segment.row for segment in track]
+            predictions += _predict_track(predictor, rows, features, level)
+        else:
+            yield PredictedTrack(predictions, rows[0].source_digest)
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
@@ -171,17 +184,6 @@ def _track_id(outcome: Outcome) -> object:
 def _whole(track: list[Outcome]) -> list[SegmentFeatures] | FailedInput:
     failed = [outcome for outcome in track if isinstance(outcome, FailedInput)]
     return failed[0] if failed else [o for o in track if isinstance(o, SegmentFeatures)]
-
-
-def _predict_extracted(
-    predictor: Predictor, track: Sequence[SegmentFeatures] | FailedInput, level: Level
-) -> Iterator[Prediction]:
-    assert not isinstance(track, FailedInput)  # noqa: S101
-    features = [
-        np.stack([np.asarray(segment.features[kind.name]) for segment in track])
-        for kind in predictor.recipe.kinds
-    ]
-    return _predict_track(predictor, [segment.row for segment in track], features, level)
 
 
 def _predict_track(

@@ -20,7 +20,7 @@ from mertools.training.folds import Split, assign_folds, check_folds, split_rows
 
 PARAMETERS = ("C", "gamma")
 DEFAULT_C = (0.3, 1.0, 3.0, 10.0)
-DEFAULT_GAMMA_TIMES_COLUMNS = (0.125, 0.5, 2.0)
+DEFAULT_GAMMA_TIMES_COLUMNS = (0.25, 0.5, 1.0)
 """Standardised, the squared distance of two rows grows with the number of columns."""
 
 CRITERION = "f1_macro"

@@ -299,6 +299,34 @@ def test_killed_at_any_moment_a_rerun_makes_the_same_bytes(many: Path, mer: Mer)
     assert sorted(p.name for p in many.iterdir()) == ["f.h5", "in", "w"]
 
 
+@pytest.mark.slow
+def test_a_killed_prediction_goes_on(many: Path, mer: Mer) -> None:
+    ratings = [f"{i:02},{a},arousal,{1 + i % 3}\n" for i in range(24) for a in ("x", "y")]
+    header = "track_id,annotator_id,target,value\n"
+    (many / "ratings.csv").write_text(header + "".join(ratings))
+    mer("aggregate-labels", "ratings.csv", "-o", "labels.csv")
+    mer(*FEATURIZE)
+    data = ("--features", "f.h5", "--labels", "labels.csv", "--target", "arousal", "--cv", "2")
+    mer("train", "svm", *data, "-o", "m.skops")
+    predict = ("predict", "-m", "m.skops", "in", "-o", "p.csv")
+    mer(*predict)
+    expected = (many / "p.csv").read_bytes()
+    (many / "p.csv").unlink()
+    journal, n_kept = many / ".p.csv.journal", []
+    for _ in range(3):
+        process = start(many, *predict, "--jobs", "1")
+        size = journal.stat().st_size if journal.exists() else 0
+        while process.poll() is None and (not journal.exists() or journal.stat().st_size <= size):
+            time.sleep(0.005)
+        process.kill()
+        process.communicate()
+        n_kept.append(journal.stat().st_size if journal.exists() else 0)
+    assert 0 < n_kept[0] < n_kept[1] < n_kept[2]
+    mer(*predict)
+    assert (many / "p.csv").read_bytes() == expected
+    assert not journal.exists()
+
+
 def test_workers_do_not_outlive_a_killed_parent(many: Path) -> None:
     process = start(many, *FEATURIZE)
     time.sleep(0.8)
