@@ -13,6 +13,7 @@ import io
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
@@ -245,6 +246,8 @@ def _decode(path: Path, tree: Any, arrays: Mapping[str, bytes]) -> Learnt:
         KeyError,
         MemoryError,
         RecursionError,
+        SyntaxError,
+        TokenError,
         TypeError,
         ValueError,
     ) as error:

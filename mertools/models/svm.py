@@ -1,9 +1,11 @@
 """The support vector machine: the scikit-learn estimator that is trained, and its posteriors.
 
-The estimator is a pipeline (each column clipped to its range in training and standardised, then an
-SVC with an RBF kernel) below a multinomial logistic regression, which turns the margins between
-pairs of classes into posteriors: Platt's calibration for more than two classes. It is fitted to
-margins of rows that the pipeline under it was not fitted to.
+A pipeline (each column clipped to its range in training and standardised, then an SVC with an RBF
+kernel) gives a margin for each pair of classes. A sigmoid turns it into the odds of the one class
+against the other (J. Platt, Probabilistic outputs for support vector machines, 1999), fitted to
+margins of rows that the SVC under it was not fitted to. The pairs are coupled by least squares of
+the log odds: the logit of a class is the mean of its log odds against each class, itself included.
+That is a softmax of linear functions of the margins, so that scikit-learn's own classes hold it.
 
 scikit-learn's CalibratedClassifierCV does not serve: it calibrates counts of votes, which jump, one
 class at a time, and is made of classes that skops does not trust.
@@ -29,8 +31,8 @@ STANDARDISATION = "clipped to the column's range in training, then zero mean and
 ARCHITECTURE = {
     "kernel": "rbf",
     "class_weight": "inverse class frequency",
-    "calibration": "multinomial logistic regression on out-of-fold pairwise margins, "
-    "weighted by the square root of inverse class frequency",
+    "calibration": "a sigmoid for each pair of classes on out-of-fold margins, weighted by the "
+    "square root of inverse class frequency, coupled by least squares of the log odds",
 }
 
 
@@ -62,26 +64,55 @@ def fit_calibrated(
     y: NDArray[np.int64],
     splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> Any:
-    """Fit an SVM and its calibration.
+    """Fit an SVM and its calibration into one classifier.
 
     X: (n_rows, n_columns); y: (n_rows,), from 0 up; splits: the rows to fit to and those held out,
     which together are all rows, with every class among each.
-
-    The calibration's weights lie halfway between none, under which a rare class is never the most
-    probable one, and those that make all classes equally frequent.
     """
     from sklearn.ensemble import StackingClassifier
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
 
-    counts = np.bincount(y)
-    weights = np.sqrt(len(y) / (len(counts) * counts))
-    calibration = LogisticRegression(class_weight=dict(enumerate(weights.tolist())), max_iter=1000)
+    margins = cross_val_predict(svm, X, y, cv=splits, method="decision_function")
+    weights, biases = _fit_calibration(margins.reshape(len(y), -1), y)
+    # Of the logistic regression only the form is used: its coefficients are then replaced.
     estimator = StackingClassifier(
-        [("svm", svm)], calibration, cv=splits, stack_method="decision_function"
+        [("svm", svm.fit(X, y))],
+        LogisticRegression(max_iter=1000),
+        cv="prefit",
+        stack_method="decision_function",
     ).fit(X, y)
+    calibration = estimator.final_estimator_
+    calibration.coef_, calibration.intercept_ = _scikit_learn_logits(weights, biases)
     # skops trusts a dict, but not scikit-learn's own kind of it.
     estimator.named_estimators_ = dict(estimator.named_estimators_)
     return estimator
+
+
+def _fit_calibration(
+    margins: NDArray[np.float64], y: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the weights (n_classes, n_pairs) and biases (n_classes,) of the logits to margins.
+
+    margins: (n_rows, n_pairs). Classes weigh halfway between alike, under which a rare one is
+    hardly ever the most probable, and inversely to their frequency, under which it is too often.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    counts = np.bincount(y)
+    n_classes = len(counts)
+    weight = np.sqrt(len(y) / (n_classes * counts))
+    weights = np.zeros((n_classes, margins.shape[1]))
+    biases = np.zeros(n_classes)
+    for pair, (i, j) in enumerate(itertools.combinations(range(n_classes), 2)):
+        rows = (y == i) | (y == j)
+        odds_of_j = LogisticRegression(class_weight={i: weight[i], j: weight[j]}).fit(
+            margins[rows, pair, None], y[rows]
+        )
+        slope, bias = odds_of_j.coef_.item(), odds_of_j.intercept_.item()
+        weights[[i, j], pair] = -slope / n_classes, slope / n_classes
+        biases[[i, j]] += -bias / n_classes, bias / n_classes
+    return weights, biases
 
 
 @dataclass(frozen=True)
@@ -171,10 +202,19 @@ def _pair_coefficients(
     return coefficients
 
 
+def _scikit_learn_logits(
+    weights: NDArray[np.float64], biases: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give logits as scikit-learn has them: of two classes the second's less the first's."""
+    if len(biases) > 2:
+        return weights, biases
+    return np.diff(weights, axis=0), np.diff(biases)
+
+
 def _logits_of_all_classes(
     weights: NDArray[np.float64], biases: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give both of two classes a logit: scikit-learn has only the second's, less the first's."""
+    """Undo `_scikit_learn_logits`, but for what a softmax leaves out of account."""
     if len(biases) > 1:
         return weights, biases
     return np.concatenate([np.zeros_like(weights), weights]), np.append(0.0, biases)
