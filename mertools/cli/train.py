@@ -86,7 +86,10 @@ def svm(
     def progress(fits: Iterable[Any]) -> Iterable[Any]:
         return track_progress(fits, "train", cv + 1)
 
-    fitted = fit_svm(joined.training_set, settings, jobs, progress)
+    # Tracks are fitted to in less time than it takes processes to import scikit-learn.
+    fitted = fit_svm(
+        joined.training_set, settings, jobs or (1 if unit == "track" else None), progress
+    )
     write_model(Path(output), _card(fitted, joined), fitted.estimator)
     if predictions is not None:
         n_classes = len(joined.training_set.classes)

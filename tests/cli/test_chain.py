@@ -385,3 +385,23 @@ def test_the_issue_of_the_main_job_on_real_music(corpus: Path, tmp_path: Path) -
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True, capture_output=True)
     songs = [row for row in rows((tmp_path / "songs.csv").read_text()) if row["level"] == "track"]
     assert len(songs) == 12
+
+
+@pytest.mark.corpus
+@pytest.mark.slow
+def test_five_folds_on_real_music_reach_what_the_corpus_lets_expect(
+    corpus: Path, tmp_path: Path
+) -> None:
+    run("featurize", corpus / "tracks.csv", "-o", "features.h5", cwd=tmp_path)
+    run("aggregate-labels", corpus / "annotations.csv", "-o", "labels.csv", cwd=tmp_path)
+    data = ("--features", "features.h5", "--labels", "labels.csv", "--target", "arousal")
+    run("train", "svm", *data, "-o", "m.skops", "--predictions", "cv.csv", cwd=tmp_path)
+    run("evaluate", "cv.csv", "--labels", "labels.csv", "-o", "metrics.json", cwd=tmp_path)
+    card = json.loads(run("inspect", "m.skops", "--json", cwd=tmp_path))
+    scores = card["scores"]["levels"]["track"]["macro_f1"]
+    assert scores["mean"] >= 0.50
+    assert scores["majority"] < 0.20
+    assert sum(card["training"]["tracks"].values()) == 300
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    track = metrics["targets"]["arousal"]["levels"]["track"]
+    assert track["macro_f1"] == pytest.approx(scores["pooled"])
