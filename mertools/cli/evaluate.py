@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mertools.cli import options
+from mertools.cli import judging, options
 
 if TYPE_CHECKING:
-    from mertools.artifacts.tables import Label
     from mertools.evaluation.join import JoinedTarget
+
+Names = tuple[str, str]
+"""Of two tables of predictions, as a person gave them."""
 
 
 def evaluate(
-    predictions: Annotated[
-        str, typer.Argument(help="predictions.csv, of any program; - is standard input.")
-    ],
+    predictions: judging.PredictionsFile,
     labels: Annotated[str, typer.Option("--labels", help="labels.csv to score them by.")],
     output: options.Output = "-",
-    split: Annotated[
-        Literal["all", "train", "test"],
-        typer.Option(help="Score only kept labels of this split."),
-    ] = "all",
+    split: judging.Split = "all",
     against: Annotated[
         list[str] | None,
-        typer.Option(help="Another predictions.csv to compare with, repeatable."),
+        typer.Option(
+            help="Another predictions.csv to compare with, repeatable: every two are compared."
+        ),
     ] = None,
     unpaired: Annotated[
         bool,
         typer.Option("--unpaired", help="Shuffle all outcomes, not only within tracks."),
     ] = False,
     shuffles: Annotated[int, typer.Option(help="Shuffles of a permutation test.", min=1)] = 10_000,
-    bootstrap: Annotated[
-        int, typer.Option(help="Resamples of tracks for the 95 % intervals.", min=1)
-    ] = 2_000,
+    bootstrap: judging.Bootstrap = 2_000,
     plots: Annotated[
         Path | None, typer.Option(help="Folder to draw confusion, ROC and PR figures in.")
     ] = None,
@@ -46,144 +44,110 @@ def evaluate(
     """Score predictions by labels, at track and at segment level.
 
     Writes metrics.json: accuracy, precision, recall, F1 and AUC with bootstrap intervals over
-    tracks, confusion matrices, ROC and precision-recall points, and what chance would reach.
+    tracks, confusion matrices, ROC and precision-recall points, and what chance would reach. With
+    --against, permutation tests of every two models, their p-values corrected for their number.
     On a terminal the main figures are drawn as tables instead.
 
     \b
     Examples:
       mer evaluate predictions.csv --labels labels.csv --split test -o metrics.json
       mer predict -m arousal.skops features.h5 | mer evaluate - --labels labels.csv --plots figures
-      mer evaluate svm.csv --labels labels.csv --against cnn.csv | jq .comparisons
+      mer evaluate svm.csv --labels l.csv --against cnn.csv --against dual.csv | jq .comparisons
     """
     import sys
 
     from mertools.artifacts.files import STANDARD_STREAM, open_output
-    from mertools.artifacts.tables import Label, read_table
+    from mertools.artifacts.tables import Label, Prediction, read_table
     from mertools.cli import console
-    from mertools.errors import UsageError
     from mertools.evaluation.report import build_report, format_json
 
-    others = against or []
-    if [predictions, labels, *others].count(STANDARD_STREAM) > 1:
-        raise UsageError("-", "is given for two tables", "give one of them as a file")
+    sources = [predictions, *(against or [])]
+    judging.check_one_stream(labels, *sources)
     label_rows = list(read_table(labels, Label))
-    joined = _join(predictions, labels, label_rows, split)
-    for line in _coverage_lines(joined, split):
+    models = [
+        judging.join(
+            read_table(source, Prediction),
+            label_rows,
+            split,
+            predictions_name=source,
+            labels_name=labels,
+        )
+        for source in sources
+    ]
+    for line in judging.coverage_lines(models[0], split):
         console.say(line)
-    report = build_report(joined, bootstrap, seed)
+    report = build_report(models[0], bootstrap, seed)
     report["provenance"] |= {
-        "predictions": _describe_file(predictions),
-        "labels": _describe_file(labels),
+        "predictions": judging.describe_file(predictions),
+        "labels": judging.describe_file(labels),
         "split": split,
     }
-    report["comparisons"] = [
-        _compare(
-            joined,
-            _join(other, labels, label_rows, split),
-            names=(predictions, other),
-            paired=not unpaired,
-            n_shuffles=shuffles,
-            seed=seed,
-        )
-        for other in others
-    ]
+    compared = _compare_all(sources, models, paired=not unpaired, n_shuffles=shuffles, seed=seed)
+    report["comparisons"] = [comparison for _, comparison in compared]
     if plots is not None:
         from mertools.evaluation.plots import draw_figures
 
         paths = draw_figures(report, plots, plot_format)
         console.say(f"{plots}: {len(paths)} figures")
     drawn = output == STANDARD_STREAM and sys.stdout.isatty()
-    _print_tables(report, stdout=drawn)
+    _print_scores(report, stdout=drawn)
+    _print_comparisons(compared, stdout=drawn)
     if not drawn:
         with open_output(output) as stream:
             stream.write(format_json(report) + "\n")
 
 
-def _join(
-    predictions: str, labels: str, label_rows: list[Label], split: str
-) -> dict[str, JoinedTarget]:
-    """Read predictions and join them with labels; raise UsageError where none can be scored."""
-    from mertools.artifacts.tables import Prediction, read_table
-    from mertools.errors import UsageError
-    from mertools.evaluation.join import join_tables
-
-    joined = join_tables(
-        read_table(predictions, Prediction),
-        label_rows,
-        None if split == "all" else split,
-        predictions_name=_told(predictions),
-        labels_name=_told(labels),
-    )
-    if not any(entry.levels for entry in joined.values()):
-        reasons = "; ".join(_coverage_lines(joined, split)) or "both tables are empty"
-        raise UsageError(
-            _told(predictions),
-            f"leaves nothing to score by {_told(labels)} ({reasons})",
-            "give tables of the same tracks and targets, and a --split that the labels mark",
-        )
-    return joined
-
-
-def _compare(
-    first: dict[str, JoinedTarget],
-    other: dict[str, JoinedTarget],
+def _compare_all(
+    sources: Sequence[str],
+    models: Sequence[dict[str, JoinedTarget]],
     *,
-    names: tuple[str, str],
     paired: bool,
     n_shuffles: int,
     seed: int,
-) -> dict[str, Any]:
-    """Compare two models on the tracks of both; raise UsageError where there are none."""
+) -> list[tuple[Names, dict[str, Any]]]:
+    """Compare every two models on the tracks of both, and correct p for the number of pairs.
+
+    Raises UsageError where a model has no track in common with the first one; two others that have
+    none are passed over, and it is said.
+    """
+    from mertools.cli.console import say
     from mertools.errors import UsageError
-    from mertools.evaluation.report import compare
+    from mertools.evaluation.report import add_corrected, compare
 
-    targets = compare(
-        first,
-        other,
-        other_name=_told(names[1]),
-        paired=paired,
-        n_shuffles=n_shuffles,
-        seed=seed,
-    )
-    if not targets:
-        raise UsageError(
-            _told(names[1]),
-            f"has no scored track in common with {_told(names[0])}",
-            "compare predictions of the same tracks and targets",
+    files = [judging.describe_file(source) for source in sources]
+    compared: list[tuple[Names, dict[str, Any]]] = []
+    for first, other in combinations(range(len(sources)), 2):
+        names = (judging.told(sources[first]), judging.told(sources[other]))
+        targets = compare(
+            models[first],
+            models[other],
+            other_name=names[1],
+            paired=paired,
+            n_shuffles=n_shuffles,
+            seed=seed,
         )
-    return {
-        "other": _describe_file(names[1]),
-        "form": "paired" if paired else "unpaired",
-        "n_shuffles": n_shuffles,
-        "targets": targets,
-    }
+        if targets:
+            comparison = {
+                "first": files[first],
+                "other": files[other],
+                "form": "paired" if paired else "unpaired",
+                "n_shuffles": n_shuffles,
+                "targets": targets,
+            }
+            compared.append((names, comparison))
+        elif first == 0:
+            raise UsageError(
+                names[1],
+                f"has no scored track in common with {names[0]}",
+                "compare predictions of the same tracks and targets",
+            )
+        else:
+            say(f"{names[0]} and {names[1]} have no scored track in common and are not compared")
+    add_corrected([comparison["targets"] for _, comparison in compared])
+    return compared
 
 
-def _describe_file(path: str) -> dict[str, str | None]:
-    """Name a table and give its digest; the folder is left out, as results do not depend on it."""
-    from mertools.artifacts.files import STANDARD_STREAM, digest_file
-
-    if path == STANDARD_STREAM:
-        return {"name": path, "digest": None}
-    return {"name": Path(path).name, "digest": digest_file(Path(path))}
-
-
-def _coverage_lines(joined: dict[str, JoinedTarget], split: str) -> Iterator[str]:
-    """Say, a line a target, how many tracks are scored and why the others are not."""
-    for target, entry in joined.items():
-        coverage = entry.coverage
-        counts = {
-            "scored": coverage.scored,
-            "predicted without a label": coverage.predictions_without_label,
-            "predicted but not kept in the labels": coverage.predictions_not_kept,
-            f"predicted but not marked {split}": coverage.predictions_of_other_split,
-            "labelled without a prediction": coverage.labels_without_prediction,
-        }
-        told = [f"{count} {what}" for what, count in counts.items() if count or what == "scored"]
-        yield f"{target}: tracks: {', '.join(told)}"
-
-
-def _print_tables(report: dict[str, Any], *, stdout: bool) -> None:
+def _print_scores(report: dict[str, Any], *, stdout: bool) -> None:
     """Draw the main figures for a person."""
     from mertools.cli.console import print_table
 
@@ -207,23 +171,49 @@ def _print_tables(report: dict[str, Any], *, stdout: bool) -> None:
             [(name, *map(str, counts)) for name, counts in named],
             stdout=stdout,
         )
-    for comparison in report["comparisons"]:
-        print_table(
-            f"Against {comparison['other']['name']}: {comparison['form']} permutation test, "
-            f"{comparison['n_shuffles']} shuffles",
-            ("target", "tracks", "score", "first", "other", "difference", "p"),
-            [
-                (target, str(entry["n_tracks"]), name.replace("_", " "), *_test_cells(test))
-                for target, entry in comparison["targets"].items()
-                for name, test in entry["scores"].items()
-            ],
-            stdout=stdout,
-        )
+
+
+def _print_comparisons(compared: Sequence[tuple[Names, dict[str, Any]]], *, stdout: bool) -> None:
+    """Draw the tests for a person, those that are corrected together beside each other."""
+    from mertools.cli.console import print_table
+
+    if not compared:
+        return
+    tests = [
+        (target, score, names, entry["n_tracks"], test)
+        for names, comparison in compared
+        for target, entry in comparison["targets"].items()
+        for score, test in entry["scores"].items()
+    ]
+    _, any_comparison = compared[0]
+    print_table(
+        f"Permutation tests, {any_comparison['form']}, {any_comparison['n_shuffles']} shuffles",
+        ("target", "score", "first", "other", "tracks")
+        + ("score of first", "of other", "difference", "p", "p (Holm)"),
+        [_test_cells(*test) for test in sorted(tests, key=lambda test: test[:2])],
+        stdout=stdout,
+    )
+
+
+def _test_cells(
+    target: str, score: str, names: Names, n_tracks: int, test: dict[str, float]
+) -> tuple[str, ...]:
+    return (
+        target,
+        score.replace("_", " "),
+        *names,
+        str(n_tracks),
+        f"{test['first']:.3f}",
+        f"{test['other']:.3f}",
+        f"{test['difference']:+.3f}",
+        f"{test['p']:.4f}",
+        f"{test['p_holm']:.4f}",
+    )
 
 
 def _score_rows(target: str, level: str, figures: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Give the row of a model's scores and those of the baselines."""
-    interval = "-".join(f"{end:.2f}".removeprefix("0") for end in figures["intervals"]["macro_f1"])
+    interval = judging.format_interval(figures["intervals"]["macro_f1"])
     yield (target, level, str(figures["n"]), *_score_cells(figures, interval))
     for name in ("majority", "uniform"):
         yield ("", name, "", *_score_cells(figures["baselines"][name], ""))
@@ -238,16 +228,3 @@ def _score_cells(scores: dict[str, Any], interval: str) -> tuple[str, ...]:
         f"{scores['weighted_f1']:.3f}",
         "" if auc is None else f"{auc:.3f}",
     )
-
-
-def _test_cells(test: dict[str, float]) -> tuple[str, ...]:
-    return (
-        f"{test['first']:.3f}",
-        f"{test['other']:.3f}",
-        f"{test['difference']:+.3f}",
-        f"{test['p']:.4f}",
-    )
-
-
-def _told(path: str) -> str:
-    return "standard input" if path == "-" else path

@@ -103,7 +103,8 @@ def join_tables(
     """Join predictions with the kept labels of a split (None: of all), target by target.
 
     A track that has no row of its own at track level gets the mean of its segments' posteriors.
-    Targets that stand in one table only have no levels.
+    Labels of targets that are not predicted are passed over; predicted targets that have no label
+    have no levels.
 
     Raises SchemaError where posteriors do not sum to 1, a track has two rows, or the classes of
     rows and labels disagree; the names say which table is meant.
@@ -113,10 +114,8 @@ def join_tables(
     for label in labels:
         labelled[label.target][label.track_id] = label
     joined = {}
-    for target in sorted(predicted.keys() | labelled.keys()):
-        rows = predicted.get(target, [])
-        if rows:
-            _check_classes(rows[0], labelled[target].values(), predictions_name, labels_name)
+    for target, rows in sorted(predicted.items()):
+        _check_classes(rows[0], labelled[target].values(), predictions_name, labels_name)
         joined[target] = _join_target(rows, labelled[target], split)
     return joined
 
@@ -201,7 +200,7 @@ def _join_target(
         for level, level_rows in ((SEGMENT, segments), (TRACK, tracks))
         if level_rows
     }
-    return JoinedTarget(rows[0].class_names() if rows else (), levels, coverage)
+    return JoinedTarget(rows[0].class_names(), levels, coverage)
 
 
 def _average_segments(segments: Sequence[Prediction], apart: set[str]) -> list[Prediction]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,16 @@ from mertools.evaluation.metrics import (
     score_classes,
     score_ratings,
 )
-from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals, permutation_test
+from mertools.evaluation.significance import (
+    COMPARED_SCORES,
+    CONFIDENCE,
+    bootstrap_intervals,
+    correct_by_holm,
+    permutation_test,
+)
 
 SCHEMA_NAME = "metrics"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Json = dict[str, Any]
 
@@ -135,6 +141,19 @@ def compare(
             "scores": scores,
         }
     return comparisons
+
+
+def add_corrected(comparisons: Sequence[Mapping[str, Json]]) -> None:
+    """Add to each test of some comparisons the p-value corrected for their number.
+
+    The comparisons of one target by one score are corrected together.
+    """
+    for target in {target: None for of_pair in comparisons for target in of_pair}:
+        of_target = [of_pair[target]["scores"] for of_pair in comparisons if target in of_pair]
+        for name in COMPARED_SCORES:
+            tests = [scores[name] for scores in of_target]
+            for test, p in zip(tests, correct_by_holm([t["p"] for t in tests]), strict=True):
+                test["p_holm"] = p
 
 
 def format_json(value: Any, indent: str = "") -> str:

@@ -6,7 +6,7 @@ its own generator from the seed, so that a figure does not depend on which other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -83,6 +83,20 @@ def permutation_test(
         }
         for name in COMPARED_SCORES
     }
+
+
+def correct_by_holm(p_values: Sequence[float]) -> list[float]:
+    """Give p-values corrected for their number, in the same order (Holm, 1979).
+
+    Taking for true what is then below alpha, the chance of any mistake is at most alpha, however
+    the tests depend on one another.
+    """
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected
 
 
 def _score_groups(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import dataclasses
+import itertools
 import json
 import os
 import pty
@@ -13,6 +16,7 @@ import jsonschema
 import numpy as np
 import pytest
 from made_outcomes import corpus_tables, label, prediction, save
+from scipy import stats
 from sklearn import metrics as sk
 from typer.testing import CliRunner
 
@@ -20,6 +24,7 @@ from mertools.artifacts.files import digest_file
 from mertools.artifacts.schema import load_schema
 from mertools.artifacts.tables import Label, Prediction
 from mertools.cli.app import app
+from mertools.evaluation.significance import correct_by_holm
 
 FAST = ("--bootstrap", "100", "--shuffles", "200")
 
@@ -127,23 +132,123 @@ def test_undefined_figures_are_null(tmp_path: Path) -> None:
     assert track["r2"] is None
 
 
-def test_comparisons_are_one_for_each_other_table(tables: tuple[str, str], tmp_path: Path) -> None:
+def test_every_two_tables_are_compared(tables: tuple[str, str], tmp_path: Path) -> None:
     _, worse = corpus_tables(skill=0.2)
     other = save(tmp_path / "worse.csv", Prediction, worse)
     arguments = (tables[0], "--labels", tables[1], "--against", other, "--against", tables[0])
     result = run(*arguments, *FAST)
-    assert "paired permutation test" in result.stderr
-    against_worse, against_itself = json.loads(result.stdout)["comparisons"]
-    assert against_worse["other"]["name"] == "worse.csv"
-    assert against_worse["form"] == "paired"
-    assert against_worse["targets"]["arousal"]["scores"]["macro_f1"]["p"] < 0.05
-    assert against_itself["targets"]["arousal"]["scores"]["macro_f1"]["p"] == 1
+    assert "Permutation tests, paired" in result.stderr
+    comparisons = json.loads(result.stdout)["comparisons"]
+    names = [(pair["first"]["name"], pair["other"]["name"]) for pair in comparisons]
+    assert names == [
+        ("predictions.csv", "worse.csv"),
+        ("predictions.csv", "predictions.csv"),
+        ("worse.csv", "predictions.csv"),
+    ]
+    assert {pair["form"] for pair in comparisons} == {"paired"}
+    against_worse, against_itself, turned = (
+        pair["targets"]["arousal"]["scores"]["macro_f1"] for pair in comparisons
+    )
+    assert against_worse["p"] < 0.05
+    assert against_itself["p"] == against_itself["p_holm"] == 1
+    assert turned["difference"] == -against_worse["difference"]
+    assert (turned["first"], turned["other"]) == (against_worse["other"], against_worse["first"])
+    lowest, second = sorted((against_worse["p"], turned["p"]))
+    corrected = sorted((against_worse["p_holm"], turned["p_holm"]))
+    assert corrected == pytest.approx([3 * lowest, max(3 * lowest, 2 * second)])
+
     unpaired = run_json(*arguments, "--unpaired")["comparisons"][0]
     assert unpaired["form"] == "unpaired"
-    scores = against_worse["targets"]["arousal"]["scores"]
-    assert unpaired["targets"]["arousal"]["scores"]["accuracy"]["difference"] == pytest.approx(
-        scores["accuracy"]["difference"]
-    )
+    test = unpaired["targets"]["arousal"]["scores"]["macro_f1"]
+    assert test["difference"] == pytest.approx(against_worse["difference"])
+
+
+def test_one_comparison_needs_no_correction(tables: tuple[str, str], tmp_path: Path) -> None:
+    other = save(tmp_path / "worse.csv", Prediction, corpus_tables(skill=0.2)[1])
+    (pair,) = run_json(tables[0], "--labels", tables[1], "--against", other)["comparisons"]
+    for test in pair["targets"]["arousal"]["scores"].values():
+        assert test["p_holm"] == test["p"]
+
+
+def test_p_of_every_pair_is_scipys(tmp_path: Path) -> None:
+    generator = np.random.default_rng(4)
+    reference = generator.integers(3, size=10)
+    labels = [label(f"t{i}", int(k) + 1) for i, k in enumerate(reference)]
+    paths, right = [], []
+    for index, share in enumerate((0.9, 0.4, 0.2)):
+        hit = generator.random(10) < share
+        answers = np.where(hit, reference, (reference + 1) % 3)
+        rows = [prediction(f"t{i}", np.eye(3)[k].tolist()) for i, k in enumerate(answers)]
+        paths.append(save(tmp_path / f"p{index}.csv", Prediction, rows))
+        right.append(hit.astype(float))
+    labels_path = save(tmp_path / "l.csv", Label, labels)
+    arguments = (paths[0], "--labels", labels_path, "--against", paths[1], "--against", paths[2])
+    report = json.loads(run(*arguments, "--shuffles", "4000", "--bootstrap", "10").stdout)
+    raw = []
+    for pair, (first, other) in zip(
+        report["comparisons"], itertools.combinations(right, 2), strict=True
+    ):
+        exact = stats.permutation_test(
+            (first, other),
+            lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+        )
+        test = pair["targets"]["arousal"]["scores"]["accuracy"]
+        assert test["p"] == pytest.approx(exact.pvalue, abs=0.03)
+        raw.append((test["p"], test["p_holm"]))
+    assert [holm for _, holm in raw] == correct_by_holm([p for p, _ in raw])
+
+
+def test_targets_are_corrected_apart(tables: tuple[str, str], tmp_path: Path) -> None:
+    labels, predictions = corpus_tables()
+    both_labels = labels + [dataclasses.replace(row, target="x") for row in labels]
+    both = predictions + [dataclasses.replace(row, target="x") for row in predictions]
+    worse = corpus_tables(skill=0.2)[1]
+    paths = [
+        save(tmp_path / "both.csv", Prediction, both),
+        save(tmp_path / "worse.csv", Prediction, worse),
+        save(tmp_path / "again.csv", Prediction, both),
+    ]
+    labels_path = save(tmp_path / "both-labels.csv", Label, both_labels)
+    against = ("--against", paths[1], "--against", paths[2])
+    comparisons = run_json(paths[0], "--labels", labels_path, *against)["comparisons"]
+    assert [sorted(pair["targets"]) for pair in comparisons] == [
+        ["arousal"],
+        ["arousal", "x"],
+        ["arousal"],
+    ]
+    (of_x,) = (pair["targets"]["x"] for pair in comparisons if "x" in pair["targets"])
+    assert of_x["scores"]["accuracy"]["p_holm"] == of_x["scores"]["accuracy"]["p"]
+
+
+def test_others_without_a_common_track_are_said_and_passed_over(
+    tables: tuple[str, str], tmp_path: Path
+) -> None:
+    some = save(tmp_path / "some.csv", Prediction, [prediction("t000", [1, 0, 0])])
+    other = save(tmp_path / "other.csv", Prediction, [prediction("t001", [1, 0, 0])])
+    arguments = (tables[0], "--labels", tables[1], "--against", some, "--against", other)
+    result = run(*arguments, *FAST)
+    assert len(json.loads(result.stdout)["comparisons"]) == 2
+    assert f"{some} and {other} have no scored track in common" in result.stderr
+
+
+def test_targets_that_are_not_predicted_are_not_spoken_of(tmp_path: Path) -> None:
+    valence = {"target": "valence", "class_name": "negative"}
+    labels = save(tmp_path / "l.csv", Label, [label("a", 1), label("a", 1, **valence)])
+    predictions = save(tmp_path / "p.csv", Prediction, [prediction("a", [1, 0, 0])])
+    assert "valence" not in run(predictions, "--labels", labels, *FAST).output
+
+
+def test_pipe_given_as_a_file_has_no_digest(tables: tuple[str, str], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    rows = Path(tables[0]).read_bytes()
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        executor.submit(pipe.write_bytes, rows)
+        report = run_json(str(pipe), "--labels", tables[1])
+    assert report["provenance"]["predictions"] == {"name": "pipe", "digest": None}
+    jsonschema.validate(report, load_schema("metrics.json"))
 
 
 def without_column(path: str, name: str) -> str:
@@ -224,7 +329,7 @@ def test_terminal_shows_tables_instead_of_json(tables: tuple[str, str]) -> None:
             shown += block
     os.close(terminal)
     assert b"reference" in shown
-    assert b"permutation test" in shown
+    assert b"Permutation tests" in shown
     assert b"{" not in shown
 
 

@@ -70,7 +70,7 @@ def test_every_row_that_is_not_scored_is_counted() -> None:
     assert joined["arousal"].levels["track"].track_ids == ("scored",)
 
 
-def test_targets_are_apart_and_those_of_one_table_are_counted() -> None:
+def test_targets_are_apart_and_those_that_are_not_predicted_are_passed_over() -> None:
     names = {"classes": "low|high"}
     binary = {"target": "tension", "class_name": "high", "distribution": (0.0, 1.0)}
     labels = [label("a", 1), label("a", 2, **binary), label("a", 1, target="only labelled")]
@@ -82,13 +82,11 @@ def test_targets_are_apart_and_those_of_one_table_are_counted() -> None:
     joined = join_tables(predictions, labels)
     assert {name: tuple(entry.levels) for name, entry in joined.items()} == {
         "arousal": ("track",),
-        "only labelled": (),
         "only predicted": (),
         "tension": ("track",),
     }
     assert joined["tension"].classes == ("low", "high")
     assert np.isnan(joined["tension"].levels["track"].values).all()
-    assert joined["only labelled"].coverage.labels_without_prediction == 1
     assert joined["only predicted"].coverage.predictions_without_label == 1
 
 

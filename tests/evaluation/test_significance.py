@@ -13,7 +13,11 @@ from sklearn import metrics as sk
 from mertools.evaluation import significance
 from mertools.evaluation.join import FloatArray, Outcomes
 from mertools.evaluation.metrics import score_classes
-from mertools.evaluation.significance import bootstrap_intervals, permutation_test
+from mertools.evaluation.significance import (
+    bootstrap_intervals,
+    correct_by_holm,
+    permutation_test,
+)
 
 SHUFFLES = 4_000
 
@@ -193,3 +197,34 @@ def test_models_of_equal_skill_seldom_seem_to_differ(paired: bool) -> None:
 def test_models_of_different_tracks_are_refused() -> None:
     with pytest.raises(ValueError, match="same tracks"):
         permutation_test(noisy(5, 0.5, 0), noisy(6, 0.5, 0), paired=True, n_shuffles=10, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "corrected"),
+    [
+        ([], []),
+        ([0.04], [0.04]),
+        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
+        ([0.001, 0.02, 0.04], [0.003, 0.04, 0.04]),
+        ([0.6, 0.5, 0.01], [1.0, 1.0, 0.03]),
+        ([0.2, 0.2], [0.4, 0.4]),
+    ],
+)
+def test_holms_correction_by_hand(raw: list[float], corrected: list[float]) -> None:
+    assert correct_by_holm(raw) == pytest.approx(corrected)
+
+
+@given(st.lists(st.floats(1e-9, 1), max_size=12))
+def test_holms_correction_keeps_the_order_and_lies_within_bonferronis(raw: list[float]) -> None:
+    corrected = correct_by_holm(raw)
+    for p, larger in zip(raw, corrected, strict=True):
+        assert p <= larger <= min(1, p * len(raw)) + 1e-15
+    order = sorted(range(len(raw)), key=raw.__getitem__)
+    assert [corrected[i] for i in order] == sorted(corrected)
+
+
+def test_holms_correction_seldom_finds_a_difference_where_there_is_none() -> None:
+    draws = np.random.default_rng(0).random((2_000, 6))
+    assert np.mean(draws.min(axis=1) < 0.05) > 0.2
+    mistakes = [min(correct_by_holm(row.tolist())) < 0.05 for row in draws]
+    assert np.mean(mistakes) == pytest.approx(0.05, abs=0.02)
