@@ -10,7 +10,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-TABLES = ("tracks", "segments", "annotations", "labels", "predictions", "failures")
+TABLES = (
+    "tracks",
+    "segments",
+    "annotations",
+    "labels",
+    "predictions",
+    "alignment",
+    "ranking",
+    "failures",
+)
 REPEATED = "{k}"
 """Stands in a field's name where a table has a column for each class: p_{k} for p_1, p_2, ..."""
 

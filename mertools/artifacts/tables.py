@@ -19,6 +19,9 @@ from mertools.errors import SchemaError, UsageError
 NUMBER_DECIMALS = 9
 """Numbers are written rounded to this: a nanosecond, a billionth of a probability."""
 
+SIGNIFICANT_DIGITS = 9
+"""Where numbers may be of any size, they are written rounded to this instead."""
+
 CLASS_SEPARATOR = "|"
 QUOTE = '"'
 
@@ -29,9 +32,13 @@ COLUMN = "column"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of some table; each table has a type of its own, whose attributes are its columns."""
+    """A row of some table; each table has a type of its own, whose attributes are its columns.
+
+    `any_size` tells that its numbers may be of any size, as features and p-values are.
+    """
 
     table: ClassVar[str]
+    any_size: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,33 @@ class Prediction(Row):
     def class_names(self) -> tuple[str, ...]:
         """Name the classes in the order of the posteriors."""
         return tuple(self.classes.split(CLASS_SEPARATOR))
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment(Row):
+    """A row of alignment.csv: how near a posterior is to the annotators' distribution."""
+
+    table: ClassVar[str] = "alignment"
+    track_id: str
+    target: str
+    jsd: float
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking(Row):
+    """A row of ranking.csv: how far a feature's means differ between classes."""
+
+    table: ClassVar[str] = "ranking"
+    any_size: ClassVar[bool] = True
+    rank: int
+    target: str
+    kind: str
+    feature: str
+    f: float | None
+    p: float | None
+    classes: str
+    means: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"mean_{REPEATED}"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +279,7 @@ def table_header(row_type: type[Row], n_classes: int = 0) -> list[str]:
 
 def row_cells(row: Row, n_classes: int = 0) -> list[str]:
     """Write a row's values as cells, in the order of `table_header`."""
-    return [format_cell(value) for value in row_values(row, n_classes)]
+    return [format_cell(value, row.any_size) for value in row_values(row, n_classes)]
 
 
 def row_values(row: Row, n_classes: int = 0) -> list[object]:
@@ -268,16 +302,25 @@ def write_table(stream: TextIO, row_type: type[R], rows: Iterable[R], n_classes:
         writer.write(row)
 
 
-def format_cell(value: object) -> str:
-    """Write a value as the cell of a table."""
+def format_cell(value: object, any_size: bool = False) -> str:
+    """Write a value as the cell of a table; a number of any size keeps significant digits."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        # Not a numpy number, whose repr names its type; and no negative zero.
-        return repr(round(float(value), NUMBER_DECIMALS) + 0.0)
+        return repr(round_number(value, any_size))
     return str(value)
+
+
+def round_number(value: float, any_size: bool = False) -> float:
+    """Round a number as it is written in a table."""
+    # Not a numpy number, whose repr names its type; and no negative zero.
+    value = float(value)
+    rounded = (
+        float(f"{value:.{SIGNIFICANT_DIGITS}g}") if any_size else round(value, NUMBER_DECIMALS)
+    )
+    return rounded + 0.0
 
 
 def _format_record(cells: Sequence[str]) -> str:

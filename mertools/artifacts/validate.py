@@ -11,10 +11,12 @@ from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf
 from mertools.artifacts.model_file import read_model
 from mertools.artifacts.schema import load_schema, load_table_schema
 from mertools.artifacts.tables import (
+    Alignment,
     Annotation,
     Failure,
     Label,
     Prediction,
+    Ranking,
     Row,
     Segment,
     Track,
@@ -25,8 +27,20 @@ from mertools.errors import SchemaError, UsageError
 
 ZIP_MAGIC = b"PK\x03\x04"
 
-ROW_TYPES: tuple[type[Row], ...] = (Segment, Prediction, Label, Annotation, Failure, Track)
+ROW_TYPES: tuple[type[Row], ...] = (
+    Segment,
+    Prediction,
+    Label,
+    Annotation,
+    Alignment,
+    Ranking,
+    Failure,
+    Track,
+)
 """The more particular before the more general: a table of segments has all columns of tracks."""
+
+JSON_SCHEMAS = {"metrics": "metrics.json", "alignment": "alignment.json"}
+"""By what a JSON file says that it is."""
 
 DISTRIBUTION_TOLERANCE = 1e-6
 
@@ -114,7 +128,11 @@ def _json_file_problems(path: Path) -> Iterator[str]:
         content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise SchemaError(path, f"is no whole JSON ({error})", "make it again") from None
-    yield from _json_problems(content, "metrics.json")
+    schema_file = JSON_SCHEMAS.get(str(content.get("schema")))
+    if schema_file is None:
+        known = " or ".join(JSON_SCHEMAS)
+        raise SchemaError(path, f"does not say under schema that it is {known}", "make it again")
+    yield from _json_problems(content, schema_file)
 
 
 def _json_problems(content: object, schema_file: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ import typer
 from mertools import __version__
 from mertools.cli import console, options
 from mertools.cli.aggregate_labels import aggregate_labels
+from mertools.cli.align import align
 from mertools.cli.convert import convert
 from mertools.cli.evaluate import evaluate
 from mertools.cli.featurize import featurize
@@ -131,6 +132,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     aggregate_labels,
     predict,
     evaluate,
+    align,
     validate,
     inspect,
 )

@@ -49,8 +49,8 @@ def describe(path: Path) -> dict[str, Any]:
     if kind == "json":
         import json
 
-        metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return {"artifact": "metrics"} | metrics
+        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return {"artifact": report.get("schema", kind)} | report
     return {"artifact": kind} | _describe_table(path)
 
 

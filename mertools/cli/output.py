@@ -10,10 +10,10 @@ from typing import Literal, TextIO
 
 from mertools.artifacts.files import STANDARD_STREAM, open_output
 from mertools.artifacts.tables import (
-    NUMBER_DECIMALS,
     Row,
     TableWriter,
     format_cell,
+    round_number,
     row_values,
     table_header,
 )
@@ -61,7 +61,7 @@ def _write_json(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator
     def write(row: Row) -> None:
         nonlocal separator
         values = (
-            round(value, NUMBER_DECIMALS) if isinstance(value, float) else value
+            round_number(value, row.any_size) if isinstance(value, float) else value
             for value in row_values(row, n_classes)
         )
         content = dict(zip(columns, values, strict=True))
@@ -77,7 +77,12 @@ def _write_table(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterato
     rows: list[Row] = []
     yield rows.append
     cells = [
-        [f"{v:.3f}" if isinstance(v, float) else format_cell(v) for v in row_values(row, n_classes)]
+        [
+            format(value, ".3g" if row.any_size else ".3f")
+            if isinstance(value, float)
+            else format_cell(value)
+            for value in row_values(row, n_classes)
+        ]
         for row in rows
     ]
     columns = table_header(row_type, n_classes)

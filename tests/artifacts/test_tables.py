@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from mertools.artifacts.schema import TABLES, load_table_schema
 from mertools.artifacts.tables import (
+    Alignment,
     Annotation,
     Failure,
     Label,
     Prediction,
+    Ranking,
     Row,
     Segment,
     Track,
@@ -23,7 +25,16 @@ from mertools.artifacts.tables import (
 )
 from mertools.errors import SchemaError
 
-ROW_TYPES: list[type[Row]] = [Track, Segment, Annotation, Label, Prediction, Failure]
+ROW_TYPES: list[type[Row]] = [
+    Track,
+    Segment,
+    Annotation,
+    Label,
+    Prediction,
+    Alignment,
+    Ranking,
+    Failure,
+]
 
 # A carriage return alone is a line end in CSV, NUL cannot stand in one.
 names = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1)

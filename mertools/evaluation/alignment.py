@@ -1,0 +1,267 @@
+"""Probabilistic emotion alignment: how near posteriors are to the annotators' distributions.
+
+For a track, P is the model's posterior and Q the distribution of the annotators' ratings over the
+classes. JSD(P, Q) = KL(P, M) / 2 + KL(Q, M) / 2, M their midpoint (Lin, *Divergence measures based
+on the Shannon entropy*, IEEE Transactions on Information Theory 37, 1991); it is the square of
+`scipy.spatial.distance.jensenshannon`. The similarity is exp(-JSD).
+
+Beside a model stand answers that need no model, on the same tracks: a uniform posterior, the mean
+distribution of other tracks, and one half of a track's annotators for the other half.
+
+n is the number of tracks, K of classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools import __version__
+from mertools.artifacts.tables import Alignment, Label
+from mertools.errors import SchemaError
+from mertools.evaluation.join import (
+    POSTERIOR_TOLERANCE,
+    TRACK,
+    FloatArray,
+    JoinedTarget,
+)
+from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals
+
+SCHEMA_NAME = "alignment"
+SCHEMA_VERSION = "1.0"
+TRAIN = "train"
+N_HALVINGS = 200
+"""How often each track's ratings are split in two."""
+COUNT_TOLERANCE = 0.05
+"""How far a share times the number of annotators may be from a whole number of them."""
+
+Json = dict[str, Any]
+
+
+def jensen_shannon(P: FloatArray, Q: FloatArray, base: float = math.e) -> FloatArray:
+    """Give the Jensen-Shannon divergence of distributions, (...) from (..., K) and (..., K).
+
+    In nats, or in units of log `base`. Each is first divided by its sum, as tables round them.
+    """
+    P = P / P.sum(axis=-1, keepdims=True)
+    Q = Q / Q.sum(axis=-1, keepdims=True)
+    M = (P + Q) / 2
+    divergence = (_relative_entropy(P, M) + _relative_entropy(Q, M)) / (2 * math.log(base))
+    # Rounding can take it past its bounds.
+    clipped: FloatArray = np.clip(divergence, 0, math.log(2, base))
+    return clipped
+
+
+def _relative_entropy(P: FloatArray, M: FloatArray) -> FloatArray:
+    """Give KL(P, M) in nats; M is above 0 wherever P is, but for what underflows."""
+    ratios = np.divide(P, M, out=np.ones_like(P), where=(P > 0) & (M > 0))
+    divergence: FloatArray = (P * np.log(ratios)).sum(axis=-1)
+    return divergence
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How near some answers are to the annotators' distributions: both (n,), a value a track."""
+
+    jsd: FloatArray
+    similarity: FloatArray
+
+    @classmethod
+    def between(cls, P: FloatArray, Q: FloatArray, base: float) -> Scored:
+        """Score distributions, (n, K) and (n, K)."""
+        jsd = jensen_shannon(P, Q, base)
+        return cls(jsd, np.exp(-jsd))
+
+
+@dataclass(frozen=True)
+class TargetAlignment:
+    """One target's alignment: of the predictions, and of answers that need no model.
+
+    `prior` is None where a track has no other to take it from. `split_half` is over the tracks
+    whose single ratings can be told and are two or more, and None where there are none.
+    """
+
+    classes: tuple[str, ...]
+    track_ids: tuple[str, ...]
+    predictions: Scored
+    uniform: Scored
+    prior: Scored | None
+    split_half: Scored | None
+
+
+def align(
+    joined: Mapping[str, JoinedTarget],
+    labels: Sequence[Label],
+    base: float,
+    seed: int,
+    *,
+    labels_name: str = "labels",
+) -> dict[str, TargetAlignment]:
+    """Align the posteriors of every target that has scored tracks, at track level.
+
+    Raises SchemaError where the shares of a label do not sum to 1.
+    """
+    of_target: dict[str, dict[str, Label]] = {target: {} for target in joined}
+    for row in labels:
+        if row.target not in joined:
+            continue
+        if abs(sum(row.distribution) - 1) > POSTERIOR_TOLERANCE:
+            raise SchemaError(
+                labels_name,
+                f"has shares of annotators that sum to {sum(row.distribution):g}, not 1 "
+                f"(track {row.track_id}, {row.target})",
+                "see p_1 to p_K in schemas/labels.schema.json",
+            )
+        of_target[row.target][row.track_id] = row
+    return {
+        target: _align_target(entry, of_target[target], base, seed)
+        for target, entry in joined.items()
+        if entry.levels
+    }
+
+
+def _align_target(
+    entry: JoinedTarget, labels: Mapping[str, Label], base: float, seed: int
+) -> TargetAlignment:
+    outcomes = entry.levels[TRACK]
+    track_ids = outcomes.track_ids
+    Q = np.array([labels[track_id].distribution for track_id in track_ids])
+    prior = prior_distributions(track_ids, labels)
+    counts = [count_ratings(labels[track_id]) for track_id in track_ids]
+    return TargetAlignment(
+        entry.classes,
+        track_ids,
+        Scored.between(outcomes.posteriors, Q, base),
+        Scored.between(np.ones_like(Q), Q, base),
+        None if prior is None else Scored.between(prior, Q, base),
+        split_half([count for count in counts if count is not None], base, seed),
+    )
+
+
+def prior_distributions(track_ids: Sequence[str], labels: Mapping[str, Label]) -> FloatArray | None:
+    """Give for each track, (n, K), the mean distribution of the other kept tracks of a target.
+
+    Where any are marked train, of those only: no track's own ratings are in its prior, and no
+    other test track's. `labels` are the target's, by track. None where a track has no other.
+    """
+    kept = [row for row in labels.values() if row.kept]
+    trained = [row for row in kept if row.split == TRAIN] or kept
+    sources = {row.track_id: np.array(row.distribution) for row in trained}
+    # In the order of their names, so that rounding does not follow that of the table.
+    total = np.sum([sources[name] for name in sorted(sources)], axis=0)
+    n_others = np.array([len(sources) - (name in sources) for name in track_ids])
+    if not n_others.all():
+        return None
+    others = np.array([total - sources.get(name, 0.0) for name in track_ids])
+    prior: FloatArray = np.maximum(others, 0) / n_others[:, np.newaxis]
+    return prior
+
+
+def count_ratings(label: Label) -> NDArray[np.int64] | None:
+    """Tell how many annotators chose each class, (K,), from their number and their shares.
+
+    None where the shares are not those of so many annotators, each with one choice.
+    """
+    products = label.n_annotators * np.array(label.distribution)
+    counts: NDArray[np.int64] = np.rint(products).astype(np.int64)
+    if counts.sum() != label.n_annotators or np.abs(products - counts).max() > COUNT_TOLERANCE:
+        return None
+    return counts
+
+
+def split_half(
+    counts: Sequence[NDArray[np.int64]], base: float, seed: int, n_halvings: int = N_HALVINGS
+) -> Scored | None:
+    """Score one random half of each track's ratings against the other, on average over halvings.
+
+    `counts` holds (K,) ratings of each class for every track; of an odd number, one half has one
+    more. Who gave a rating does not matter, as every track is halved for itself. Tracks with one
+    rating are left out; None where no other is left.
+    """
+    generator = np.random.default_rng(seed)
+    scored = []
+    for of_track in counts:
+        n_ratings = int(of_track.sum())
+        if n_ratings < 2:
+            continue
+        half = generator.multivariate_hypergeometric(of_track, n_ratings // 2, size=n_halvings)
+        other = of_track - half
+        each = Scored.between(half.astype(np.float64), other.astype(np.float64), base)
+        scored.append((each.jsd.mean(), each.similarity.mean()))
+    if not scored:
+        return None
+    jsd, similarity = np.array(scored).T
+    return Scored(jsd, similarity)
+
+
+def alignment_rows(aligned: Mapping[str, TargetAlignment]) -> Iterator[Alignment]:
+    """Yield the rows of alignment.csv by track and target."""
+    rows = [
+        Alignment(track_id, target, float(jsd), float(similarity))
+        for target, entry in aligned.items()
+        for track_id, jsd, similarity in zip(
+            entry.track_ids, entry.predictions.jsd, entry.predictions.similarity, strict=True
+        )
+    ]
+    yield from sorted(rows, key=lambda row: (row.track_id, row.target))
+
+
+def summarise(
+    joined: Mapping[str, JoinedTarget],
+    aligned: Mapping[str, TargetAlignment],
+    n_resamples: int,
+    seed: int,
+) -> Json:
+    """Describe the means over tracks, and their bootstrap intervals, as plain JSON values.
+
+    What the tables were read from is the caller's to add.
+    """
+    return {
+        "schema": SCHEMA_NAME,
+        "schema_version": SCHEMA_VERSION,
+        "producer": "mertools",
+        "producer_version": __version__,
+        "provenance": {
+            "confidence": CONFIDENCE,
+            "n_resamples": n_resamples,
+            "n_halvings": N_HALVINGS,
+            "seed": seed,
+        },
+        "coverage": {
+            target: dataclasses.asdict(entry.coverage) for target, entry in joined.items()
+        },
+        "targets": {
+            target: {
+                "classes": list(entry.classes),
+                **{
+                    name: _describe(getattr(entry, name), n_resamples, seed)
+                    for name in ("predictions", "uniform", "prior", "split_half")
+                },
+            }
+            for target, entry in aligned.items()
+        },
+    }
+
+
+def _describe(scored: Scored | None, n_resamples: int, seed: int) -> Json | None:
+    if scored is None:
+        return None
+    values = {"jsd": scored.jsd, "similarity": scored.similarity}
+    n_tracks = len(scored.jsd)
+
+    def mean(weights: FloatArray) -> dict[str, FloatArray]:
+        # Not a matrix product: its last digits depend on how many threads BLAS takes.
+        return {name: (weights * of).sum(axis=1) / n_tracks for name, of in values.items()}
+
+    intervals = bootstrap_intervals(mean, n_tracks, n_tracks, n_resamples, seed)
+    return {
+        "n_tracks": n_tracks,
+        **{name: float(of.mean()) for name, of in values.items()},
+        "intervals": {name: list(ends) for name, ends in intervals.items()},
+    }
