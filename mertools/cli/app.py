@@ -22,6 +22,7 @@ from mertools.cli.evaluate import evaluate
 from mertools.cli.featurize import featurize
 from mertools.cli.inspect import inspect
 from mertools.cli.predict import predict
+from mertools.cli.rank_features import rank_features
 from mertools.cli.segment import segment
 from mertools.cli.train import svm
 from mertools.cli.validate import validate
@@ -133,6 +134,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     predict,
     evaluate,
     align,
+    rank_features,
     validate,
     inspect,
 )

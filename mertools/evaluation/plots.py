@@ -1,4 +1,4 @@
-"""Figures of a report: confusion matrix, ROC and precision-recall curves.
+"""Figures: confusion matrix, ROC and precision-recall curves of a report; box plots of features.
 
 Lines differ in colour (Okabe and Ito's palette, told apart with any colour vision) and in dashes,
 so that they stay apart in print. The same report gives the same bytes.
@@ -6,7 +6,8 @@ so that they stay apart in print. The same report gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mertools.artifacts.files import make_folder, remove_stale_parts, replacing
+from mertools.evaluation.join import FloatArray
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
@@ -37,7 +39,18 @@ STYLE = {
     "text.parse_math": False,  # names are not formulas, even with a $
 }
 
+PANELS_IN_A_ROW = 5
+
 Description = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One feature's box plots: its values in each class, each (n_tracks,)."""
+
+    title: str
+    note: str
+    values: Sequence[FloatArray]
 
 
 def draw_figures(report: Description, folder: Path, file_format: str = "png") -> list[Path]:
@@ -85,8 +98,7 @@ def draw_confusion(axes: Axes, description: Description) -> None:
             color="white" if share > 0.5 else "black",
         )
     places = np.arange(len(classes))
-    crowded = len(classes) * max(len(name) for name in classes) > 40
-    axes.set_xticks(places, classes, rotation=90 if crowded else 0)
+    axes.set_xticks(places, classes, rotation=90 if _are_crowded(classes, 40) else 0)
     axes.set_yticks(places, classes)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -116,6 +128,40 @@ def draw_precision_recall(axes: Axes, description: Description) -> None:
         share = entry["support"] / description["n"]
         axes.plot([0, 1], [share, share], **line, linewidth=0.8, label=f"{share:.2f}  by chance")
     _finish(axes, "recall", "precision", "average precision")
+
+
+def draw_boxes(path: Path, title: str, classes: Sequence[str], panels: Sequence[Panel]) -> None:
+    """Draw features by class, a panel each: quartiles, median, 1.5 interquartile ranges, the rest.
+
+    The ending of `path` is the format: .png or .svg. Raises UsageError where it cannot be written.
+    """
+    n_columns = min(len(panels), PANELS_IN_A_ROW)
+    n_rows = -(-len(panels) // n_columns)
+    places = np.arange(len(classes))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.7 * n_columns, 2.7 * n_rows), layout="constrained")
+        for place, panel in enumerate(panels):
+            axes = figure.add_subplot(n_rows, n_columns, place + 1)
+            boxes = axes.boxplot(
+                panel.values,
+                positions=places,
+                widths=0.6,
+                patch_artist=True,
+                medianprops={"color": "black", "linewidth": 1.8},
+                flierprops={"marker": ".", "markersize": 4, "markeredgecolor": REFERENCE_COLOUR},
+            )
+            for k, box in enumerate(boxes["boxes"]):
+                box.set(facecolor=COLOURS[k % len(COLOURS)], alpha=0.65)
+            axes.set_xticks(places, classes, rotation=90 if _are_crowded(classes, 24) else 0)
+            axes.tick_params(labelsize=8)
+            axes.set_title(f"{panel.title}\n{panel.note}", fontsize=8)
+        figure.suptitle(title, fontsize=11)
+        _save(figure, path, path.suffix[1:])
+
+
+def _are_crowded(names: Sequence[str], room: int) -> bool:
+    """Tell whether names side by side take more than the room for so many letters."""
+    return len(names) * max(len(name) for name in names) > room
 
 
 def _in_order(description: Description) -> list[tuple[str, Description]]:

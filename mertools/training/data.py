@@ -80,9 +80,15 @@ class Joined:
 
 
 def join(
-    features: Sequence[Path], labels: str, target: str, kinds: Sequence[str], unit: Unit
+    features: Sequence[Path],
+    labels: str,
+    target: str,
+    kinds: Sequence[str],
+    unit: Unit,
+    *,
+    with_test: bool = False,
 ) -> Joined:
-    """Join features with the labels of a target: kept rows that are not marked test.
+    """Join features with the labels of a target: kept rows that are not marked test, or all kept.
 
     Several files may hold different kinds, or different segments. Raises UsageError where nothing
     is left to learn from or a kind is missing, SchemaError where files contradict each other.
@@ -90,7 +96,7 @@ def join(
     rows = [row for row in read_table(labels, Label) if row.target == target]
     if not rows:
         raise UsageError(labels, f"holds no label for {target}", "choose another --target")
-    wanted = {row.track_id: row for row in rows if row.kept and row.split != TEST}
+    wanted = {row.track_id: row for row in rows if row.kept and (with_test or row.split != TEST)}
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in features]
         parts = [_Part.gather(files, kind, set(wanted)) for kind in kinds]
