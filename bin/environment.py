@@ -50,7 +50,7 @@ def wanted_stamp() -> str:
 
     cksum, because bin/mer makes the same text at every call and cannot wait for Python.
     """
-    made_from = [ROOT / PINS, ROOT / "pyproject.toml"]
+    made_from = [ROOT / PINS, ROOT / "pyproject.toml", ROOT / "bin" / "environment.py"]
     return subprocess.run(
         ["cksum", *made_from], stdout=subprocess.PIPE, check=True, text=True
     ).stdout
