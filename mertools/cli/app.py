@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from inspect import Parameter, signature
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ app = typer.Typer(
 )
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def mer(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
@@ -114,15 +114,16 @@ def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         _ended_well(functools.partial(command, **arguments), debug=debug)
 
     common = {"quiet": options.Quiet, "debug": options.Debug}
-    hints = get_type_hints(command, include_extras=True) | common
-    own = signature(command)
-    parameters = [p.replace(annotation=hints[p.name]) for p in own.parameters.values()]
-    parameters += [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=hint)
-        for name, hint in common.items()
+    own = signature(command, eval_str=True)  # get_type_hints wraps hints with None in 3.10
+    parameters = [
+        *own.parameters.values(),
+        *(
+            Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=hint)
+            for name, hint in common.items()
+        ),
     ]
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = hints
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
