@@ -1,9 +1,10 @@
 """The network of Basic Pitch as a torch module, with the weights that the basic-pitch package has.
 
-R. Bittner and others, *A lightweight instrument-agnostic model for polyphonic note transcription and
-multipitch estimation*, ICASSP 2022. The reference is the ONNX model in basic-pitch 0.4.0. Its convolutions that are slow on a CPU are
-equal matrix products here; those of the spectrogram stay convolutions, which add up products in the
-order of onnxruntime, for in bins far below the loudest only rounding is left to agree on.
+R. Bittner and others, *A lightweight instrument-agnostic model for polyphonic note transcription
+and multipitch estimation*, ICASSP 2022. The reference is the ONNX model in basic-pitch 0.4.0. Its
+convolutions that are slow on a CPU are equal matrix products here. Those of the spectrogram stay
+convolutions, which add up in the order of onnxruntime: in bins far below the loudest there is only
+rounding left to agree on.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812, torch's own name for it
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -44,6 +45,24 @@ CONVOLUTIONS: Mapping[str, tuple[str, str]] = {
 
 class BasicPitch(nn.Module):
     """Posteriors of notes, onsets and contours in windows of sound."""
+
+    cqt_kernels: Tensor
+    lengths: Tensor
+    lowpass: Tensor
+    scale: Tensor
+    offset: Tensor
+    contour_stack_weight: Tensor
+    contour_stack_bias: Tensor
+    contour_weight: Tensor
+    contour_bias: Tensor
+    note_stack_weight: Tensor
+    note_stack_bias: Tensor
+    note_weight: Tensor
+    note_bias: Tensor
+    onset_stack_weight: Tensor
+    onset_stack_bias: Tensor
+    onset_weight: Tensor
+    onset_bias: Tensor
 
     def __init__(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
         """Take the weights of the ONNX model, by the last part of their names."""
@@ -90,7 +109,7 @@ class BasicPitch(nn.Module):
         return note[:, 0], onset[:, 0], contour[:, 0]
 
     def _spectrogram(self, y: Tensor) -> Tensor:
-        """Constant-Q spectrogram in decibels, each window scaled to its range: (n, 172, 309)."""
+        """Compute the constant-Q spectrogram in decibels, scaled to its range: (n, 172, 309)."""
         octaves = []
         for octave in range(N_OCTAVES):
             if octave:
@@ -117,7 +136,7 @@ class BasicPitch(nn.Module):
         return blocks.mT.flatten(1)[:, :n_made]
 
     def _contour_stack(self, S: Tensor) -> Tensor:
-        """First convolution towards contours, of all harmonics: (n, 8, 172, 264).
+        """Convolve the stacked harmonics, towards contours: (n, 8, 172, 264).
 
         It is linear in three frames of the spectrogram. As a product with a matrix, which is zero
         beyond a band and so cut into blocks, it takes a quarter of the time.
@@ -134,7 +153,7 @@ class BasicPitch(nn.Module):
 
 
 def _repeated(lowpass: Tensor) -> Tensor:
-    """Filters that give neighbouring samples at half the rate: row i is the filter, 2 i later."""
+    """Make filters that give neighbouring samples at half the rate: row i is 2 i taps late."""
     rows = [
         F.pad(lowpass, (2 * i, 2 * (DECIMATED_AT_ONCE - 1 - i))) for i in range(DECIMATED_AT_ONCE)
     ]
@@ -171,14 +190,15 @@ def _banded_blocks(matrix: Tensor) -> Iterator[tuple[str, slice, Tensor]]:
 
     Each comes with a name and with the band of the spectrogram that it draws on.
     """
-    for number, block in enumerate(matrix.split(CONTOUR_BINS_AT_ONCE, dim=2)):
+    for number in range(N_CONTOUR_BINS // CONTOUR_BINS_AT_ONCE):
+        block = matrix[:, :, number * CONTOUR_BINS_AT_ONCE :][:, :, :CONTOUR_BINS_AT_ONCE]
         used = block.flatten(1).any(dim=1).nonzero().flatten()
         band = slice(int(used[0]), int(used[-1]) + 1)
         yield f"contour_block_{number}", band, block[band].flatten(2).flatten(0, 1)
 
 
 def _stacked_convolution(weight: Tensor) -> Tensor:
-    """Matrix of a convolution of stacked harmonics: (309, 3, 264, 8) by bin, frame, bin, channel.
+    """Make the matrix of a convolution of stacked harmonics: (309, 3, 264, 8) by bin, frame, bin, channel.
 
     Its rows are what the convolution makes of unit impulses.
     """

@@ -1,4 +1,4 @@
-"""Standard MIDI files of note events, byte for byte those that basic-pitch writes by pretty_midi."""
+"""Standard MIDI files of note events: the same bytes as basic-pitch writes by pretty_midi."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ TEMPO_EVENT = b"\xff\x51\x03" + round(BEAT_S * 1e6).to_bytes(3, "big")
 TIME_SIGNATURE_EVENT = b"\xff\x58\x04\x04\x02\x18\x08"  # 4/4
 END_EVENT = b"\xff\x2f\x00"
 
+_Event = tuple[int, tuple[int, ...], bytes]
+"""A tick, what decides the order within it, and the message."""
+
 
 def write_midi(notes: Sequence[NoteEvent]) -> bytes:
     """Make a MIDI file of notes: one instrument, 120 beats a minute, 2.3 ms a tick.
@@ -37,7 +40,7 @@ def write_midi(notes: Sequence[NoteEvent]) -> bytes:
 
 def _instrument_events(notes: Sequence[NoteEvent]) -> list[tuple[int, bytes]]:
     """Put all events of an instrument in order, each with its tick."""
-    events = [(0, (0,), bytes([PROGRAM, ELECTRIC_PIANO]))]
+    events: list[_Event] = [(0, (0,), bytes([PROGRAM, ELECTRIC_PIANO]))]
     ordered = sorted(notes, key=lambda note: (note.start_s, note.end_s, note.pitch_midi))
     for note, is_alone in zip(ordered, _are_alone(ordered), strict=True):
         on, off = (note.pitch_midi, note.velocity), (note.pitch_midi, 0)
@@ -49,7 +52,7 @@ def _instrument_events(notes: Sequence[NoteEvent]) -> list[tuple[int, bytes]]:
     return [(tick, content) for tick, _, content in sorted(events, key=lambda event: event[:2])]
 
 
-def _bend_events(note: NoteEvent) -> Iterable[tuple[int, tuple[int, ...], bytes]]:
+def _bend_events(note: NoteEvent) -> Iterable[_Event]:
     times_s = np.linspace(note.start_s, note.end_s, len(note.bends))
     amounts = np.rint(np.array(note.bends) * BEND_PER_SEMITONE / BENDS_PER_SEMITONE).astype(int)
     amounts = np.clip(amounts, -BEND_CENTRE, BEND_CENTRE - 1)

@@ -119,7 +119,6 @@ def _is_onset(onset: NDArray[np.float32], note: NDArray[np.float32]) -> NDArray[
     middle = strength[1:-1]
     is_peak[1:-1] = (middle > strength[:-2]) & (middle > strength[2:])
     is_peak &= strength >= ONSET_THRESHOLD
-    is_peak[-1:] = False
     return is_peak
 
 
@@ -141,7 +140,8 @@ class _Spans:
     def sounding(self) -> NDArray[np.bool_]:
         """Tell where notes sound: (n_frames, n_rows)."""
         quiet = np.array([np.frombuffer(row, np.uint8) for row in self._quiet])
-        return quiet.T == 0
+        sounding: NDArray[np.bool_] = quiet.T == 0
+        return sounding
 
     def end_of_note(self, start: int, row: int) -> int:
         """Find the frame after the last of a note."""
