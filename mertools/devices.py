@@ -6,6 +6,7 @@ from mertools.errors import UsageError
 
 AUTO = "auto"
 CPU = "cpu"
+ACCELERATORS = ("cuda", *(f"cuda:{index}" for index in range(16)), "mps")
 
 
 def find_device(name: str) -> str:
@@ -16,7 +17,7 @@ def find_device(name: str) -> str:
     """
     if name == CPU:
         return name
-    found = _accelerators()
+    found = _find_accelerators()
     if name == AUTO:
         return (found or [CPU])[0]
     if name not in found:
@@ -26,9 +27,9 @@ def find_device(name: str) -> str:
     return name
 
 
-def _accelerators() -> list[str]:
+def _find_accelerators() -> list[str]:
     import torch
 
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    cuda = ["cuda", *(f"cuda:{index}" for index in range(n_cuda))] if n_cuda else []
-    return cuda + (["mps"] if torch.backends.mps.is_available() else [])
+    n_mps = int(torch.backends.mps.is_available())
+    return [*ACCELERATORS[: n_cuda + 1 if n_cuda else 0], *ACCELERATORS[-1:][:n_mps]]

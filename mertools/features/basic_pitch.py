@@ -198,9 +198,9 @@ def _banded_blocks(matrix: Tensor) -> Iterator[tuple[str, slice, Tensor]]:
 
 
 def _stacked_convolution(weight: Tensor) -> Tensor:
-    """Make the matrix of a convolution of stacked harmonics: (309, 3, 264, 8) by bin, frame, bin, channel.
+    """Make the matrix of a convolution of stacked harmonics: what it makes of unit impulses.
 
-    Its rows are what the convolution makes of unit impulses.
+    Returns (309, 3, 264, 8): bin and frame of the spectrogram, bin and channel of the result.
     """
     n_out, n_in, n_frames, n_bins = weight.shape
     by_frame = weight.permute(2, 0, 1, 3).reshape(n_frames * n_out, n_in, 1, n_bins)

@@ -11,16 +11,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.features.excerpt import Excerpt
 from mertools.features.transcription import (
     HOP_SAMPLES,
+    LOWEST_PITCH,
     N_CONTOUR_BINS,
     N_NOTES,
     SAMPLE_RATE,
+    SEGMENT,
     WINDOW_SAMPLES,
     Posteriorgrams,
+    TranscriptionParams,
+    find_context,
+    reference_frames,
+    transcribe_once,
 )
 
-LOWEST_PITCH = 21  # A0
 BENDS_PER_SEMITONE = 3
 
 ONSET_THRESHOLD = 0.5
@@ -58,6 +64,23 @@ class NoteEvent:
     def shifted(self, seconds: float) -> NoteEvent:
         """Give the same note so much later."""
         return replace(self, start_s=self.start_s + seconds, end_s=self.end_s + seconds)
+
+
+def notes_in(
+    excerpt: Excerpt, end_s: float, params: TranscriptionParams, device: str
+) -> tuple[NoteEvent, ...]:
+    """Decode the notes of an excerpt, their times from the start of its track.
+
+    Those of an excerpt transcribed by itself are all its own; of a whole track's, those that start
+    in the excerpt, before `end_s`.
+    """
+    sound = find_context(excerpt, params)
+    n_samples = round(len(sound.y) * SAMPLE_RATE / params.sample_rate)
+    made = transcribe_once(sound, params, device).frames(0, reference_frames(n_samples))
+    notes = sound.once((decode_notes, params, device), lambda: decode_notes(made))
+    if params.context == SEGMENT:
+        return tuple(note.shifted(excerpt.start_s) for note in notes)
+    return tuple(note for note in notes if excerpt.start_s <= note.start_s < end_s)
 
 
 def decode_notes(posteriorgrams: Posteriorgrams) -> list[NoteEvent]:

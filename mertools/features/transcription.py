@@ -32,6 +32,9 @@ FULL_SCALE = 2.0**15  # of 16-bit PCM
 HOP_SAMPLES = 256
 N_NOTES = 88  # A0 to C8
 N_CONTOUR_BINS = 264  # three a semitone
+LOWEST_PITCH = 21  # A0 in MIDI
+NOTE_COLUMNS = tuple(f"pitch_{LOWEST_PITCH + row}" for row in range(N_NOTES))
+CONTOUR_COLUMNS = tuple(f"bin_{row + 1}" for row in range(N_CONTOUR_BINS))
 
 WINDOW_SAMPLES = 2 * SAMPLE_RATE - HOP_SAMPLES
 OVERLAP_FRAMES = 30
@@ -112,15 +115,23 @@ def transcribe(y: NDArray[np.float32], device: str = CPU) -> Posteriorgrams:
 
     Raises UsageError where the basic-pitch package, whose model this is, is not installed.
     """
-    n_frames = math.floor(len(y) * (FRAMES_PER_SECOND / SAMPLE_RATE))
-    return _transcribe_whole(y, device).frames(0, n_frames)
+    return _transcribe_whole(y, device).frames(0, reference_frames(len(y)))
 
 
-def posteriorgrams(excerpt: Excerpt, params: TranscriptionParams, device: str) -> Posteriorgrams:
-    """Transcribe an excerpt, or in the context of the track the whole that it is from."""
-    sound = excerpt if params.context == SEGMENT else excerpt.whole
+def reference_frames(n_samples: int) -> int:
+    """Count the frames that the reference gives for sound at 22,050 Hz."""
+    return math.floor(n_samples * (FRAMES_PER_SECOND / SAMPLE_RATE))
+
+
+def find_context(excerpt: Excerpt, params: TranscriptionParams) -> Excerpt:
+    """Find what of the track is transcribed at once: the excerpt or all that it is from."""
+    return excerpt if params.context == SEGMENT else excerpt.whole
+
+
+def transcribe_once(sound: Excerpt, params: TranscriptionParams, device: str) -> Posteriorgrams:
+    """Transcribe sound for all that is made from it, to the end of the network's last window."""
     return sound.once(
-        (transcribe, params.sample_rate, device),
+        (transcribe, params, device),
         lambda: _transcribe_whole(_resampled(sound.y, params.sample_rate), device),
     )
 
@@ -134,8 +145,8 @@ def feature(
     """
     n_frames = params.n_frames(len(excerpt.y))
     first = 0 if params.context == SEGMENT else _frame_at(excerpt.start_s)
-    made = posteriorgrams(excerpt, params, device).frames(first, first + n_frames)
-    values: NDArray[np.float32] = getattr(made, name)
+    made = transcribe_once(find_context(excerpt, params), params, device)
+    values: NDArray[np.float32] = getattr(made.frames(first, first + n_frames), name)
     missing = n_frames - len(values)
     return np.pad(values, ((0, missing), (0, 0))).astype(np.float16)
 
