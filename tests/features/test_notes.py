@@ -176,9 +176,7 @@ def score(reference: list[tuple[float, float, int]], estimated: list[NoteEvent])
 @pytest.mark.parametrize(
     ("timbre", "least"), [(PLUCKED, 0.9), (STRUCK, 0.9), (BLOWN, 0.9)], ids=str
 )
-def test_known_notes_are_found(
-    timbre: tuple[float, float], least: float, context: str
-) -> None:
+def test_known_notes_are_found(timbre: tuple[float, float], least: float, context: str) -> None:
     scores = []
     for seed in range(3):
         reference = compose(seed)
