@@ -299,3 +299,35 @@ def test_features_of_several_rates_join_in_one_run(tmp_path: Path, songs: Path) 
         assert both.row == one.row
         np.testing.assert_array_equal(both.features["mel"], one.features["mel"])
         np.testing.assert_array_equal(both.features["note"], other.features["note"])
+
+
+@pytest.mark.parametrize("context", ["segment", "track"])
+def test_what_a_killed_run_had_made_is_not_computed_again(
+    tmp_path: Path, songs: Path, context: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mertools.artifacts.tables import Track
+    from mertools.audio.settings import SegmentSettings
+    from mertools.features import transcription
+    from mertools.features.build import build_features
+    from mertools.features.extract import Recipe
+    from mertools.features.registry import request_kind
+
+    kinds = tuple(request_kind(name, RATE, {"context": context}) for name in KINDS)
+    recipe = Recipe(kinds, RATE, SegmentSettings(), kinds[0])
+    tracks = [Track(name, str(songs / name)) for name in ("long.wav", "low.flac")]
+    runs: list[int] = []
+    run_network = transcription._run_network
+
+    def count(y: NDArray[np.float32], device: str) -> object:
+        runs.append(len(y))
+        return run_network(y, device)
+
+    monkeypatch.setattr(transcription, "_run_network", count)
+    outcomes = build_features(tmp_path / "t.h5", tracks, recipe, 1, force=False)
+    first = [next(outcomes), next(outcomes)]
+    outcomes.close()
+    runs.clear()
+    again = list(build_features(tmp_path / "t.h5", tracks, recipe, 1, force=False))
+    assert runs == [10 * RATE]  # that of low.flac
+    assert [outcome.notes for outcome in again[:2]] == [outcome.notes for outcome in first]
+    assert all(outcome.notes for outcome in again)
