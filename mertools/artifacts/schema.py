@@ -18,6 +18,7 @@ TABLES = (
     "predictions",
     "alignment",
     "ranking",
+    "notes",
     "failures",
 )
 REPEATED = "{k}"

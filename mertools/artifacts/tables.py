@@ -146,6 +146,20 @@ class Ranking(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Note(Row):
+    """A row of notes.csv: a note of a track, its times in seconds from the start of the file."""
+
+    table: ClassVar[str] = "notes"
+    track_id: str
+    segment_id: str | None
+    start_s: float
+    end_s: float
+    pitch_midi: int
+    velocity: int
+    bends: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure(Row):
     """A row of the table that --failures names: an input that could not be processed."""
 

@@ -15,6 +15,7 @@ from mertools.artifacts.tables import (
     Annotation,
     Failure,
     Label,
+    Note,
     Prediction,
     Ranking,
     Row,
@@ -34,6 +35,7 @@ ROW_TYPES: tuple[type[Row], ...] = (
     Annotation,
     Alignment,
     Ranking,
+    Note,
     Failure,
     Track,
 )

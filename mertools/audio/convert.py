@@ -32,7 +32,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
     """
     source = Path(track.path)
     info = probe(source)
-    target = output_path(folder, track.track_id, settings)
+    target = output_path(folder, track.track_id, settings.format)
     if target.exists() and target.samefile(source):
         raise InputError(source, "would be replaced by its own conversion", "choose another -o")
     comment = json.dumps(
@@ -55,12 +55,12 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
     )
 
 
-def output_path(folder: Path, track_id: str, settings: ConvertSettings) -> Path:
-    """Name the file that a track is converted to.
+def output_path(folder: Path, track_id: str, suffix: str) -> Path:
+    """Name the file that is made of a track.
 
     Raises InputError for a track_id that leads out of the folder.
     """
-    relative = PurePosixPath(f"{track_id}.{settings.format}")
+    relative = PurePosixPath(f"{track_id}.{suffix}")
     if relative.is_absolute() or ".." in relative.parts:
         raise InputError(track_id, "is a track_id that leads out of the folder", "rename it")
     return folder / relative

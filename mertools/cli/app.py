@@ -25,6 +25,7 @@ from mertools.cli.predict import predict
 from mertools.cli.rank_features import rank_features
 from mertools.cli.segment import segment
 from mertools.cli.train import svm
+from mertools.cli.transcribe import transcribe
 from mertools.cli.validate import validate
 from mertools.errors import MerError
 
@@ -60,7 +61,7 @@ def mer(
     """Music emotion recognition, from audio and ratings to predictions, by commands that chain.
 
     \b
-    convert → segment → featurize → train → predict → evaluate
+    convert → segment → featurize, transcribe → train → predict → evaluate
     ratings → aggregate-labels ────────┘
     """
     if version:
@@ -131,6 +132,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     convert,
     segment,
     featurize,
+    transcribe,
     aggregate_labels,
     predict,
     evaluate,

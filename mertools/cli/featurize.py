@@ -63,50 +63,33 @@ def featurize(
       mer featurize segments.csv --kind handcrafted --kind mel -o features.h5
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
     """
-    import itertools
-    from pathlib import Path
-
-    from mertools.artifacts.tables import Segment
-    from mertools.cli.console import say, track_progress
+    from mertools.audio.settings import ConvertSettings
+    from mertools.audio.sources import Source
     from mertools.cli.failures import Failures
+    from mertools.cli.making import make_features
     from mertools.cli.parse import parse_assignments, segment_settings
-    from mertools.cli.work import count_if_known, gather_sources
+    from mertools.cli.work import gather_sources
     from mertools.errors import UsageError
-    from mertools.features.build import build_features
-    from mertools.features.extract import FailedInput, Recipe, choose_sample_rate
+    from mertools.features.extract import Recipe, choose_sample_rate
     from mertools.features.registry import find_kind, request_kind
 
-    target = Path(output)
     settings = parse_assignments("--set", set_ or [])
     for name in settings:
         if name not in kind:
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
     for name in kind:
         find_kind(name)
+
+    def choose_recipe(first: Source) -> Recipe:
+        rate = sample_rate or choose_sample_rate(first, ConvertSettings().sample_rate)
+        kinds = tuple(
+            request_kind(name, rate, settings.get(name), engine) for name in dict.fromkeys(kind)
+        )
+        return Recipe(kinds, rate, segment_settings(length, hop, last))
+
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:
-        waiting = iter(sources)
-        first = next(waiting, None)
-        if first is None:
-            raise UsageError("the manifest", "names no segment", "give one with rows")
-        rate = sample_rate or choose_sample_rate(first)
-        kinds = dict.fromkeys(kind)
-        recipe = Recipe(
-            tuple(request_kind(name, rate, settings.get(name), engine) for name in kinds),
-            rate,
-            segment_settings(length, hop, last),
-        )
-        all_sources = itertools.chain([first], waiting)
-        made = build_features(target, all_sources, recipe, jobs, force=force)
-        n_silent = n_padded = n_segments = 0
-        # How many segments a whole track gives shows only when it is cut.
-        total = count_if_known(sources) if isinstance(first, Segment) else None
-        for outcome in track_progress(made, "featurize", total):
-            if isinstance(outcome, FailedInput):
-                failed.add(outcome.error, outcome.track_id, outcome.segment_id)
-                continue
-            failed.count_done()
-            n_segments += 1
-            n_silent += outcome.row.silent
-            n_padded += outcome.row.padded
-        say(f"{output}: {n_segments} segments, {n_silent} silent, {n_padded} padded")
+        for _ in make_features(
+            "featurize", output, sources, choose_recipe, failed, jobs, force=force
+        ):
+            pass

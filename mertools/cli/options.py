@@ -23,6 +23,12 @@ Jobs = Annotated[
     int | None,
     typer.Option("--jobs", "-j", min=1, help="Processes to work with.", show_default="all cores"),
 ]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE", help="Where torch computes: auto (a GPU if there is one), cpu, cuda, mps."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Force = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,10 +19,19 @@ from mertools.artifacts.features_file import (
     write_features,
 )
 from mertools.artifacts.files import remove_stale_parts
-from mertools.artifacts.journal import Journal
+from mertools.artifacts.journal import Header, Journal
 from mertools.audio.sources import Source
 from mertools.errors import InputError, SchemaError
-from mertools.features.extract import FailedInput, Kept, Outcome, Recipe, SegmentFeatures, extract
+from mertools.features.extract import (
+    NOTES,
+    FailedInput,
+    Kept,
+    Outcome,
+    Recipe,
+    SegmentFeatures,
+    extract,
+)
+from mertools.features.notes import NoteEvent
 
 
 def build_features(
@@ -31,7 +41,8 @@ def build_features(
 
     Features of the same segment, sound, parameters and engine are taken over from `target` and
     from the journal of a run that was killed, unless `force` says to make them anew. The file is
-    written once all outcomes are drawn, and not at all where every one of them is a failure.
+    written once all outcomes are drawn, and not at all where every one of them is a failure. Notes
+    do not stand in it: those of a killed run are kept, others are made anew.
     """
     remove_stale_parts(target.parent, target.name)
     with Journal(target) as journal, ExitStack() as stack:
@@ -70,6 +81,7 @@ class _Store:
         self._in_former: dict[tuple[str, str], int] = {}
         self._in_journal: dict[tuple[str, str], int] = {}
         self._by_track: dict[str, dict[tuple[str, str], FeatureRow]] = {}
+        self._notes: dict[str, tuple[int, int]] = {}
         self._put: set[str] = set()
         if former is not None:
             self._load_former(former)
@@ -88,6 +100,10 @@ class _Store:
     def _load_journal(self, use: bool) -> None:
         kinds = {(kind.name, kind.digest, kind.engine): kind for kind in self._recipe.kinds}
         for header, place in self._journal.records():
+            if header["kind"] == NOTES:
+                if use:
+                    self._load_notes(header, place)
+                continue
             kind = kinds.get((header["kind"], header["digest"], header["engine"]))
             if use and kind is not None:
                 row = FeatureRow(**header["row"])
@@ -96,6 +112,12 @@ class _Store:
                 if kind.name not in self.descriptions:
                     features = _like(tuple(header["shape"]), header["dtype"])
                     self.descriptions[kind.name] = kind.describe(features)
+
+    def _load_notes(self, header: Header, place: int) -> None:
+        if self._recipe.notes and header["digest"] == self._recipe.notes_digest():
+            row = FeatureRow(**header["row"])
+            self._notes[row.segment_id] = (place, header["n_bytes"])
+            self._by_track.setdefault(row.track_id, {})[NOTES, row.segment_id] = row
 
     def kept(self, track_id: str) -> Kept:
         """Tell what is at hand of a track."""
@@ -131,6 +153,24 @@ class _Store:
             place = self._journal.append(header, features.tobytes())
             self._in_journal[kind.name, segment_id] = place
         self._put.add(segment_id)
+        return self._with_notes(made) if self._recipe.notes else made
+
+    def _with_notes(self, made: SegmentFeatures) -> SegmentFeatures:
+        """Put a segment's notes into the journal, or take those that are there."""
+        segment_id = made.row.segment_id
+        if made.notes is None:
+            place, n_bytes = self._notes[segment_id]
+            content = json.loads(self._journal.read(place, n_bytes))
+            notes = (NoteEvent(**note | {"bends": tuple(note["bends"])}) for note in content)
+            return dataclasses.replace(made, notes=tuple(notes))
+        content = json.dumps([dataclasses.asdict(note) for note in made.notes]).encode()
+        header = {
+            "kind": NOTES,
+            "digest": self._recipe.notes_digest(),
+            "row": dataclasses.asdict(made.row),
+            "n_bytes": len(content),
+        }
+        self._journal.append(header, content)
         return made
 
     def read(self, kind: str, segment_id: str) -> Features:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from mertools.artifacts.features_file import FeatureRow, Features
-from mertools.artifacts.files import digest_file
+from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.tables import Segment, Track
+from mertools.audio.convert import read_converted
 from mertools.audio.io import check_readable
 from mertools.audio.segment import Cut, read_segments, read_track
-from mertools.audio.settings import ConvertSettings, SegmentSettings
+from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
 from mertools.errors import InputError
-from mertools.features.registry import RequestedKind
+from mertools.features.excerpt import Excerpt
+from mertools.features.notes import NoteEvent, notes_in
+from mertools.features.registry import DEVICES, RequestedKind
 from mertools.parallel import map_ordered
 
 SEGMENTS_AT_ONCE = 64
 """Segments of one file that a process works on before it hands over what it has made."""
+
+NOTES = "notes"
+"""Stands where the kinds of feature stand for the notes of a segment."""
 
 KeptKey = tuple[str, str, float, float, str]
 """What features made before are known by: kind, segment_id, start, duration, source digest."""
@@ -31,24 +38,43 @@ Kept = Mapping[KeptKey, FeatureRow]
 class Recipe:
     """All that decides features beside the sound: the kinds, the sample rate in Hz, the cutting.
 
-    `segment` is for whole tracks; segments that a manifest gives are taken as they are.
+    `segment` is for whole tracks, which are cut at `sample_rate`; segments that a manifest gives
+    are taken as they are. `notes` is the kind along with which notes are decoded, if any.
     """
 
     kinds: tuple[RequestedKind, ...]
     sample_rate: int
     segment: SegmentSettings
+    notes: RequestedKind | None = None
 
     def kind_names(self) -> tuple[str, ...]:
         """Name the kinds in order."""
         return tuple(kind.name for kind in self.kinds)
 
+    def made_names(self) -> tuple[str, ...]:
+        """Name all that is made of a segment: the kinds in order, and notes."""
+        return self.kind_names() + ((NOTES,) if self.notes else ())
+
+    def further_rates(self) -> list[int]:
+        """Give the sample rates in Hz that kinds need beside `sample_rate`."""
+        return sorted({kind.sample_rate for kind in self.kinds} - {self.sample_rate})
+
+    def notes_digest(self) -> str:
+        """Tell notes that are interchangeable from others: a track's last segment has the rest."""
+        kind = (self.notes.digest, self.notes.engine) if self.notes else None
+        return digest_json({"version": 1, "kind": kind, "segment": asdict(self.segment)})
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentFeatures:
-    """A segment with its features by kind; None stands for those kept from before."""
+    """A segment with its features by kind, and its notes where they are asked for.
+
+    None stands for those kept from before.
+    """
 
     row: FeatureRow
     features: dict[str, Features | None]
+    notes: tuple[NoteEvent, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +98,10 @@ class _Task:
 Outcome = SegmentFeatures | FailedInput
 
 
-def choose_sample_rate(source: Source) -> int:
-    """Choose the rate in Hz to compute features at: a manifest's own, else that of `convert`."""
+def choose_sample_rate(source: Source, otherwise: int) -> int:
+    """Choose the rate in Hz to compute features at: a manifest's own, `otherwise` for sound."""
     known = None if isinstance(source, InputError) else source.sample_rate
-    return known or ConvertSettings().sample_rate
+    return known or otherwise
 
 
 def extract(
@@ -128,50 +154,114 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
         source_digest = digest_file(path)
         if task.segments is not None and (rows := _kept_rows(recipe, task, source_digest)):
             return [SegmentFeatures(row, dict.fromkeys(recipe.kind_names())) for row in rows]
-        for segment, cut in _cuts(recipe, task, path):
-            if isinstance(cut, InputError):
-                outcomes.append(FailedInput(segment.track_id, segment.segment_id, cut))
-            else:
-                outcomes.append(_compute(recipe, task, segment, cut, source_digest))
+        wholes = _Wholes(path)
+        for segment, cuts in _cuts(recipe, task, path):
+            if isinstance(cuts, InputError):
+                outcomes.append(FailedInput(segment.track_id, segment.segment_id, cuts))
+                continue
+            excerpts = {
+                rate: Excerpt(cut.y, segment.start, partial(wholes.read, rate))
+                for rate, cut in cuts.items()
+            }
+            row = _row(recipe, segment, cuts, source_digest)
+            outcomes.append(_compute(recipe, task, row, excerpts))
+        if (
+            task.segments is None
+            and isinstance(last := outcomes[-1], SegmentFeatures)
+            and last.notes is not None
+        ):
+            # What `segment` leaves out of the track's end is heard all the same.
+            outcomes[-1] = replace(last, notes=_notes(recipe, excerpts, math.inf))
     except InputError as error:
         outcomes.append(FailedInput(task.track.track_id, None, error))
     return outcomes
 
 
+class _Wholes:
+    """A whole file at each sample rate, decoded when it is first asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._excerpts: dict[int, Excerpt] = {}
+
+    def read(self, sample_rate: int) -> Excerpt:
+        """Read the file at a sample rate in Hz."""
+        if sample_rate not in self._excerpts:
+            self._excerpts[sample_rate] = Excerpt(read_converted(self._path, sample_rate))
+        return self._excerpts[sample_rate]
+
+
 def _kept_rows(recipe: Recipe, task: _Task, source_digest: str) -> list[FeatureRow]:
     """Give a task's rows if everything of it is kept, so that its file need not be decoded."""
     segments = task.segments or ()
-    keys = [[_key(kind, s, source_digest) for kind in recipe.kind_names()] for s in segments]
+    keys = [[_key(name, s, source_digest) for name in recipe.made_names()] for s in segments]
     if not all(key in task.kept for of_segment in keys for key in of_segment):
         return []
     return [task.kept[of_segment[0]] for of_segment in keys]
 
 
-def _key(kind: str, segment: Segment, source_digest: str) -> KeptKey:
-    return kind, segment.segment_id, segment.start, segment.duration, source_digest
+def _key(name: str, segment: Segment | FeatureRow, source_digest: str) -> KeptKey:
+    return name, segment.segment_id, segment.start, segment.duration, source_digest
 
 
-def _cuts(recipe: Recipe, task: _Task, path: Path) -> Iterator[tuple[Segment, Cut | InputError]]:
+def _cuts(
+    recipe: Recipe, task: _Task, path: Path
+) -> Iterator[tuple[Segment, dict[int, Cut] | InputError]]:
+    """Yield segments with their samples at each sample rate that is needed."""
+    cuts: Iterable[tuple[Segment, Cut | InputError]]
     if task.segments is None:
-        return read_track(task.track, recipe.sample_rate, recipe.segment)
-    spans = [(segment.start, segment.duration) for segment in task.segments]
-    return zip(task.segments, read_segments(path, spans, recipe.sample_rate), strict=True)
+        cuts = read_track(task.track, recipe.sample_rate, recipe.segment)
+    else:
+        spans = [(segment.start, segment.duration) for segment in task.segments]
+        cuts = zip(task.segments, read_segments(path, spans, recipe.sample_rate), strict=True)
+    further = recipe.further_rates()
+    if not further:
+        yield from ((segment, _by_rate([recipe.sample_rate], [cut])) for segment, cut in cuts)
+        return
+    cuts = list(cuts)
+    spans = [(segment.start, segment.duration) for segment, _ in cuts]
+    others = zip(*(read_segments(path, spans, rate) for rate in further), strict=True)
+    for (segment, cut), other_cuts in zip(cuts, others, strict=True):
+        yield segment, _by_rate([recipe.sample_rate, *further], [cut, *other_cuts])
 
 
-def _compute(
-    recipe: Recipe, task: _Task, segment: Segment, cut: Cut, source_digest: str
-) -> Outcome:
-    features: dict[str, Features | None] = {}
-    for kind in recipe.kinds:
-        known = _key(kind.name, segment, source_digest) in task.kept
-        features[kind.name] = None if known else kind.compute(cut.y)
-    row = FeatureRow(
+def _by_rate(rates: Sequence[int], cuts: Sequence[Cut | InputError]) -> dict[int, Cut] | InputError:
+    by_rate: dict[int, Cut] = {}
+    for rate, cut in zip(rates, cuts, strict=True):
+        if isinstance(cut, InputError):
+            return cut
+        by_rate[rate] = cut
+    return by_rate
+
+
+def _row(
+    recipe: Recipe, segment: Segment, cuts: Mapping[int, Cut], source_digest: str
+) -> FeatureRow:
+    return FeatureRow(
         segment.segment_id,
         segment.track_id,
         segment.start,
         segment.duration,
-        silent=not cut.y.any(),
-        padded=cut.padded or any(kind.fills_up(cut.y) for kind in recipe.kinds),
+        silent=not any(cut.y.any() for cut in cuts.values()),
+        padded=any(cut.padded for cut in cuts.values())
+        or any(kind.fills_up(cuts[kind.sample_rate].y) for kind in recipe.kinds),
         source_digest=source_digest,
     )
-    return SegmentFeatures(row, features)
+
+
+def _compute(
+    recipe: Recipe, task: _Task, row: FeatureRow, excerpts: Mapping[int, Excerpt]
+) -> SegmentFeatures:
+    features: dict[str, Features | None] = {}
+    for kind in recipe.kinds:
+        known = _key(kind.name, row, row.source_digest) in task.kept
+        features[kind.name] = None if known else kind.compute(excerpts[kind.sample_rate])
+    if recipe.notes is None or _key(NOTES, row, row.source_digest) in task.kept:
+        return SegmentFeatures(row, features)
+    return SegmentFeatures(row, features, _notes(recipe, excerpts, row.start + row.duration))
+
+
+def _notes(recipe: Recipe, excerpts: Mapping[int, Excerpt], end_s: float) -> tuple[NoteEvent, ...]:
+    assert recipe.notes is not None  # noqa: S101
+    kind = recipe.notes
+    return notes_in(excerpts[kind.sample_rate], end_s, kind.params, DEVICES[kind.engine])

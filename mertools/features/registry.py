@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,22 +13,26 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.features_file import Features, KindDescription
 from mertools.artifacts.files import digest_json
+from mertools.devices import ACCELERATORS, CPU
 from mertools.errors import UsageError
-from mertools.features import handcrafted, mel
+from mertools.features import handcrafted, mel, transcription
+from mertools.features.excerpt import Excerpt
 
 DEFAULT_ENGINE = "fast"
+DEVICES: Mapping[str, str] = {DEFAULT_ENGINE: CPU} | {name: name for name in ACCELERATORS}
+"""The engines of a kind that a network makes, each a device."""
 
-Compute = Callable[[NDArray[np.int16], Any], Features]
+Compute = Callable[[Excerpt, Any], Features]
 
 
 @dataclass(frozen=True)
 class FeatureKind:
     """A kind of feature of one segment.
 
-    `engines` are its implementations: from the segment's samples, mono int16 (n_samples,), and
-    parameters of `params_type` to an array whose dimensions `dimensions` names. A segment shorter
-    than `window` samples is filled up with silence. `version` counts up when the same samples and
-    parameters would give other features than before.
+    `engines` are its implementations: from the segment's sound, at the sample rate that is one of
+    the parameters, and these, of `params_type`, to an array whose dimensions `dimensions` names. A
+    segment shorter than `window` samples is filled up with silence. `version` counts up when the
+    same samples and parameters would give other features than before.
     """
 
     name: str
@@ -40,6 +45,26 @@ class FeatureKind:
     version: int
 
 
+def _of_samples(compute: Callable[[NDArray[np.int16], Any], Features]) -> Compute:
+    return lambda excerpt, params: compute(excerpt.y, params)
+
+
+def _posteriorgram(name: str, dimension: str, columns: tuple[str, ...]) -> FeatureKind:
+    return FeatureKind(
+        name,
+        transcription.TranscriptionParams,
+        {
+            engine: partial(transcription.feature, name, device)
+            for engine, device in DEVICES.items()
+        },
+        ("segment", "frame", dimension),
+        lambda params: columns,
+        "1",
+        lambda params: params.least_samples,
+        1,
+    )
+
+
 KINDS: Mapping[str, FeatureKind] = {
     kind.name: kind
     for kind in (
@@ -47,8 +72,8 @@ KINDS: Mapping[str, FeatureKind] = {
             "handcrafted",
             handcrafted.HandcraftedParams,
             {
-                DEFAULT_ENGINE: handcrafted.handcrafted,
-                "pyaudioanalysis": handcrafted.handcrafted_reference,
+                DEFAULT_ENGINE: _of_samples(handcrafted.handcrafted),
+                "pyaudioanalysis": _of_samples(handcrafted.handcrafted_reference),
             },
             ("segment", "column"),
             lambda params: handcrafted.COLUMN_NAMES,
@@ -59,13 +84,16 @@ KINDS: Mapping[str, FeatureKind] = {
         FeatureKind(
             "mel",
             mel.MelParams,
-            {DEFAULT_ENGINE: mel.mel},
+            {DEFAULT_ENGINE: _of_samples(mel.mel)},
             ("segment", "band", "frame"),
             lambda params: tuple(f"mel_{band}" for band in range(1, params.n_mels + 1)),
             "dB",
             lambda params: params.n_fft,
             1,
         ),
+        _posteriorgram("note", "pitch", transcription.NOTE_COLUMNS),
+        _posteriorgram("onset", "pitch", transcription.NOTE_COLUMNS),
+        _posteriorgram("contour", "bin", transcription.CONTOUR_COLUMNS),
     )
 }
 
@@ -89,9 +117,15 @@ class RequestedKind:
             }
         )
 
-    def compute(self, y: NDArray[np.int16]) -> Features:
-        """Compute the features of a segment."""
-        return KINDS[self.name].engines[self.engine](y, self.params)
+    @property
+    def sample_rate(self) -> int:
+        """Sample rate in Hz of the sound that it is computed from."""
+        rate: int = self.params.sample_rate
+        return rate
+
+    def compute(self, excerpt: Excerpt) -> Features:
+        """Compute the features of a segment from its sound at the sample rate."""
+        return KINDS[self.name].engines[self.engine](excerpt, self.params)
 
     def fills_up(self, y: NDArray[np.int16]) -> bool:
         """Tell whether a segment is shorter than a window and has to be filled up."""

@@ -1,0 +1,35 @@
+"""The devices that torch can compute on."""
+
+from __future__ import annotations
+
+from mertools.errors import UsageError
+
+AUTO = "auto"
+CPU = "cpu"
+ACCELERATORS = ("cuda", *(f"cuda:{index}" for index in range(16)), "mps")
+
+
+def find_device(name: str) -> str:
+    """Find a device by its name as torch has it: "cpu", "cuda", "cuda:1", "mps".
+
+    "auto" is the first of cuda, mps and cpu that is there. Raises UsageError for a device that is
+    not there, saying which are.
+    """
+    if name == CPU:
+        return name
+    found = _find_accelerators()
+    if name == AUTO:
+        return (found or [CPU])[0]
+    if name not in found:
+        raise UsageError(
+            f"--device {name}", "is not there", f"choose from {', '.join([AUTO, CPU, *found])}"
+        )
+    return name
+
+
+def _find_accelerators() -> list[str]:
+    import torch
+
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    n_mps = int(torch.backends.mps.is_available())
+    return [*ACCELERATORS[: n_cuda + 1 if n_cuda else 0], *ACCELERATORS[-1:][:n_mps]]
