@@ -25,9 +25,10 @@ PACKAGE = ROOT / "mertools"
 LAYERS = {
     "errors": set(),
     "parallel": {"errors"},
+    "devices": {"errors"},
     "artifacts": {"errors"},
     "audio": {"errors", "parallel", "artifacts"},
-    "features": {"errors", "parallel", "artifacts", "audio"},
+    "features": {"errors", "parallel", "devices", "artifacts", "audio"},
     "labels": {"errors", "artifacts"},
     "models": {"errors", "artifacts"},
     "training": {"errors", "parallel", "artifacts", "labels", "models"},

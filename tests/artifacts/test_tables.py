@@ -14,6 +14,7 @@ from mertools.artifacts.tables import (
     Annotation,
     Failure,
     Label,
+    Note,
     Prediction,
     Ranking,
     Row,
@@ -33,6 +34,7 @@ ROW_TYPES: list[type[Row]] = [
     Prediction,
     Alignment,
     Ranking,
+    Note,
     Failure,
 ]
 
