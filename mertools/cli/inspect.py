@@ -105,7 +105,7 @@ def _lines(content: dict[str, Any], indent: str = "") -> list[str]:
             lines.append(f"{indent}{key}:")
             for item in value:
                 lines += [f"{indent}  -", *_lines(item, indent + "    ")]
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             lines.append(f"{indent}{key}: {', '.join(str(item) for item in value)}")
         else:
             lines.append(f"{indent}{key}: {value}")
