@@ -13,7 +13,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
 
 from mertools.errors import MerError
 
@@ -42,14 +43,16 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: int | None
         yield from map(function, itertools.chain(first, source))
         return
     # Spawned, not forked: a fork would copy locks that threads of this process hold.
+    context = multiprocessing.get_context("spawn")
+    lifeline, held = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=_start_worker
+        jobs, context, initializer=_start_worker, initargs=(lifeline, function)
     )
     try:
         pending: deque[Future[U]] = deque()
         for item in itertools.chain(first, source):
             with _interrupts_held():
-                pending.append(executor.submit(function, item))
+                pending.append(executor.submit(_work_on, item))
             if len(pending) >= jobs * TASKS_AHEAD:
                 yield pending.popleft().result()
         while pending:
@@ -58,6 +61,10 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: int | None
         raise MerError(
             f"{jobs} processes", "one of them died, perhaps for want of memory", "lower --jobs"
         ) from None
+    except BaseException:
+        # What is being worked on is wanted by nobody, and may take long.
+        held.close()
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
@@ -72,13 +79,22 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def _start_worker() -> None:
-    """End when the parent is gone, killed or not."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+_function: Callable[[Any], Any]
+"""What this process is to apply. It comes once, not with each item: what waits in the queue stays
+small, as Python 3.10 hangs when it is ended with more there than a pipe holds."""
 
 
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
+def _start_worker(lifeline: Connection, function: Callable[[Any], Any]) -> None:
+    """End when the parent closes its end of the lifeline, or is gone, killed or not."""
+    global _function
+    _function = function
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _work_on(item: Any) -> Any:
+    return _function(item)
+
+
+def _end_with(lifeline: Connection) -> None:
+    connection.wait([lifeline])
     os._exit(1)

@@ -30,8 +30,8 @@ LAYERS = {
     "audio": {"errors", "parallel", "artifacts"},
     "features": {"errors", "parallel", "devices", "artifacts", "audio"},
     "labels": {"errors", "artifacts"},
-    "models": {"errors", "artifacts"},
-    "training": {"errors", "parallel", "artifacts", "labels", "models"},
+    "models": {"errors", "devices", "artifacts"},
+    "training": {"errors", "parallel", "devices", "artifacts", "labels", "models"},
     "prediction": {"errors", "parallel", "artifacts", "audio", "features", "models"},
     "evaluation": {"errors", "artifacts"},
 }

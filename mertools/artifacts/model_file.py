@@ -1,54 +1,38 @@
 """Model files: what was learnt, and a card that tells what it needs and how it was made.
 
-A `.skops` file is the zip archive that skops writes, with the card as a further member, so that
-`skops.io.load` opens it as any other. Here it is read without scikit-learn and without building an
-object of any class that the file names: what was learnt comes back as plain values, and the model's
-module in `mertools.models` knows what they mean. So a model outlives the library that trained it.
+A `.skops` file holds an estimator of scikit-learn, a `.safetensors` file the weights of a network;
+which one it is shows in its content. Both are read without scikit-learn and torch and without
+building an object of any class that the file names: what was learnt comes back as plain values, and
+the model's module in `mertools.models` knows what they mean. So a model outlives the library that
+trained it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mertools import __version__
-from mertools.artifacts.files import DIGEST_BYTES, replacing
+from mertools.artifacts import safetensors_file, skops_file
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
 
 CARD_SCHEMA = "model.card.json"
-SKOPS_SUFFIX = ".skops"
-CARD_MEMBER = "card.json"
-TREE_MEMBER = "schema.json"
-"""Where skops keeps its tree of objects; the arrays lie beside it."""
-
-ZIP_MAGIC = b"PK"
-MAX_JSON_BYTES = 1 << 26
-
-TRUSTED: Mapping[str, str] = {
-    "ObjectNode": "sklearn",
-    "DictNode": "builtins",
-    "ListNode": "builtins",
-    "TupleNode": "builtins",
-    "JsonNode": "builtins",
-    "NdArrayNode": "numpy",
-}
-"""The nodes of skops' tree that a model is made of, and the package whose classes each may hold."""
+MAX_CARD_BYTES = 1 << 26
 
 Card = Mapping[str, Any]
 """The content of a card, as schemas/model.card.json has it."""
 
 Learnt = Any
-"""What was learnt: a scikit-learn object is the dict of its attributes; else lists and arrays."""
+"""What was learnt. A network: its weights by name. An estimator: the dict of its attributes, where
+an object of scikit-learn is such a dict in turn."""
+
+HEAD_BYTES = 16
+"""Enough of a file to tell what it is."""
 
 
 def write_model(path: Path, card: Card, estimator: object) -> None:
@@ -58,37 +42,17 @@ def write_model(path: Path, card: Card, estimator: object) -> None:
     bytes. Raises SchemaError for a card that breaks its schema, or an estimator that holds what
     skops does not trust.
     """
-    from skops.io import dumps
+    skops_file.write(path, _format_card(path, card), estimator)
 
-    card = {
-        "schema": "model.card",
-        "schema_version": load_schema(CARD_SCHEMA)["version"],
-        "producer": "mertools",
-        "producer_version": __version__,
-        **card,
-    }
-    _check_card(path, card)
-    with ZipFile(io.BytesIO(dumps(estimator))) as archive:
-        dumped = {name: archive.read(name) for name in archive.namelist()}
-    tree = json.loads(dumped.pop(TREE_MEMBER))
-    # skops names arrays by where they lay in memory.
-    names = {
-        name: hashlib.blake2b(array, digest_size=DIGEST_BYTES).hexdigest() + Path(name).suffix
-        for name, array in dumped.items()
-    }
-    arrays = {
-        names[name]: array for name, array in sorted(dumped.items(), key=lambda x: names[x[0]])
-    }
-    tree = _without_identities(tree, names)
-    _decode(path, tree, arrays)
-    members = {
-        CARD_MEMBER: json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False).encode(),
-        TREE_MEMBER: json.dumps(tree, separators=(",", ":")).encode(),
-        **arrays,
-    }
-    with replacing(path) as part, ZipFile(part, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(_timeless(name), content)
+
+def write_network(path: Path, card: Card, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Write a network's weights with its card, as `write_model` does an estimator."""
+    safetensors_file.write(path, _format_card(path, card), weights)
+
+
+def is_model(head: bytes) -> bool:
+    """Tell from the first `HEAD_BYTES` of a file whether it is a model."""
+    return skops_file.begins(head) or safetensors_file.begins(head)
 
 
 def read_card(path: Path) -> Card:
@@ -97,18 +61,75 @@ def read_card(path: Path) -> Card:
     Raises UsageError where the file cannot be read, SchemaError where it is no whole model or is
     written by a later version of this program.
     """
-    return _parse_card(path, _read_members(path, [CARD_MEMBER]))
+    if skops_file.begins(_read_head(path)):
+        return _parse_card(path, skops_file.read_card(path))
+    return _parse_card(path, safetensors_file.read_card(path))
 
 
 def read_model(path: Path) -> tuple[Card, Learnt]:
     """Read a model: its card, and what was learnt.
 
-    Raises as `read_card` does, and SchemaError where the file holds other than plain values and
-    objects of scikit-learn.
+    Raises as `read_card` does, and SchemaError where the file holds other than plain values, arrays
+    and objects of scikit-learn.
     """
-    members = _read_members(path)
-    card = _parse_card(path, members)
-    return card, _decode(path, _parse_json(path, members, TREE_MEMBER), members)
+    card = read_card(path)
+    if skops_file.begins(_read_head(path)):
+        return card, skops_file.read_learnt(path)
+    return card, safetensors_file.read_learnt(path)
+
+
+def _read_head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError as error:
+        raise UsageError(
+            path, f"cannot be read ({error.strerror})", "give the path of a model"
+        ) from None
+    if not is_model(head):
+        raise SchemaError(path, "is no model", "give a file that mer train wrote")
+    return head
+
+
+def _format_card(path: Path, card: Card) -> str:
+    card = {
+        "schema": "model.card",
+        "schema_version": load_schema(CARD_SCHEMA)["version"],
+        "producer": "mertools",
+        "producer_version": __version__,
+        **card,
+    }
+    _check_card(path, card)
+    return json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _parse_card(path: Path, text: str | None) -> Card:
+    if text is None:
+        raise SchemaError(path, "has no card", "give a file that mer train wrote")
+    try:
+        if len(text) > MAX_CARD_BYTES:
+            raise ValueError(f"is longer than {MAX_CARD_BYTES} bytes")
+        card = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(
+            path, f"has a card that cannot be parsed ({error})", "make it again"
+        ) from None
+    _check_card(path, card)
+    return dict(card)
+
+
+def _check_card(path: Path, card: Any) -> None:
+    schema = load_schema(CARD_SCHEMA)
+    if isinstance(card, dict) and isinstance(version := card.get("schema_version"), str):
+        major, known = version.partition(".")[0], schema["version"].partition(".")[0]
+        if major != known:
+            raise SchemaError(
+                path,
+                f"has a card of version {version}; this program reads version {known}",
+                "use the release that wrote it, or train the model again",
+            )
+    for problem in find_problems(card, schema, "card"):
+        raise SchemaError(path, problem, f"see schemas/{CARD_SCHEMA}")
 
 
 def find_problems(value: object, schema: Mapping[str, Any], place: str = "$") -> Iterator[str]:
@@ -156,132 +177,3 @@ _JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "integer": int,
     "number": (int, float),
 }
-
-
-def _read_members(path: Path, names: Collection[str] | None = None) -> dict[str, bytes]:
-    """Read members of a zip archive (None: all of them)."""
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise UsageError(
-            path, f"cannot be read ({error.strerror})", "give the path of a model"
-        ) from None
-    with stream:
-        if stream.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
-            raise SchemaError(path, "is no model", "give a file that mer train wrote")
-        size = stream.seek(0, io.SEEK_END)
-        try:
-            with ZipFile(stream) as archive:
-                infos = archive.infolist()
-                # Nothing is compressed, so nothing can swell: a bomb does not fit in.
-                stored = all(info.compress_type == ZIP_STORED for info in infos)
-                if not stored or sum(info.file_size for info in infos) > size:
-                    raise BadZipFile("members are not stored as they are")
-                return {
-                    info.filename: archive.read(info)
-                    for info in infos
-                    if names is None or info.filename in names
-                }
-        except (BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
-            raise SchemaError(path, f"is cut off or damaged ({error})", "make it again") from None
-
-
-def _parse_card(path: Path, members: Mapping[str, bytes]) -> Card:
-    card = _parse_json(path, members, CARD_MEMBER)
-    _check_card(path, card)
-    return dict(card)
-
-
-def _check_card(path: Path, card: Any) -> None:
-    schema = load_schema(CARD_SCHEMA)
-    if isinstance(card, dict) and isinstance(version := card.get("schema_version"), str):
-        major, known = version.partition(".")[0], schema["version"].partition(".")[0]
-        if major != known:
-            raise SchemaError(
-                path,
-                f"has a card of version {version}; this program reads version {known}",
-                "use the release that wrote it, or train the model again",
-            )
-    for problem in find_problems(card, schema, "card"):
-        raise SchemaError(path, problem, f"see schemas/{CARD_SCHEMA}")
-
-
-def _parse_json(path: Path, members: Mapping[str, bytes], name: str) -> Any:
-    if name not in members:
-        raise SchemaError(path, f"has no {name}", "give a file that mer train wrote")
-    try:
-        if len(members[name]) > MAX_JSON_BYTES:
-            raise ValueError(f"is longer than {MAX_JSON_BYTES} bytes")
-        return json.loads(members[name])
-    except (ValueError, RecursionError) as error:
-        raise SchemaError(path, f"{name} cannot be parsed ({error})", "make it again") from None
-
-
-def _decode(path: Path, tree: Any, arrays: Mapping[str, bytes]) -> Learnt:
-    """Turn skops' tree of an estimator into plain values, refusing what is not trusted."""
-
-    def decode(node: Mapping[str, Any]) -> Learnt:
-        loader, module = node["__loader__"], node["__module__"]
-        if module.partition(".")[0] != TRUSTED.get(loader):
-            raise SchemaError(
-                path,
-                f"holds {module}.{node['__class__']} ({loader}), which is not trusted",
-                "use models of mer train only, from people you trust",
-            )
-        if loader == "JsonNode":
-            return json.loads(node["content"])
-        if loader == "NdArrayNode":
-            return _parse_array(arrays[node["file"]])
-        if loader == "ObjectNode":
-            return decode(node["content"]) if "content" in node else {}
-        if loader == "DictNode":
-            return {key: decode(value) for key, value in node["content"].items()}
-        return [decode(item) for item in node["content"]]
-
-    try:
-        return decode(tree)
-    except (
-        AttributeError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        RecursionError,
-        SyntaxError,
-        TokenError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise SchemaError(
-            path,
-            f"{TREE_MEMBER} is not as skops writes it ({type(error).__name__}: {error})",
-            "make it again",
-        ) from None
-
-
-def _parse_array(content: bytes) -> NDArray[Any]:
-    # Not np.load, which also opens archives.
-    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-untyped-call]
-    return array
-
-
-def _without_identities(node: Any, names: Mapping[str, str]) -> Any:
-    """Leave out where objects lay in memory, by which skops tells them apart, and rename arrays."""
-    if isinstance(node, list):
-        return [_without_identities(item, names) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: names[value]
-        if key == "file" and isinstance(value, str)
-        else _without_identities(value, names)
-        for key, value in node.items()
-        if key != "__id__"
-    }
-
-
-def _timeless(name: str) -> ZipInfo:
-    """Describe a member of an archive without when and where it was made."""
-    member = ZipInfo(name)
-    member.create_system = 3
-    member.external_attr = 0o644 << 16
-    return member

@@ -19,6 +19,9 @@ TABLES = (
     "alignment",
     "ranking",
     "notes",
+    "folds",
+    "history",
+    "cv",
     "failures",
 )
 REPEATED = "{k}"

@@ -160,6 +160,65 @@ class Note(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Fold(Row):
+    """A row of the table that --folds names: the part of cross-validation that a track is in."""
+
+    table: ClassVar[str] = "folds"
+    track_id: str
+    fold: int
+
+
+@dataclass(frozen=True, slots=True)
+class History(Row):
+    """A row of the table that --history names: an epoch of one training of a network."""
+
+    table: ClassVar[str] = "history"
+    any_size: ClassVar[bool] = True
+    point: int
+    fold: int | None
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    validation_macro_f1: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation(Row):
+    """A row of the table that --cv-table names: how well a point of a grid does over folds."""
+
+    table: ClassVar[str] = "cv"
+    model: str
+    target: str
+    objective: str
+    seed: int
+    point: int
+    parameters: str
+    n_folds: int
+    n_tracks: int
+    segment_accuracy: float
+    segment_accuracy_std: float
+    segment_accuracy_low: float
+    segment_accuracy_high: float
+    segment_macro_f1: float
+    segment_macro_f1_std: float
+    segment_macro_f1_low: float
+    segment_macro_f1_high: float
+    track_accuracy: float
+    track_accuracy_std: float
+    track_accuracy_low: float
+    track_accuracy_high: float
+    track_macro_f1: float
+    track_macro_f1_std: float
+    track_macro_f1_low: float
+    track_macro_f1_high: float
+    epochs: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failure(Row):
     """A row of the table that --failures names: an input that could not be processed."""
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf5
-from mertools.artifacts.model_file import read_model
+from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_model
 from mertools.artifacts.schema import load_schema, load_table_schema
 from mertools.artifacts.tables import (
     Alignment,
     Annotation,
+    CrossValidation,
     Failure,
+    Fold,
+    History,
     Label,
     Note,
     Prediction,
@@ -26,8 +29,6 @@ from mertools.artifacts.tables import (
 )
 from mertools.errors import SchemaError, UsageError
 
-ZIP_MAGIC = b"PK\x03\x04"
-
 ROW_TYPES: tuple[type[Row], ...] = (
     Segment,
     Prediction,
@@ -37,6 +38,9 @@ ROW_TYPES: tuple[type[Row], ...] = (
     Ranking,
     Note,
     Failure,
+    Fold,
+    History,
+    CrossValidation,
     Track,
 )
 """The more particular before the more general: a table of segments has all columns of tracks."""
@@ -54,14 +58,14 @@ def artifact_kind(path: Path) -> str:
     """
     try:
         with path.open("rb") as stream:
-            head = stream.read(len(HDF5_MAGIC))
+            head = stream.read(HEAD_BYTES)
     except OSError as error:
         raise UsageError(path, f"cannot be read ({error.strerror})", "check the path") from None
     if not head:
         raise SchemaError(path, "is empty", "make it again")
-    if head == HDF5_MAGIC:
+    if head.startswith(HDF5_MAGIC):
         return "features"
-    if head.startswith(ZIP_MAGIC):
+    if is_model(head):
         return "model"
     if head.lstrip()[:1] == b"{":
         return "json"

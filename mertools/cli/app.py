@@ -25,9 +25,11 @@ from mertools.cli.predict import predict
 from mertools.cli.rank_features import rank_features
 from mertools.cli.segment import segment
 from mertools.cli.train import svm
+from mertools.cli.train_network import network_help, train_network
 from mertools.cli.transcribe import transcribe
 from mertools.cli.validate import validate
 from mertools.errors import MerError
+from mertools.models.registry import MODELS
 
 EXIT_ERROR = MerError.exit_status
 EXIT_INTERRUPTED = 130
@@ -106,18 +108,21 @@ def _told(error: Exception) -> tuple[int, str]:
     return EXIT_ERROR, f"a fault of mer itself: {kind} ({error}): run with --debug and report it"
 
 
-def _with_common_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that every command has, and the way in which all end."""
+def _with_common_options(command: Callable[..., None], **fixed: object) -> Callable[..., None]:
+    """Give a command the options that every command has, and the way in which all end.
+
+    `fixed` are arguments that are no options.
+    """
 
     @functools.wraps(command)
     def run(*, quiet: bool, debug: bool, **arguments: Any) -> None:
         console.set_quiet(quiet)
-        _ended_well(functools.partial(command, **arguments), debug=debug)
+        _ended_well(functools.partial(command, **fixed, **arguments), debug=debug)
 
     common = {"quiet": options.Quiet, "debug": options.Debug}
     own = signature(command, eval_str=True)  # get_type_hints wraps hints with None in 3.10
     parameters = [
-        *own.parameters.values(),
+        *(p for p in own.parameters.values() if p.name not in fixed),
         *(
             Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=hint)
             for name, hint in common.items()
@@ -147,3 +152,7 @@ for _command in TOP_COMMANDS:
 train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_help=True)
 app.add_typer(train, name="train")
 train.command()(_with_common_options(svm))
+for _spec in MODELS.values():
+    if _spec.is_network:
+        _command = _with_common_options(train_network, spec=_spec)
+        train.command(_spec.name, help=network_help(_spec))(_command)

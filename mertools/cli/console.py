@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
 T = TypeVar("T")
@@ -73,6 +73,43 @@ def track_progress(items: Iterable[T], what: str, total: int | None = None) -> I
             n_done += 1
             rate = n_done / (time.monotonic() - started)
             progress.update(task, completed=n_done, rate=rate)
+
+
+def follow_long_work(
+    items: Iterable[T], what: str, total: int, status: Callable[[], str]
+) -> Iterator[T]:
+    """Yield items that take minutes each; on a terminal `status` tells what goes on meanwhile."""
+    if _quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Status(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(status())
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        Status(),
+    )
+    screen = Console(stderr=True, no_color="NO_COLOR" in os.environ)
+    with Progress(*columns, console=screen, transient=True, refresh_per_second=2) as progress:
+        yield from progress.track(items, total, description=what)
 
 
 def print_table(

@@ -31,6 +31,31 @@ Device = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+TrainingFeatures = Annotated[
+    list[str],
+    typer.Option("--features", metavar="FILE", help="Features to learn from; repeatable."),
+]
+TrainingLabels = Annotated[str, typer.Option("--labels", metavar="FILE", help="Labels to learn.")]
+Target = Annotated[str, typer.Option(help="Which target of the labels to learn.")]
+Folds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Table of each track's fold, to share folds between models: read where it exists, "
+        "else written.",
+        show_default=False,
+    ),
+]
+OutOfFold = Annotated[
+    str | None,
+    typer.Option(
+        "--predictions",
+        metavar="FILE",
+        help="Also write the cross-validation's predictions, each by a model that did not learn "
+        "from the track.",
+        show_default=False,
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Make everything anew; keep nothing made before.")
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from mertools.audio.settings import Last, SegmentSettings
 from mertools.errors import UsageError
+
+T = TypeVar("T")
 
 
 def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -23,19 +26,25 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, dict[str, 
     return values
 
 
-def parse_grid(option: str, texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
-    """Parse PARAM=VALUE,VALUE,... into the values of each parameter.
+def parse_grid(
+    option: str, texts: Iterable[str], types: Mapping[str, Callable[[str], T]]
+) -> dict[str, tuple[T, ...]]:
+    """Parse PARAM=VALUE,VALUE,... into the values of each parameter, by the types of all there are.
 
-    Raises UsageError for a text of another form.
+    Raises UsageError for a text of another form, and for a parameter that does not exist.
     """
-    grid: dict[str, tuple[float, ...]] = {}
+    grid: dict[str, tuple[T, ...]] = {}
     for text in texts:
-        name, _, values = text.partition("=")
-        try:
-            grid[name] = tuple(float(value) for value in values.split(","))
-        except ValueError:
+        name, equals, values = text.partition("=")
+        if equals and name not in types:
             raise UsageError(
-                f"{option} {text}", "is not of the form PARAM=VALUE,...", "give it as C=0.1,1,10"
+                f"{option} {name}", "is no parameter", f"choose from {', '.join(types)}"
+            )
+        try:
+            grid[name] = tuple(types[name](value) for value in values.split(","))
+        except (KeyError, ValueError):
+            raise UsageError(
+                f"{option} {text}", "is not of the form PARAM=VALUE,...", "give numbers where due"
             ) from None
     return grid
 

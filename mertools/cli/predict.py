@@ -42,6 +42,7 @@ def predict(
     id_from: options.IdFrom = "stem",
     null: options.NullSeparated = False,
     failures: options.FailuresFile = None,
+    device: options.Device = "auto",
     jobs: options.Jobs = None,
 ) -> None:
     """Predict what tracks express: posteriors of segments and tracks, from features or sound.
@@ -65,7 +66,7 @@ def predict(
     from mertools.features.extract import FailedInput
     from mertools.prediction.predict import load_predictor
 
-    predictors = [load_predictor(Path(name)) for name in model]
+    predictors = [load_predictor(Path(name), device) for name in model]
     _check_targets(predictors)
     n_classes = max(len(predictor.classes) for predictor in predictors)
     seen: set[str] = set()

@@ -12,7 +12,7 @@ from mertools.cli import options
 
 if TYPE_CHECKING:
     from mertools.artifacts.tables import Ranking
-    from mertools.training.data import Joined
+    from mertools.training.data import Joined, TrainingSet
 
 MAX_PANELS = 60
 """As many box plots as can be read in one figure."""
@@ -106,7 +106,7 @@ def _check_kinds(paths: Sequence[Path], kinds: Sequence[str]) -> None:
                     )
 
 
-def _classes_present(joined: Joined, labels: str) -> dict[str, int]:
+def _classes_present(joined: Joined[TrainingSet], labels: str) -> dict[str, int]:
     """Count the tracks of each class that has any.
 
     Raises UsageError where there are too few to compare.
@@ -128,7 +128,7 @@ def _classes_present(joined: Joined, labels: str) -> dict[str, int]:
     return present
 
 
-def _rank(joined: Joined, classes: Sequence[str]) -> Iterator[tuple[int, Ranking]]:
+def _rank(joined: Joined[TrainingSet], classes: Sequence[str]) -> Iterator[tuple[int, Ranking]]:
     """Yield the features by falling F, each with its place among the columns."""
     import math
 
@@ -156,7 +156,7 @@ def _rank(joined: Joined, classes: Sequence[str]) -> Iterator[tuple[int, Ranking
         yield column, row
 
 
-def _draw(joined: Joined, ranked: Sequence[tuple[int, Ranking]], path: Path) -> None:
+def _draw(joined: Joined[TrainingSet], ranked: Sequence[tuple[int, Ranking]], path: Path) -> None:
     import numpy as np
 
     from mertools.evaluation.plots import Panel, draw_boxes

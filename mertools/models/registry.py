@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 
 from mertools.errors import UsageError
+
+NETWORK_SUFFIX = ".safetensors"
+NETWORK_TRAINER = "mertools.training.search"
+
+NOTES = ("onset", "contour", "note")
+"""Basic Pitch's posteriorgrams, in the order in which they lie side by side."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """A model by its name; its modules are imported when they are asked for.
 
-    `module` has `restore(path, card, learnt)`, which makes what `model_file.read_model` gives
-    into something with `posteriors(X)`; `trainer` is the module of `mertools.training` that fits
-    it. `feature_kinds` are those it learns from unless others are asked for, and `suffix` that of
-    its file.
+    `module` has `restore(path, card, learnt)`, which makes what `model_file.read_model` gives into
+    something with `posteriors(features)`; `trainer` is the module of `mertools.training` that fits
+    it. `feature_kinds` are those it learns from; an SVM may be asked to learn from others. `suffix`
+    is that of its file. `parameters` are what the form of a network can be asked for with, and
+    their usual values.
     """
 
     name: str
@@ -26,6 +33,12 @@ class ModelSpec:
     suffix: str
     module: str
     trainer: str
+    parameters: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_network(self) -> bool:
+        """Tell whether it is made of torch."""
+        return self.suffix == NETWORK_SUFFIX
 
     def load_module(self) -> ModuleType:
         """Import the module that predicts."""
@@ -46,6 +59,32 @@ MODELS: Mapping[str, ModelSpec] = {
             ".skops",
             "mertools.models.svm",
             "mertools.training.svm",
+        ),
+        ModelSpec(
+            "cnn",
+            "convolutional network that looks at mel spectrograms",
+            ("mel",),
+            NETWORK_SUFFIX,
+            "mertools.models.cnn",
+            NETWORK_TRAINER,
+        ),
+        ModelSpec(
+            "lstm",
+            "recurrent network with self-attention that looks at transcribed notes",
+            NOTES,
+            NETWORK_SUFFIX,
+            "mertools.models.lstm",
+            NETWORK_TRAINER,
+            {"heads": 8},
+        ),
+        ModelSpec(
+            "dual",
+            "Dual-Stream: the convolutional and the recurrent network side by side",
+            ("mel", *NOTES),
+            NETWORK_SUFFIX,
+            "mertools.models.dual",
+            NETWORK_TRAINER,
+            {"heads": 8},
         ),
     )
 }

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.model_file import Card, Learnt
 from mertools.errors import SchemaError
+from mertools.models.pooling import side_by_side
 
 STANDARDISATION = "clipped to the column's range in training, then zero mean and unit variance"
 
@@ -136,11 +137,12 @@ class CalibratedSvm:
     weights: NDArray[np.float64]
     biases: NDArray[np.float64]
 
-    def posteriors(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Give each row's posteriors: finite (n_rows, n_columns) to (n_rows, n_classes).
+    def posteriors(self, features: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
+        """Give each row's posteriors: finite, for each kind (n_rows, ...), to (n_rows, n_classes).
 
         A row's do not depend on the others, to the last bit.
         """
+        X = side_by_side(features)
         Z = np.clip(X * self.range_scale + self.range_shift, 0.0, 1.0)
         Z = (Z - self.mean) / self.scale
         P = np.empty((len(X), len(self.biases)))

@@ -18,7 +18,7 @@ from mertools.audio.sources import Source
 from mertools.errors import SchemaError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
 from mertools.features.registry import RequestedKind, request_kind
-from mertools.models.pooling import duration_weighted_means
+from mertools.models.pooling import duration_weighted_means, side_by_side
 from mertools.models.registry import find_model
 
 Level = Literal["both", "segment", "track"]
@@ -31,7 +31,6 @@ class Predictor:
     path: Path
     card: Card
     model: Any
-    recipe: Recipe
 
     @property
     def target(self) -> str:
@@ -44,6 +43,21 @@ class Predictor:
         """Its classes, in the order of the posteriors."""
         return tuple(self.card["classes"])
 
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        """The kinds of feature that it needs."""
+        return tuple(kind["kind"] for kind in self.card["features"])
+
+    def recipe(self) -> Recipe:
+        """Tell how its features are made from sound.
+
+        Raises SchemaError where this program computes them otherwise than for its training.
+        """
+        audio = self.card["audio"]
+        kinds = tuple(_restore_kind(self.path, kind) for kind in self.card["features"])
+        segment = SegmentSettings(audio["length_s"], audio["hop_s"], audio["last"])
+        return Recipe(kinds, audio["sample_rate"], segment)
+
     def posteriors(
         self, features: Sequence[Features], durations: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -51,15 +65,20 @@ class Predictor:
 
         features: for each kind that the card names, (n_segments, ...); durations: (n_segments,).
         Returns the segments' posteriors, (n_segments, n_classes), and the track's, (n_classes,).
+        Raises SchemaError where features are not of the shape that the card names.
         """
-        X = np.concatenate(
-            [np.asarray(part, np.float32).reshape(len(durations), -1) for part in features], axis=1
-        )
-        of_segments: NDArray[np.float64] = self.model.posteriors(X)
+        for kind, part in zip(self.card["features"], features, strict=True):
+            if list(part.shape[1:]) != kind["shape"]:
+                raise SchemaError(
+                    self.path,
+                    f"needs {kind['kind']} of shape {tuple(kind['shape'])}, not {part.shape[1:]}",
+                    "cut segments as for its training",
+                )
+        of_segments: NDArray[np.float64] = self.model.posteriors(features)
         if self.card["unit"] == "segment":
             return of_segments, of_segments.mean(axis=0)
-        one_track = np.zeros(len(X), np.int64)
-        of_track = self.model.posteriors(duration_weighted_means(X, one_track, durations))
+        X, one_track = side_by_side(features), np.zeros(len(durations), np.int64)
+        of_track = self.model.posteriors([duration_weighted_means(X, one_track, durations)])
         return of_segments, of_track[0]
 
 
@@ -71,18 +90,16 @@ class PredictedTrack:
     source_digest: str
 
 
-def load_predictor(path: Path) -> Predictor:
-    """Load a model to predict with.
+def load_predictor(path: Path, device: str = "auto") -> Predictor:
+    """Load a model to predict with; a network predicts on `device`.
 
-    Raises UsageError where it cannot be read, SchemaError where it is no whole model or needs
-    features that this program computes otherwise.
+    Raises UsageError where it cannot be read or the device is not there, SchemaError where it is no
+    whole model.
     """
     card, learnt = read_model(path)
-    model = find_model(card["model"]).load_module().restore(path, card, learnt)
-    audio = card["audio"]
-    kinds = tuple(_restore_kind(path, feature) for feature in card["features"])
-    segment = SegmentSettings(audio["length_s"], audio["hop_s"], audio["last"])
-    return Predictor(path, card, model, Recipe(kinds, audio["sample_rate"], segment))
+    spec = find_model(card["model"])
+    model = spec.load_module().restore(path, card, learnt)
+    return Predictor(path, card, model.on_device(device) if spec.is_network else model)
 
 
 def _restore_kind(path: Path, feature: Card) -> RequestedKind:
@@ -107,18 +124,18 @@ def predict_features(
     """
     with open_features(path) as file:
         for predictor in predictors:
-            for kind in predictor.recipe.kinds:
-                found = file.kinds.get(kind.name)
-                if found is None or found.params_digest != kind.digest:
+            for kind in predictor.card["features"]:
+                found = file.kinds.get(kind["kind"])
+                if found is None or found.params_digest != kind["params_digest"]:
                     raise SchemaError(
                         path,
-                        f"holds no {kind.name} features that {predictor.path} can use",
+                        f"holds no {kind['kind']} features that {predictor.path} can use",
                         f"make them with the parameters that mer inspect {predictor.path} shows",
                     )
         places: dict[str, list[int]] = {}
         for place, row in enumerate(file.rows):
             places.setdefault(row.track_id, []).append(place)
-        names = {kind.name for predictor in predictors for kind in predictor.recipe.kinds}
+        names = {name for predictor in predictors for name in predictor.kind_names}
         for of_track in places.values():
             rows = [file.rows[place] for place in of_track]
             features = {name: file.read(name, np.array(of_track)) for name in names}
@@ -128,7 +145,7 @@ def predict_features(
                 for prediction in _predict_track(
                     predictor,
                     rows,
-                    [features[kind.name] for kind in predictor.recipe.kinds],
+                    [features[name] for name in predictor.kind_names],
                     level,
                 )
             ]
@@ -142,20 +159,21 @@ def predict_audio(
 
     Sound is converted, cut and measured as each model's card says it was in training.
     """
-    recipes = list(dict.fromkeys(predictor.recipe for predictor in predictors))
+    recipes_of = [predictor.recipe() for predictor in predictors]
+    recipes = list(dict.fromkeys(recipes_of))
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
         predictions: list[Prediction] = []
-        for predictor in predictors:
-            track = tracks[recipes.index(predictor.recipe)]
+        for predictor, recipe in zip(predictors, recipes_of, strict=True):
+            track = tracks[recipes.index(recipe)]
             if isinstance(track, FailedInput):
                 yield track
                 break
             features = [
-                np.stack([np.asarray(segment.features[kind.name]) for segment in track])
-                for kind in predictor.recipe.kinds
+                np.stack([np.asarray(segment.features[name]) for segment in track])
+                for name in predictor.kind_names
             ]
             rows = [segment.row for segment in track]
             predictions += _predict_track(predictor, rows, features, level)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,11 @@ class TrainingSet:
         return digest.hexdigest()
 
 
+D = TypeVar("D")
+
+
 @dataclass(frozen=True)
-class Joined:
+class Joined(Generic[D]):
     """A training set with what a model's card says of it.
 
     `length_s`, `hop_s` and `last` are how the tracks were cut, as far as the rows tell. The counts
@@ -68,7 +71,7 @@ class Joined:
     labelled but without features.
     """
 
-    training_set: TrainingSet
+    training_set: D
     kinds: tuple[KindDescription, ...]
     length_s: float
     hop_s: float
@@ -87,43 +90,87 @@ def join(
     unit: Unit,
     *,
     with_test: bool = False,
-) -> Joined:
+) -> Joined[TrainingSet]:
     """Join features with the labels of a target: kept rows that are not marked test, or all kept.
 
     Several files may hold different kinds, or different segments. Raises UsageError where nothing
     is left to learn from or a kind is missing, SchemaError where files contradict each other.
     """
+    rows = read_labels(labels, target)
+    wanted = {row.track_id: row for row in rows if row.kept and (with_test or row.split != TEST)}
+    with gather_features(features, labels, kinds, wanted) as gathered:
+        X = np.concatenate([part.read(gathered.ids) for part in gathered.parts], axis=1)
+        training_set = _assemble(target, gathered, X, wanted, unit)
+        return describe_joined(training_set, gathered, rows, wanted)
+
+
+def read_labels(labels: str, target: str) -> list[Label]:
+    """Read the labels of a target. Raises UsageError where there are none."""
     rows = [row for row in read_table(labels, Label) if row.target == target]
     if not rows:
         raise UsageError(labels, f"holds no label for {target}", "choose another --target")
-    wanted = {row.track_id: row for row in rows if row.kept and (with_test or row.split != TEST)}
+    return rows
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The segments of wanted tracks that have all kinds of features, in the order of their ids."""
+
+    ids: list[str]
+    segments: list[FeatureRow]
+    parts: list[Part]
+
+    @property
+    def track_ids(self) -> tuple[str, ...]:
+        """The tracks that the segments are of, in order."""
+        return tuple(sorted({row.track_id for row in self.segments}))
+
+    def groups(self) -> NDArray[np.int64]:
+        """Give each segment's place in `track_ids`."""
+        place = {track_id: i for i, track_id in enumerate(self.track_ids)}
+        return np.array([place[row.track_id] for row in self.segments], np.int64)
+
+
+@contextmanager
+def gather_features(
+    features: Sequence[Path], labels: str, kinds: Sequence[str], tracks: Collection[str]
+) -> Iterator[Gathered]:
+    """Find the features of some tracks, which `labels` names, in files that are open in the block.
+
+    Raises as `join` does.
+    """
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in features]
-        parts = [_Part.gather(files, kind, set(wanted)) for kind in kinds]
+        parts = [Part.gather(files, kind, tracks) for kind in kinds]
         ids = sorted(set.intersection(*(set(part.rows) for part in parts)))
         if not ids:
             raise UsageError(
                 labels, f"shares no track with {features[0]}", "check the track_id of both"
             )
-        X = np.concatenate([part.read(ids) for part in parts], axis=1)
-    segments = [parts[0].rows[name] for name in ids]
-    training_set = _assemble(target, segments, X, wanted, parts, unit)
-    length_s, hop_s, last = _infer_cutting(segments)
+        yield Gathered(ids, [parts[0].rows[name] for name in ids], parts)
+
+
+def describe_joined(
+    training_set: D, gathered: Gathered, rows: Sequence[Label], wanted: Collection[str]
+) -> Joined[D]:
+    """Say of a training set what a model's card says of it."""
+    length_s, hop_s, last = _infer_cutting(gathered.segments)
+    n_train = len(gathered.track_ids)
     return Joined(
         training_set,
-        tuple(part.description for part in parts),
+        tuple(part.description for part in gathered.parts),
         length_s,
         hop_s,
         last,
-        n_train=len(training_set.track_ids),
+        n_train=n_train,
         n_test=sum(row.kept and row.split == TEST for row in rows),
-        n_dropped=sum(not row.kept for row in rows),
-        n_without_features=len(wanted) - len(training_set.track_ids),
+        n_dropped=sum(not row.kept and row.track_id not in wanted for row in rows),
+        n_without_features=len(wanted) - n_train,
     )
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One kind of feature over all files: each segment's row and where its features lie."""
 
     description: KindDescription
@@ -131,7 +178,8 @@ class _Part:
     places: dict[str, tuple[FeaturesFile, int]]
 
     @classmethod
-    def gather(cls, files: Sequence[FeaturesFile], kind: str, tracks: set[str]) -> _Part:
+    def gather(cls, files: Sequence[FeaturesFile], kind: str, tracks: Collection[str]) -> Part:
+        """Find one kind of feature of some tracks. Raises as `join` does."""
         holders = [file for file in files if kind in file.kinds]
         if not holders:
             raise UsageError(
@@ -175,33 +223,30 @@ class _Part:
 
 def _assemble(
     target: str,
-    segments: Sequence[FeatureRow],
+    gathered: Gathered,
     X: NDArray[np.float32],
-    wanted: dict[str, Label],
-    parts: Sequence[_Part],
+    wanted: Mapping[str, Label],
     unit: Unit,
 ) -> TrainingSet:
-    track_ids = tuple(sorted({row.track_id for row in segments}))
-    place = {track_id: i for i, track_id in enumerate(track_ids)}
-    groups = np.array([place[row.track_id] for row in segments], np.int64)
-    starts = np.array([row.start for row in segments])
-    durations = np.array([row.duration for row in segments])
+    track_ids, groups = gathered.track_ids, gathered.groups()
+    starts = np.array([row.start for row in gathered.segments])
+    durations = np.array([row.duration for row in gathered.segments])
     y_of_track = np.array([wanted[track_id].label - 1 for track_id in track_ids], np.int64)
-    row_ids = tuple(row.segment_id for row in segments)
+    row_ids = tuple(gathered.ids)
     y = y_of_track[groups]
     if unit == "track":
         X = duration_weighted_means(X, groups, durations)
         durations = np.bincount(groups, durations)
         starts = np.zeros(len(track_ids))
         groups, row_ids, y = np.arange(len(track_ids)), track_ids, y_of_track
-    columns = tuple(name for part in parts for name in part.description.columns)
-    classes = _classes(target, list(wanted.values()))
+    columns = tuple(name for part in gathered.parts for name in part.description.columns)
+    classes = name_classes(target, list(wanted.values()))
     return TrainingSet(
         target, classes, unit, columns, row_ids, track_ids, X, y, groups, starts, durations
     )
 
 
-def _classes(target: str, rows: Sequence[Label]) -> tuple[str, ...]:
+def name_classes(target: str, rows: Sequence[Label]) -> tuple[str, ...]:
     """Name the classes; those that no track has take their names from the target's usual ones."""
     n_classes = len(rows[0].distribution)
     names = list(class_names(target, n_classes))

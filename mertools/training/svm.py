@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from mertools.errors import SchemaError, UsageError
 from mertools.models.svm import ARCHITECTURE, STANDARDISATION, build_svm, fit_calibrated
 from mertools.parallel import map_ordered
 from mertools.training.data import TrainingSet
-from mertools.training.folds import Split, assign_folds, check_folds, split_rows
+from mertools.training.folds import Split, assign_folds, share_folds, split_rows
+from mertools.training.scores import OutOfFold, mean_of_groups, score_card
 
 PARAMETERS = ("C", "gamma")
 DEFAULT_C = (0.3, 1.0, 3.0, 10.0)
@@ -28,13 +30,13 @@ LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
 
 Grid = Mapping[str, tuple[float, ...]]
 Chosen = Mapping[str, float]
-Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
 class SvmSettings:
     """How an SVM is searched for: the folds, their seed, and the values of C and gamma to try.
 
+    `folds` is a table to take the folds from, or to write them to where there is none.
     A parameter that the grid does not name takes its default values. Raises UsageError for a
     parameter that does not exist or a value that is not above 0.
     """
@@ -42,6 +44,7 @@ class SvmSettings:
     n_folds: int = 5
     seed: int = 0
     grid: Grid = field(default_factory=dict)
+    folds: Path | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.grid.items():
@@ -56,42 +59,6 @@ class SvmSettings:
         """Give the values to try on rows of `n_columns`."""
         gamma = tuple(product / n_columns for product in DEFAULT_GAMMA_TIMES_COLUMNS)
         return {"C": DEFAULT_C, "gamma": gamma, **self.grid}
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """What cross-validation predicts of n tracks, or segments.
-
-    Each by a model that was searched for and fitted without its track. y: the true classes (n,);
-    posteriors: (n, n_classes); folds: (n,).
-    """
-
-    y: NDArray[np.int64]
-    posteriors: NDArray[np.float64]
-    folds: NDArray[np.int64]
-
-    def score_folds(self) -> list[Scores]:
-        """Score each fold."""
-        return [
-            _score(self.y[self.folds == fold], self.posteriors[self.folds == fold])
-            for fold in range(int(self.folds.max()) + 1)
-        ]
-
-    def summarise(self) -> dict[str, Scores]:
-        """Summarise each score, beside that of always guessing the most frequent class."""
-        of_folds = self.score_folds()
-        majority = np.zeros_like(self.posteriors)
-        majority[:, np.bincount(self.y).argmax()] = 1.0
-        pooled, of_majority = _score(self.y, self.posteriors), _score(self.y, majority)
-        return {
-            name: {
-                "mean": float(np.mean([scores[name] for scores in of_folds])),
-                "std": float(np.std([scores[name] for scores in of_folds], ddof=1)),
-                "pooled": pooled[name],
-                "majority": of_majority[name],
-            }
-            for name in pooled
-        }
 
 
 @dataclass(frozen=True)
@@ -117,7 +84,6 @@ class FittedSvm:
         training_set, tracks = self.training_set, self.levels["track"]
         n_rows, n_columns = training_set.X.shape
         counts = np.bincount(tracks.y, minlength=len(training_set.classes)).tolist()
-        scores = {level: out_of_fold.score_folds() for level, out_of_fold in self.levels.items()}
         return {
             "model": "svm",
             "target": training_set.target,
@@ -138,17 +104,7 @@ class FittedSvm:
                 "grid": {name: list(of) for name, of in self.settings.grid_for(n_columns).items()},
                 "chosen": dict(self.chosen),
             },
-            "scores": {
-                "folds": [
-                    {
-                        "n_tracks": int((tracks.folds == fold).sum()),
-                        "chosen": dict(chosen),
-                        "levels": {level: of_folds[fold] for level, of_folds in scores.items()},
-                    }
-                    for fold, chosen in enumerate(self.chosen_of_folds)
-                ],
-                "levels": {level: of.summarise() for level, of in self.levels.items()},
-            },
+            "scores": score_card(self.levels, self.chosen_of_folds),
             "versions": {
                 "python": platform.python_version(),
                 **{name: version(name) for name in LIBRARIES},
@@ -179,8 +135,9 @@ def fit_svm(
     groups = training_set.groups
     y_of_track = np.empty(len(training_set.track_ids), np.int64)
     y_of_track[groups] = training_set.y
-    check_folds(y_of_track, training_set.classes, settings.n_folds)
-    folds = assign_folds(training_set.track_ids, y_of_track, settings.n_folds, settings.seed)
+    ids, all_kept = training_set.track_ids, np.ones(len(y_of_track), bool)
+    classes, n_folds, seed = training_set.classes, settings.n_folds, settings.seed
+    folds = share_folds(settings.folds, ids, y_of_track, all_kept, classes, n_folds, seed)
     splits = split_rows(folds, groups)
     everything: Split = (np.arange(len(X)), np.empty(0, np.int64))
     tasks = [
@@ -191,7 +148,7 @@ def fit_svm(
     posteriors = np.empty((len(X), len(training_set.classes)))
     for (_, held_out), result in zip(splits, of_folds, strict=True):
         posteriors[held_out] = result.posteriors
-    levels = {"track": OutOfFold(y_of_track, _mean_of_groups(posteriors, groups), folds)}
+    levels = {"track": OutOfFold(y_of_track, mean_of_groups(posteriors, groups), folds)}
     if training_set.unit == "segment":
         levels["segment"] = OutOfFold(training_set.y, posteriors, folds[groups])
     return FittedSvm(
@@ -259,23 +216,3 @@ def _fit(task: _Task, grid: Grid) -> _Fit:
             else np.empty((0, int(task.y.max()) + 1))
         )
     return _Fit(estimator, chosen, posteriors)
-
-
-def _mean_of_groups(P: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Average the rows of each group: (n_rows, n_classes) to (n_groups, n_classes)."""
-    counts = np.bincount(groups)
-    sums = np.zeros((len(counts), P.shape[1]))
-    np.add.at(sums, groups, P)
-    means: NDArray[np.float64] = sums / counts[:, None]
-    return means
-
-
-def _score(y: NDArray[np.int64], posteriors: NDArray[np.float64]) -> Scores:
-    from sklearn.metrics import accuracy_score, f1_score
-
-    predicted = posteriors.argmax(axis=1)
-    labels = range(posteriors.shape[1])
-    return {
-        "macro_f1": float(f1_score(y, predicted, labels=labels, average="macro", zero_division=0)),
-        "accuracy": float(accuracy_score(y, predicted)),
-    }

@@ -12,7 +12,10 @@ from mertools.artifacts.schema import TABLES, load_table_schema
 from mertools.artifacts.tables import (
     Alignment,
     Annotation,
+    CrossValidation,
     Failure,
+    Fold,
+    History,
     Label,
     Note,
     Prediction,
@@ -35,6 +38,9 @@ ROW_TYPES: list[type[Row]] = [
     Alignment,
     Ranking,
     Note,
+    Fold,
+    History,
+    CrossValidation,
     Failure,
 ]
 

@@ -20,20 +20,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from mertools.artifacts.model_file import (
-    CARD_MEMBER,
     CARD_SCHEMA,
-    TREE_MEMBER,
     find_problems,
     read_card,
     read_model,
     write_model,
 )
 from mertools.artifacts.schema import load_schema
+from mertools.artifacts.skops_file import CARD_MEMBER, TREE_MEMBER
 from mertools.errors import SchemaError, UsageError
 
 HEAD = {
     "schema": "model.card",
-    "schema_version": "1.0",
+    "schema_version": "1.1",
     "producer": "mertools",
     "producer_version": "0.1.0",
 }
@@ -301,7 +300,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
 
 def test_a_plain_skops_file_is_no_model_of_ours(tmp_path):
     skops.io.dump(fit_scaler(), tmp_path / "m.skops")
-    with pytest.raises(SchemaError, match=r"has no card\.json: give a file that mer train wrote"):
+    with pytest.raises(SchemaError, match=r"has no card: give a file that mer train wrote"):
         read_card(tmp_path / "m.skops")
 
 

@@ -62,10 +62,10 @@ def test_posteriors_are_scikit_learns(tmp_path, n_classes):
     model = through_a_file(path, fit(X, y), n_classes, X.shape[1])
     elsewhere = np.concatenate([X, 3 * X, -100 * X, np.zeros_like(X[:1])])
     expected = skops.io.load(path).predict_proba(elsewhere)
-    np.testing.assert_allclose(model.posteriors(elsewhere), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.posteriors([elsewhere]), expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(expected.sum(axis=1), 1)
-    of_singles = model.posteriors(X.astype(np.float32))
-    np.testing.assert_allclose(of_singles, model.posteriors(X), atol=1e-4)
+    of_singles = model.posteriors([X.astype(np.float32)])
+    np.testing.assert_allclose(of_singles, model.posteriors([X]), atol=1e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -73,7 +73,7 @@ def test_posteriors_are_scikit_learns(tmp_path, n_classes):
 def test_a_row_does_not_depend_on_those_beside_it(fitted_model, start, length):
     model, X = fitted_model
     rows = slice(start, start + length)
-    np.testing.assert_array_equal(model.posteriors(X[rows]), model.posteriors(X)[rows])
+    np.testing.assert_array_equal(model.posteriors([X[rows]]), model.posteriors([X])[rows])
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def fitted_model(tmp_path_factory):
 
 def test_no_rows_give_no_posteriors(fitted_model):
     model, X = fitted_model
-    assert model.posteriors(X[:0]).shape == (0, 3)
+    assert model.posteriors([X[:0]]).shape == (0, 3)
 
 
 def test_a_separable_class_is_told_with_confidence():
@@ -121,7 +121,7 @@ def test_a_column_that_hardly_moved_cannot_outweigh_the_others():
 def test_far_from_training_it_answers_as_at_the_edge(fitted_model):
     model, X = fitted_model
     np.testing.assert_array_equal(
-        model.posteriors(1e6 * np.sign(X)), model.posteriors(1e9 * np.sign(X))
+        model.posteriors([1e6 * np.sign(X)]), model.posteriors([1e9 * np.sign(X)])
     )
 
 

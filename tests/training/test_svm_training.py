@@ -189,7 +189,7 @@ def test_the_model_of_all_tracks_is_written_and_predicts_as_it_did(tmp_path: Pat
     card, learnt = read_model(tmp_path / "m.skops")
     model = find_model(card["model"]).load_module().restore(tmp_path / "m.skops", card, learnt)
     np.testing.assert_allclose(
-        model.posteriors(training_set.X),
+        model.posteriors([training_set.X]),
         fitted.estimator.predict_proba(training_set.X.astype(float)),
         atol=1e-9,
     )

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import nn
+
+from mertools.artifacts.model_file import read_model, write_network
+from mertools.errors import SchemaError, UsageError
+from mertools.models.cnn import Cnn
+from mertools.models.dual import Dual
+from mertools.models.layers import SelfAttention
+from mertools.models.lstm import Lstm
+from mertools.models.network import Network, TrainedNetwork, architecture_of, weights_of
+from mertools.models.registry import MODELS
+from mertools.prediction.predict import load_predictor
+
+MEL = (128, 51)
+NOTES = ((858, 88), (858, 264), (858, 88))
+
+
+@pytest.fixture(params=[spec.name for spec in MODELS.values() if spec.is_network])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+# Counted by hand from crib.md: convolutions and their norms, linear layers with biases; an LSTM has
+# two biases for each of four gates, and two directions.
+CONVOLUTIONS = sum(i * o * 25 + o + 2 * o for i, o in ((1, 32), (32, 64), (64, 128), (128, 256)))
+EMBEDDING = 256 * 8 * 3 * 1024 + 1024
+
+
+def sequence(heads: int) -> int:
+    lstm = 2 * 4 * 128 * (440 + 128 + 2)
+    return lstm + 256 * 128 + 128 * heads + 256 * heads * 256 + 256
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (Cnn([MEL], 3), CONVOLUTIONS + EMBEDDING + 1024 * 256 + 256 + 256 * 3 + 3),
+        (Lstm(NOTES, 3, heads=2), sequence(2) + 256 * 3 + 3),
+        (Lstm(NOTES, 3, heads=16), sequence(16) + 256 * 3 + 3),
+        (
+            Dual([MEL, *NOTES], 2, heads=4),
+            CONVOLUTIONS + EMBEDDING + sequence(4) + (1024 + 256) * 128 + 128 + 128 * 2 + 2,
+        ),
+    ],
+)
+def test_as_many_parameters_as_the_recipe_says(network: Network, expected: int) -> None:
+    assert network.n_parameters() == expected
+
+
+def test_the_listing_of_the_thesis_gives_the_same_logits() -> None:
+    """Its code for the CNN, run beside ours with our weights; without the last LeakyReLU."""
+
+    def block(i: int, o: int) -> nn.Module:
+        layers = nn.Conv2d(i, o, kernel_size=5, stride=1, padding=2), nn.BatchNorm2d(o)
+        return nn.Sequential(*layers, nn.LeakyReLU(), nn.MaxPool2d(kernel_size=2))
+
+    listing = nn.Sequential(
+        *(block(i, o) for i, o in ((1, 32), (32, 64), (64, 128), (128, 256))),
+        nn.Flatten(),
+        nn.Sequential(nn.Dropout(0.75), nn.Linear(6144, 1024), nn.LeakyReLU()),
+        nn.Sequential(nn.Dropout(0.5), nn.Linear(1024, 256), nn.LeakyReLU()),
+        nn.Sequential(nn.Dropout(0.2), nn.Linear(256, 3)),
+    )
+    ours = Cnn([MEL], 3)
+    kept = {name: w for name, w in ours.state_dict().items() if "standardise" not in name}
+    listing.load_state_dict(dict(zip(listing.state_dict(), kept.values(), strict=True)))
+    S = torch.rand(2, *MEL)
+    for training in (False, True):
+        torch.manual_seed(1)
+        expected = listing.train(training)(S[:, None])
+        torch.manual_seed(1)
+        torch.testing.assert_close(ours.train(training)(S), expected)
+
+
+def test_attention_looks_at_frames_with_weights_that_add_up() -> None:
+    weights = SelfAttention(256, 8)(torch.randn(3, 50, 256))
+    assert weights.shape == (3, 8, 50)
+    torch.testing.assert_close(weights.sum(dim=2), torch.ones(3, 8))
+
+
+def test_an_image_too_small_to_be_pooled_is_refused() -> None:
+    with pytest.raises(UsageError, match="too small"):
+        Cnn([(128, 15)], 3)
+
+
+def features(name: str, n: int) -> list[np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(0)
+    kinds = MODELS[name].feature_kinds
+    shapes = [MEL if kind == "mel" else NOTES[0] for kind in kinds]
+    return [rng.random((n, shape[0] // 2, shape[1]), np.float32) for shape in shapes]
+
+
+def test_posteriors_do_not_depend_on_what_else_is_predicted(name: str) -> None:
+    parts = features(name, 70)
+    shapes = [part.shape[1:] for part in parts]
+    form = MODELS[name].parameters
+    torch.manual_seed(0)
+    network = MODELS[name].load_module().build(shapes, 3, **form)
+    model = TrainedNetwork(network, torch.device("cpu"))
+    together = model.posteriors(parts)
+    assert together.shape == (70, 3)
+    np.testing.assert_allclose(together.sum(axis=1), 1)
+    for i in (0, 35, 69):
+        alone = model.posteriors([part[i : i + 1] for part in parts])
+        np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=1e-6)
+
+
+def card_of(name: str, network: Network) -> dict[str, Any]:
+    spec = MODELS[name]
+    shapes = [(16, 17) if kind == "mel" else (9, 88) for kind in spec.feature_kinds]
+    kinds = [
+        {"kind": kind, "params": {"sample_rate": 8000}, "params_digest": "x", "shape": list(shape)}
+        for kind, shape in zip(spec.feature_kinds, shapes, strict=True)
+    ]
+    return {
+        "model": name,
+        "target": "arousal",
+        "classes": ["low", "high"],
+        "unit": "segment",
+        "features": kinds,
+        "columns": [],
+        "audio": {"sample_rate": 8000, "length_s": 10.0, "hop_s": 10.0, "last": "auto"},
+        "standardisation": "",
+        "architecture": architecture_of(network, spec.parameters),
+        "training": {"digest": "", "n_rows": 1, "tracks": {}, "left_out": {}},
+        "seed": 0,
+        "search": {"n_folds": 0, "criterion": "", "grid": {}, "chosen": {}},
+        "scores": {"folds": [], "levels": {}},
+        "versions": {},
+    }
+
+
+@pytest.fixture
+def written(name: str, tmp_path: Path) -> Path:
+    """A small network's file."""
+    spec = MODELS[name]
+    shapes = [(16, 17) if kind == "mel" else (9, 88) for kind in spec.feature_kinds]
+    torch.manual_seed(0)
+    network = spec.load_module().build(shapes, 2, **spec.parameters)
+    weights = {key: tensor.numpy() for key, tensor in weights_of(network).items()}
+    for path in (tmp_path / "net.safetensors", tmp_path / "again.safetensors"):
+        write_network(path, card_of(name, network), weights)
+    return tmp_path / "net.safetensors"
+
+
+def test_a_file_brings_the_same_network_back(written: Path, name: str) -> None:
+    assert written.read_bytes() == written.with_name("again.safetensors").read_bytes()
+    card, weights = read_model(written)
+    restored = load_predictor(written, "cpu").model.network
+    for key, tensor in restored.state_dict().items():
+        assert tensor.device.type == "cpu"
+        np.testing.assert_array_equal(tensor.numpy(), weights[key])
+    assert card["architecture"]["n_parameters"] == restored.n_parameters()
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
+    card, weights = read_model(path)
+    change(card, weights)  # type: ignore[arg-type]
+    save_file(weights, path, {"card": json.dumps(card)})
+
+
+CHANGES: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], object], str]] = {
+    "a missing weight": (lambda card, w: w.pop("classifier.bias"), "classifier.bias is missing"),
+    "an extra weight": (lambda card, w: w.update(x=np.zeros(2, np.float32)), "no weight x"),
+    "another shape": (
+        lambda card, w: w.update({"classifier.weight": w["classifier.weight"][:, 1:].copy()}),
+        "classifier.weight has shape",
+    ),
+    "another type": (
+        lambda card, w: w.update({"classifier.bias": w["classifier.bias"].astype(np.float64)}),
+        "float64, not float32",
+    ),
+    "what is no number": (
+        lambda card, w: w["classifier.bias"].fill(np.nan),
+        "classifier.bias is not finite",
+    ),
+    "more classes than it has": (
+        lambda card, w: card["classes"].append("third"),
+        "architecture",
+    ),
+    "features it does not take": (
+        lambda card, w: card["features"].append(card["features"][0] | {"kind": "handcrafted"}),
+        "it needs",
+    ),
+    "an architecture of its own": (
+        lambda card, w: card["architecture"].update(n_parameters=1),
+        "architecture",
+    ),
+    "a shape of no size": (lambda card, w: card["features"][0].update(shape=[7]), "no"),
+    "another model's card": (lambda card, w: card.update(model="svm"), "holds no SVM"),
+    "a model that is not known": (lambda card, w: card.update(model="vgg"), "vgg: is no model"),
+    "a card of another kind": (lambda card, w: card.pop("architecture"), "has no architecture"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_does_not_fit_its_card_is_refused(written: Path, change: str) -> None:
+    rewrite(written, CHANGES[change][0])
+    with pytest.raises(UsageError, match=CHANGES[change][1]):
+        load_predictor(written, "cpu")
+
+
+def test_heads_out_of_all_proportion_are_refused(tmp_path: Path) -> None:
+    spec = MODELS["lstm"]
+    network = spec.load_module().build([(9, 88)] * 3, 2, heads=8)
+    path = tmp_path / "net.safetensors"
+    weights = {key: tensor.numpy() for key, tensor in weights_of(network).items()}
+    write_network(path, card_of("lstm", network), weights)
+    for heads in (4, 10**9, 10**30, -1, "8", None):
+        rewrite(path, lambda card, w, heads=heads: card["architecture"].update(heads=heads))  # type: ignore[misc]
+        with pytest.raises(SchemaError, match="holds no lstm network"):
+            load_predictor(path, "cpu")
+
+
+def test_a_file_without_a_card_is_refused(tmp_path: Path) -> None:
+    save_file({"w": np.zeros(3)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(SchemaError, match="has no card"):
+        read_model(tmp_path / "foreign.safetensors")
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999999])
+def test_a_file_that_is_cut_off_is_refused(written: Path, share: float) -> None:
+    content = written.read_bytes()
+    written.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(SchemaError, match="cut off"):
+        read_model(written)
+
+
+def test_nothing_of_torch_is_needed_to_read_a_file(written: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from mertools.artifacts import model_file;"
+        f"model_file.read_model(Path({str(written)!r})); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert load_file(written).keys() == read_model(written)[1].keys()
+
+
+def test_a_device_that_is_not_there_is_named_with_those_that_are(written: Path) -> None:
+    with pytest.raises(UsageError, match=r"cuda:99: is not there: choose from auto, cpu"):
+        load_predictor(written, "cuda:99")
