@@ -180,6 +180,18 @@ class FeaturesFile:
         return features
 
 
+def read_places(kind: str, places: Sequence[tuple[FeaturesFile, int]]) -> Features:
+    """Read features that lie in any rows of any files, each of which has the kind: (n, *shape)."""
+    first = places[0][0].kinds[kind]
+    features: Features = np.empty((len(places), *first.shape), first.dtype)
+    for file in {id(file): file for file, _ in places}.values():
+        mine = np.array([i for i, (other, _) in enumerate(places) if other is file])
+        # HDF5 wants rows in rising order, each once.
+        rows, order = np.unique([places[i][1] for i in mine], return_inverse=True)
+        features[mine] = file.read(kind, rows)[order]
+    return features
+
+
 @contextmanager
 def open_features(path: Path) -> Iterator[FeaturesFile]:
     """Open features.h5 to read.

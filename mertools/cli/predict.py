@@ -140,8 +140,7 @@ def _predict_inputs(
 
     for are_features, run in groupby(inputs, key=lambda name: is_hdf5(Path(name))):
         if are_features:
-            for name in run:
-                yield from predict_features(Path(name), predictors, level)
+            yield from predict_features([Path(name) for name in run], predictors, level)
         else:
             sources = gather_sources(list(run), null_separated=null_separated, id_from=id_from)
             if journal is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +11,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import FeatureRow, Features, open_features
+from mertools.artifacts.features_file import (
+    FeatureRow,
+    Features,
+    FeaturesFile,
+    open_features,
+    read_places,
+)
 from mertools.artifacts.model_file import Card, read_model
 from mertools.artifacts.tables import CLASS_SEPARATOR, Prediction
 from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
-from mertools.errors import SchemaError
+from mertools.errors import InputError, SchemaError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
 from mertools.features.registry import RequestedKind, request_kind
 from mertools.models.pooling import duration_weighted_means, side_by_side
@@ -115,41 +122,91 @@ def _restore_kind(path: Path, feature: Card) -> RequestedKind:
 
 
 def predict_features(
-    path: Path, predictors: Sequence[Predictor], level: Level
-) -> Iterator[PredictedTrack]:
-    """Predict the tracks of a features file, in the order in which they first appear.
+    paths: Sequence[Path], predictors: Sequence[Predictor], level: Level
+) -> Iterator[PredictedTrack | FailedInput]:
+    """Predict the tracks of features files, in the order in which they first appear.
 
-    Raises UsageError where the file cannot be read, SchemaError where its features are not those
-    that a model needs.
+    The files may hold different kinds, or different segments. Raises UsageError where one cannot be
+    read, SchemaError where there are no features that a model needs, or some twice.
     """
-    with open_features(path) as file:
-        for predictor in predictors:
-            for kind in predictor.card["features"]:
-                found = file.kinds.get(kind["kind"])
-                if found is None or found.params_digest != kind["params_digest"]:
-                    raise SchemaError(
-                        path,
-                        f"holds no {kind['kind']} features that {predictor.path} can use",
-                        f"make them with the parameters that mer inspect {predictor.path} shows",
-                    )
-        places: dict[str, list[int]] = {}
+    wanted = [
+        (predictor, kind["kind"], kind["params_digest"])
+        for predictor in predictors
+        for kind in predictor.card["features"]
+    ]
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_features(path)) for path in paths]
+        rows: dict[str, FeatureRow] = {}
+        places: dict[tuple[str, str], Places] = {}
+        used = set()
+        for predictor, name, digest in wanted:
+            found = [file for file in files if _digest_of(file, name) == digest]
+            if not found:
+                raise _no_features(files[0].path, name, predictor)
+            used |= {file.path for file in found}
+            places[name, digest] = _locate(found, name, rows)
+        for file in files:
+            if file.path not in used:
+                raise _no_features(file.path, wanted[0][1], wanted[0][0])
+        tracks: dict[str, list[FeatureRow]] = {}
+        for row in rows.values():
+            tracks.setdefault(row.track_id, []).append(row)
+        for of_track in tracks.values():
+            yield _predict_stored(of_track, predictors, places, level)
+
+
+Places = dict[str, tuple[FeaturesFile, int]]
+"""In which file and row each segment's features of a kind lie."""
+
+
+def _digest_of(file: FeaturesFile, kind: str) -> str | None:
+    return file.kinds[kind].params_digest if kind in file.kinds else None
+
+
+def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
+    return SchemaError(
+        path,
+        f"holds no {kind} features that {predictor.path} can use",
+        f"make them with the parameters that mer inspect {predictor.path} shows",
+    )
+
+
+def _locate(files: Sequence[FeaturesFile], kind: str, rows: dict[str, FeatureRow]) -> Places:
+    """Find the features of a kind, and add the rows of their segments to `rows`."""
+    places: Places = {}
+    for file in files:
         for place, row in enumerate(file.rows):
-            places.setdefault(row.track_id, []).append(place)
-        names = {name for predictor in predictors for name in predictor.kind_names}
-        for of_track in places.values():
-            rows = [file.rows[place] for place in of_track]
-            features = {name: file.read(name, np.array(of_track)) for name in names}
-            predictions = [
-                prediction
-                for predictor in predictors
-                for prediction in _predict_track(
-                    predictor,
-                    rows,
-                    [features[name] for name in predictor.kind_names],
-                    level,
+            if row.segment_id in places:
+                raise SchemaError(
+                    file.path,
+                    f"holds {kind} of the segment {row.segment_id} again",
+                    "give each segment once",
                 )
-            ]
-            yield PredictedTrack(predictions, rows[0].source_digest)
+            places[row.segment_id] = (file, place)
+            rows.setdefault(row.segment_id, row)
+    return places
+
+
+def _predict_stored(
+    rows: Sequence[FeatureRow],
+    predictors: Sequence[Predictor],
+    places: Mapping[tuple[str, str], Places],
+    level: Level,
+) -> PredictedTrack | FailedInput:
+    """Predict a track from its segments' features, unless some are missing."""
+    features = {}
+    for (kind, digest), located in places.items():
+        for row in rows:
+            if row.segment_id not in located:
+                problem = f"has no {kind} features, but others"
+                error = InputError(row.segment_id, problem, "make all kinds of the same segments")
+                return FailedInput(row.track_id, row.segment_id, error)
+        features[kind, digest] = read_places(kind, [located[row.segment_id] for row in rows])
+    predictions: list[Prediction] = []
+    for predictor in predictors:
+        needed = [features[k["kind"], k["params_digest"]] for k in predictor.card["features"]]
+        predictions += _predict_track(predictor, rows, needed, level)
+    return PredictedTrack(predictions, rows[0].source_digest)
 
 
 def predict_audio(

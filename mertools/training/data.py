@@ -17,6 +17,7 @@ from mertools.artifacts.features_file import (
     FeaturesFile,
     KindDescription,
     open_features,
+    read_places,
 )
 from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.tables import Label, read_table
@@ -211,14 +212,8 @@ class Part:
 
     def read(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Read the features of some segments: (n_segments, n_columns)."""
-        X = np.empty((len(ids), *self.description.shape), np.float32)
-        for file in {id(file): file for file, _ in self.places.values()}.values():
-            mine = [i for i, name in enumerate(ids) if self.places[name][0] is file]
-            places = np.array([self.places[ids[i]][1] for i in mine], np.int64)
-            # HDF5 wants rows in rising order.
-            order = np.argsort(places)
-            X[np.array(mine)[order]] = file.read(self.description.name, places[order])
-        return X.reshape(len(ids), -1)
+        X = read_places(self.description.name, [self.places[name] for name in ids])
+        return X.reshape(len(ids), -1).astype(np.float32)
 
 
 def _assemble(

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import Features, open_features
+from mertools.artifacts.features_file import Features, open_features, read_places
 from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.tables import Label
 from mertools.errors import SchemaError
@@ -93,18 +93,10 @@ class Batches:
         """Give the features of some segments: for each kind (n_rows, *shape)."""
         if self._kept is not None:
             return [part[rows] for part in self._kept]
-        return [self._read_kind(k, rows) for k in range(len(self._stored.kinds))]
-
-    def _read_kind(self, k: int, rows: NDArray[np.int64]) -> Features:
-        stored = self._stored
-        features: Features = np.empty((len(rows), *stored.shapes[k]), stored.dtypes[k])
-        places = np.array([stored.places[k][row] for row in rows]).reshape(-1, 2)
-        for number in np.unique(places[:, 0]):
-            mine = np.flatnonzero(places[:, 0] == number)
-            # HDF5 wants rows in rising order, each once.
-            wanted, order = np.unique(places[mine, 1], return_inverse=True)
-            features[mine] = self._files[number].read(stored.kinds[k], wanted)[order]
-        return features
+        return [
+            read_places(kind, [(self._files[of_kind[row][0]], of_kind[row][1]) for row in rows])
+            for kind, of_kind in zip(self._stored.kinds, self._stored.places, strict=True)
+        ]
 
 
 @lru_cache(maxsize=1)
