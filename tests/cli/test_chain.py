@@ -108,6 +108,29 @@ def test_a_song_predicted_alone_gets_what_its_features_get(chain: Path) -> None:
             assert float(one[k]) == pytest.approx(float(other[k]), abs=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["cnn", "dual"])
+def test_a_song_predicted_alone_by_a_network_gets_what_its_features_get(
+    chain: Path, mer: Mer, tmp_path: Path, model: str
+) -> None:
+    files = [chain / "features.h5"]
+    if model == "dual":
+        mer("transcribe", EXAMPLES / "clips", "--length", "4", "-o", "notes.h5")
+        files.append(tmp_path / "notes.h5")
+    data = [word for file in files for word in ("--features", file)]
+    short = ("--cv", "0", "--set", "max_epochs=1", "--device", "cpu")
+    labels = ("--labels", chain / "labels.csv", "--target", "arousal")
+    mer("train", model, *data, *labels, *short, "-o", "m.safetensors")
+    predict = ("predict", "-m", "m.safetensors", "--device", "cpu")
+    alone = rows(mer(*predict, *sorted((EXAMPLES / "clips").iterdir())).stdout)
+    stored = rows(mer(*predict, *files).stdout)
+    assert len(alone) == len(stored)
+    for one, other in zip(alone, stored, strict=True):
+        assert one["segment_id"] == other["segment_id"]
+        for k in ("p_1", "p_2", "p_3", "value"):
+            assert float(one[k]) == pytest.approx(float(other[k]), abs=1e-6)
+
+
 def test_a_mixture_of_inputs_comes_in_order(chain: Path) -> None:
     (chain / "few.csv").write_text(f"track_id,path\nlate,{EXAMPLES}/clips/piece02.mp3\n")
     song = EXAMPLES / "clips" / "piece01.ogg"

@@ -49,6 +49,7 @@ def here(*arguments: str, status: int = 0) -> Result:
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["cnn", "lstm", "dual"])
 def test_the_whole_way_of_a_network(folder: Path, model: str) -> None:
     train = ("train", model, *DATA, *QUICK, *TABLES, "--cv-table", "cv.csv")
@@ -107,6 +108,7 @@ def test_a_network_learns_what_shows(folder: Path, model: str) -> None:
     assert json.loads(here("inspect", "m.safetensors", "--json").stdout)["scores"]["folds"] == []
 
 
+@pytest.mark.slow
 def test_a_grid_is_searched_and_its_best_point_trained(folder: Path) -> None:
     grid = ("--grid", "learning_rate=0.002,1e-9", "--grid", "heads=2,4")
     train = ("train", "lstm", *DATA, *QUICK, "--set", "max_epochs=8", *grid, "--history", "h.csv")
@@ -134,6 +136,26 @@ def test_a_grid_is_searched_and_its_best_point_trained(folder: Path) -> None:
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
 
 
+def test_kinds_of_features_may_lie_in_several_files(folder: Path) -> None:
+    here("train", "dual", *DATA, *QUICK, "--cv", "0", "-o", "m.safetensors")
+    write_segments(folder / "mel", kinds=("mel",))
+    write_segments(folder / "notes", 20, kinds=("onset", "contour", "note"))
+    some, more = ("mel/features.h5", "notes/features.h5")
+    done = here("predict", "-m", "m.safetensors", more, some, status=3)
+    assert len(done.stdout.splitlines()) == 1 + 20 * 3
+    assert "mer: t20_0: has no onset features, but others" in done.stderr
+    of_all = here("predict", "-m", "m.safetensors", "features.h5").stdout
+    assert of_all.splitlines()[0] == done.stdout.splitlines()[0]
+    for names, problem in (
+        ([some], "mel/features.h5: holds no onset features that m.safetensors can use"),
+        ([some, more, some], "holds mel of the segment t00_0 again"),
+    ):
+        assert problem in here("predict", "-m", "m.safetensors", *names, status=2).stderr
+    here("train", "lstm", *DATA, *QUICK, "--cv", "0", "-o", "l.safetensors")
+    done = here("predict", "-m", "l.safetensors", more, some, status=2)
+    assert "mel/features.h5: holds no onset features that l.safetensors can use" in done.stderr
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "mertools", *arguments],
@@ -153,6 +175,7 @@ def wait_for_epochs(process: subprocess.Popen[bytes], folder: Path, n: int) -> N
 LONGER = ("train", "cnn", *DATA, *QUICK, "--set", "max_epochs=6", *TABLES, "-o", "m.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_killed_at_any_epoch_it_goes_on_as_if_nothing_had_happened(
     folder: Path, mer: Mer, jobs: str
