@@ -27,6 +27,24 @@ def find_device(name: str) -> str:
     return name
 
 
+def training_precision(device: str) -> str:
+    """Tell in which precision networks learn fastest on a device: "bfloat16" or "float32".
+
+    bfloat16 is for products and convolutions only, in mixed precision, and only where the device
+    computes it in hardware: elsewhere it is slower.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        in_hardware = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Only newer releases of torch tell what a processor can.
+        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        names = ("avx512_bf16", "amx_bf16")
+        in_hardware = device == CPU and any(capabilities.get(name) for name in names)
+    return "bfloat16" if in_hardware else "float32"
+
+
 def _find_accelerators() -> list[str]:
     import torch
 

@@ -93,8 +93,10 @@ def _block(in_channels: int, out_channels: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, KERNEL_SIZE, padding=KERNEL_SIZE // 2),
         nn.BatchNorm2d(out_channels),
-        nn.LeakyReLU(),
+        # LeakyReLU comes first in the thesis. It grows with its input, so that the largest of four
+        # stays the largest: after the pooling it gives the same for a quarter of the work.
         nn.MaxPool2d(POOL),
+        nn.LeakyReLU(),
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mertools.artifacts.files import digest_json
+from mertools.devices import training_precision
 from mertools.models.network import Network, weights_of
 from mertools.models.registry import ModelSpec, find_model
 from mertools.training import checkpoint
@@ -169,6 +170,7 @@ def _key(plan: Plan, part: Part, parameters: Parameters) -> str:
             "parameters": parameters.values(),
             "seed": settings.seed,
             "device": settings.device,
+            "precision": training_precision(settings.device),
             "n_threads": settings.n_threads,
             "start": settings.start and settings.start.digest,
             "data": plan.data.digest,

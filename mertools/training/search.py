@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mertools.artifacts.tables import CrossValidation, History
-from mertools.devices import CPU
+from mertools.devices import CPU, training_precision
 from mertools.errors import UsageError
 from mertools.models.network import architecture_of
 from mertools.parallel import available_cores, map_ordered
@@ -214,6 +214,7 @@ def make_card(
             "epochs": len(fit.history),
             "best_epoch": fit.best_epoch,
             "device": settings.device,
+            "precision": training_precision(settings.device),
             "n_threads": settings.n_threads,
         },
         "seed": settings.seed,
