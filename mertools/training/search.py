@@ -23,7 +23,7 @@ from mertools.parallel import available_cores, map_ordered
 from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from mertools.training.parameters import Point, format_point
 from mertools.training.scores import OutOfFold, mean_interval, mean_of_groups, score_card
-from mertools.training.segments import SegmentSet
+from mertools.training.segments import SegmentSet, open_batches
 from mertools.training.transfer import describe_transfer, frozen_blocks, shared_weights
 
 CRITERION = "mean macro F1 of tracks"
@@ -120,6 +120,8 @@ def cross_validate(
     if then_refit and len(points) == 1:
         parts.append(Part(0))
     n_processes = _count_jobs(settings, jobs, len(parts))
+    if n_processes > 1:
+        open_batches.cache_clear()  # each process opens its own
     plan = Plan(data, settings, folds, folder, n_processes)
     fits: list[Fit] = []
     for part, fit in zip(

@@ -103,7 +103,8 @@ class Batches:
 def open_batches(stored: StoredFeatures, n_processes: int) -> Batches:
     """Give the features to one of some processes: in memory if they fit there for each of them.
 
-    They stay there, or the files open, for what the process does next.
+    They stay there, or the files open, for what the process does next: a join, which reads all to
+    digest it, and then training.
     """
     stack = ExitStack()
     batches = Batches(stored, stack)
@@ -195,16 +196,15 @@ def _assemble(
 
 def _digest_features(digest: hashlib.blake2b, gathered: Gathered, stored: StoredFeatures) -> None:
     """Add the features to a digest, which tells too whether all are finite numbers."""
-    with ExitStack() as stack:
-        batches = Batches(stored, stack)
-        for begin in range(0, len(gathered.ids), ROWS_AT_ONCE):
-            rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(gathered.ids)))
-            for part in batches.read(rows):
-                digest.update(part.tobytes())
-                finite = np.isfinite(part).reshape(len(part), -1).all(axis=1)
-                if not finite.all():
-                    raise SchemaError(
-                        gathered.ids[begin + int(finite.argmin())],
-                        "has features that are no finite numbers",
-                        "run mer validate on the features",
-                    )
+    batches = open_batches(stored, 1)
+    for begin in range(0, len(gathered.ids), ROWS_AT_ONCE):
+        rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(gathered.ids)))
+        for part in batches.read(rows):
+            digest.update(part.tobytes())
+            finite = np.isfinite(part).reshape(len(part), -1).all(axis=1)
+            if not finite.all():
+                raise SchemaError(
+                    gathered.ids[begin + int(finite.argmin())],
+                    "has features that are no finite numbers",
+                    "run mer validate on the features",
+                )
