@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,17 +43,16 @@ def test_pipeline_prints_predictions_and_scores(examples: Path) -> None:
     assert "macro F1" in done.stderr
 
 
-def make(examples: Path, *arguments: str) -> str:
+def make(folder: Path, *arguments: str) -> str:
+    if not shutil.which("make"):
+        pytest.skip("the make program is not installed")
     command = ["make", "--no-print-directory", *arguments]
-    done = subprocess.run(command, cwd=examples, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_make_remakes_what_depends_on_a_change_and_nothing_else(examples: Path) -> None:
-    if not shutil.which("make"):
-        pytest.skip("the make program is not installed")
-
     def times() -> dict[str, int]:
         files = (path for path in (examples / "out").rglob("*") if path.is_file())
         return {str(path.relative_to(examples)): path.stat().st_mtime_ns for path in files}
@@ -80,3 +80,17 @@ def test_make_remakes_what_depends_on_a_change_and_nothing_else(examples: Path) 
     assert {"out/labels.csv", "out/valence.skops", "out/metrics.json"} <= changed()
     assert not changed() & {"out/tracks.csv", "out/segments.csv", "out/features.h5"}
     assert make(examples, "-q") == ""
+
+
+def test_the_thesis_experiments_end_in_a_report(examples: Path) -> None:
+    crib = examples / "crib"
+    make(crib, "small", f"PYTHON={sys.executable}")
+    out = crib / "out" / "small"
+    report = (out / "report.md").read_text("utf-8")
+    for name in ("SVM, hard", "CNN, hard", "CNN, soft", "LSTM, soft", "Dual-Stream, soft"):
+        assert report.count(f"| {name} | 0.") == 2, name  # scores and alignment
+    assert report.count(" over ") >= 2 * 6  # pairs of four models, two objectives
+    for point in ("learning_rate=0.002", "freeze=S4", "heads=4"):
+        assert f"| {point} | 0." in report
+    for figure in re.findall(r"\]\((figures/.*?)\)", report):
+        assert (out / figure).stat().st_size > 1000
