@@ -126,8 +126,9 @@ def predict_features(
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict the tracks of features files, in the order in which they first appear.
 
-    The files may hold different kinds, or different segments. Raises UsageError where one cannot be
-    read, SchemaError where there are no features that a model needs, or some twice.
+    The files may hold different kinds, or different segments; one with kinds that no model needs,
+    but of the same segments, is passed over. Raises UsageError where one cannot be read,
+    SchemaError where there are no features that a model needs, or some twice.
     """
     wanted = [
         (predictor, kind["kind"], kind["params_digest"])
@@ -145,8 +146,12 @@ def predict_features(
                 raise _no_features(files[0].path, name, predictor)
             used |= {file.path for file in found}
             places[name, digest] = _locate(found, name, rows)
+        names = {name for _, name, _ in wanted}
         for file in files:
-            if file.path not in used:
+            is_needless = not names & file.kinds.keys() and all(
+                row.segment_id in rows for row in file.rows
+            )
+            if file.path not in used and not is_needless:
                 raise _no_features(file.path, wanted[0][1], wanted[0][0])
         tracks: dict[str, list[FeatureRow]] = {}
         for row in rows.values():

@@ -154,6 +154,9 @@ def test_kinds_of_features_may_lie_in_several_files(folder: Path) -> None:
     here("train", "lstm", *DATA, *QUICK, "--cv", "0", "-o", "l.safetensors")
     done = here("predict", "-m", "l.safetensors", more, some, status=2)
     assert "mel/features.h5: holds no onset features that l.safetensors can use" in done.stderr
+    write_segments(folder / "same", 20, kinds=("mel",))
+    needless = here("predict", "-m", "l.safetensors", "same/features.h5", more).stdout
+    assert needless == here("predict", "-m", "l.safetensors", more).stdout
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
