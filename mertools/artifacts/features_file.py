@@ -172,23 +172,30 @@ class FeaturesFile:
             )
             for i in range(len(texts["segment_id"]))
         ]
+        self._datasets = dict(file["features"].items())
         self.kinds = {name: _describe(name, file["features"][name]) for name in file["features"]}
 
-    def read(self, kind: str, rows: slice | int | NDArray[np.int64]) -> Features:
-        """Read the features of some rows: (n_rows, *shape), or one row's (*shape)."""
-        features: Features = self._file["features"][kind][rows]
+    def read(self, kind: str, row: int) -> Features:
+        """Read the features of a row: (*shape)."""
+        features: Features = self._datasets[kind][row]
         return features
+
+    def read_into(self, features: Features, kind: str, first: int) -> None:
+        """Fill an array with the features of rows that follow each other: (n_rows, *shape)."""
+        self._datasets[kind].read_direct(features, np.s_[first : first + len(features)])
 
 
 def read_places(kind: str, places: Sequence[tuple[FeaturesFile, int]]) -> Features:
     """Read features that lie in any rows of any files, each of which has the kind: (n, *shape)."""
-    first = places[0][0].kinds[kind]
-    features: Features = np.empty((len(places), *first.shape), first.dtype)
-    for file in {id(file): file for file, _ in places}.values():
-        mine = np.array([i for i, (other, _) in enumerate(places) if other is file])
-        # HDF5 wants rows in rising order, each once.
-        rows, order = np.unique([places[i][1] for i in mine], return_inverse=True)
-        features[mine] = file.read(kind, rows)[order]
+    description = places[0][0].kinds[kind]
+    features: Features = np.empty((len(places), *description.shape), description.dtype)
+    begin = 0
+    for end in range(1, len(places) + 1):
+        file, first = places[begin]
+        # Runs of rows are read at once, as HDF5 takes long to pick single ones.
+        if end == len(places) or places[end] != (file, first + end - begin):
+            file.read_into(features[begin:end], kind, first)
+            begin = end
     return features
 
 
