@@ -136,12 +136,15 @@ def train_network(
     jobs: options.Jobs = None,
 ) -> None:
     """Train a network."""
+    from contextlib import ExitStack
     from pathlib import Path
+    from tempfile import TemporaryDirectory
 
-    from mertools.cli.console import say
+    from mertools.cli.console import say, set_quiet
     from mertools.cli.parse import parse_grid
     from mertools.cli.trained import report_joined
     from mertools.devices import find_device
+    from mertools.training import together
     from mertools.training.checkpoint import StateFolder
     from mertools.training.fit import NetworkSettings
     from mertools.training.folds import share_folds
@@ -163,10 +166,12 @@ def train_network(
         parse_grid("--grid", grid or [], types),
         cv,
         seed,
-        find_device(device),
+        together.join(find_device(device)),
         threads,
         load_start(Path(init)) if init else None,
     )
+    if not together.is_first():
+        set_quiet(True)
     outputs = _Outputs(output if refit else None, predictions, cv_table, history)
     place = outputs.check(found, refit=refit)
     joined = join_segments(
@@ -178,9 +183,14 @@ def train_network(
         say(line)
     path = Path(folds) if folds else None
     shared = share_folds(path, data.track_ids, data.y, data.kept, data.classes, cv, seed)
-    with StateFolder(place, resume=resume) as state:
+    with ExitStack() as stack:
+        if not together.is_first():
+            place = Path(stack.enter_context(TemporaryDirectory())) / place.name
+            outputs = _Outputs(str(place) if refit else None, None, None, None)
+        state = stack.enter_context(StateFolder(place, resume=resume))
         _search(joined, found, shared, state.path, outputs, jobs)
         state.discard()
+    together.leave()
 
 
 @dataclass(frozen=True)

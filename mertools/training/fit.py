@@ -17,7 +17,7 @@ from mertools.artifacts.files import digest_json
 from mertools.devices import training_precision
 from mertools.models.network import Network, weights_of
 from mertools.models.registry import ModelSpec, find_model
-from mertools.training import checkpoint
+from mertools.training import checkpoint, together
 from mertools.training.folds import assign_folds
 from mertools.training.loop import ROWS_AT_ONCE, Epoch, Lesson, predict_rows, train
 from mertools.training.parameters import Grid, Parameters, Point, points_of
@@ -123,7 +123,7 @@ def fit_network(plan: Plan, part: Part) -> Fit:
     parameters = settings.parameters.replaced(point)
     key = _key(plan, part, parameters)
     done, state = plan.folder / f"{key}.done", plan.folder / f"{key}.begun"
-    if (fit := _load_fit(done)) is not None:
+    if (fit := together.from_first(_load_fit(done))) is not None:
         return fit
     torch.set_num_threads(settings.n_threads)
     batches = open_batches(data.stored, plan.n_processes)
@@ -172,6 +172,7 @@ def _key(plan: Plan, part: Part, parameters: Parameters) -> str:
             "device": settings.device,
             "precision": training_precision(settings.device),
             "n_threads": settings.n_threads,
+            "n_together": together.count(),
             "start": settings.start and settings.start.digest,
             "data": plan.data.digest,
             "held_out": part.held_out,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mertools.devices import training_precision
 from mertools.errors import MerError
 from mertools.models.network import Network, logits_of, to_tensors, weights_of
-from mertools.training import checkpoint
+from mertools.training import checkpoint, together
 from mertools.training.parameters import Parameters
 from mertools.training.scores import score
 from mertools.training.segments import Batches
@@ -96,7 +96,8 @@ def train(
     """Train a network, on its device; it ends with the weights of the best epoch.
 
     What training has come to is kept in the file `state`, from which it goes on where that exists,
-    to the same end. On a processor the same seed gives the same weights to the last bit, as long as
+    to the same end. Several processes train it together where `together` has joined them. On a
+    processor the same seed gives the same weights to the last bit, as long as
     torch's number of threads is the same. Raises MerError where the loss is no number at once.
     """
     _keep_freed_memory()
@@ -109,6 +110,7 @@ def train(
         optimiser, factor=parameters.plateau_factor, patience=parameters.plateau_patience
     )
     course = _resume(state, network, optimiser)
+    learner = together.connect(network)
     for epoch in course.history:
         scheduler.step(epoch.validation_loss)
     saved_at, saving_s = -math.inf, 0.0
@@ -120,9 +122,11 @@ def train(
         for block in frozen:
             block.eval()  # their running statistics stay as they are
         learning_rate = optimiser.param_groups[0]["lr"]
-        train_loss = _learn(network, optimiser, lesson, parameters.batch_size, device)
-        epoch = Epoch(number, learning_rate, train_loss, *_validate(network, lesson))
-        if not math.isfinite(train_loss + epoch.validation_loss):
+        train_loss = _learn(learner, optimiser, lesson, parameters.batch_size, device)
+        epoch = together.from_first(
+            Epoch(number, learning_rate, train_loss, *_validate(network, lesson))
+        )
+        if not math.isfinite(epoch.train_loss + epoch.validation_loss):
             if course.history:
                 break
             raise MerError(
@@ -166,7 +170,7 @@ def _make_optimiser(network: Network, parameters: Parameters) -> torch.optim.Opt
 
 
 def _learn(
-    network: Network,
+    network: nn.Module,
     optimiser: torch.optim.Optimizer,
     lesson: Lesson,
     batch_size: int,
@@ -176,18 +180,21 @@ def _learn(
     order = lesson.learn[torch.randperm(len(lesson.learn)).numpy()]
     class_weights = torch.tensor(lesson.class_weights, device=device)
     is_mixed = training_precision(str(device)) == "bfloat16"
+    mine = together.share()
+    together.part_seeds()  # other rows are to be dropped out otherwise
     total = weights = 0.0
     for rows in np.array_split(order, math.ceil(len(order) / batch_size)):
         with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
-            logits = network(*to_tensors(lesson.batches.read(rows), device)).float()
+            logits = network(*to_tensors(lesson.batches.read(rows[mine]), device)).float()
         targets = torch.tensor(lesson.targets[rows], device=device) * class_weights
-        loss, weight = cross_entropy(logits, targets), targets.sum()
+        loss, weight = cross_entropy(logits, targets[mine]), targets.sum()
         optimiser.zero_grad()
-        (loss / weight).backward()  # type: ignore[no-untyped-call]
+        # Gradients are averaged over processes, and should be added up.
+        (together.count() * loss / weight).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         total += loss.item()
         weights += weight.item()
-    return total / weights
+    return together.add_up(total) / weights
 
 
 def cross_entropy(logits: Tensor, weighted_targets: Tensor) -> Tensor:
@@ -233,7 +240,7 @@ def _save(path: Path, network: Network, optimiser: torch.optim.Optimizer, course
 
 
 def _resume(path: Path, network: Network, optimiser: torch.optim.Optimizer) -> Course:
-    saved = checkpoint.load(path)
+    saved = together.from_first(checkpoint.load(path))
     if saved is None:
         return Course([], {}, 0.0)
     content, tensors = saved

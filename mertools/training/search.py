@@ -20,6 +20,7 @@ from mertools.devices import CPU, training_precision
 from mertools.errors import UsageError
 from mertools.models.network import architecture_of
 from mertools.parallel import available_cores, map_ordered
+from mertools.training import together
 from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from mertools.training.parameters import Point, format_point
 from mertools.training.scores import OutOfFold, mean_interval, mean_of_groups, score_card
@@ -88,6 +89,7 @@ def check_points(data: SegmentSet, settings: NetworkSettings) -> list[str]:
         with torch.device("meta"):
             network = settings.build(data, point)
         parameters = settings.parameters.replaced(point)
+        together.check_batch_size(parameters.batch_size)
         start = settings.start
         if frozen_blocks(network, parameters) and start is None:
             raise UsageError(
@@ -146,6 +148,8 @@ def refit(
 
 def _count_jobs(settings: NetworkSettings, jobs: int | None, n_parts: int) -> int:
     """Tell how many processes work: as many as cores allow, but one where there is one device."""
+    if together.count() > 1:
+        return 1
     if jobs is None:
         jobs = available_cores() // settings.n_threads if settings.device == CPU else 1
     return max(1, min(jobs, n_parts))
@@ -218,6 +222,7 @@ def make_card(
             "device": settings.device,
             "precision": training_precision(settings.device),
             "n_threads": settings.n_threads,
+            "n_processes": together.count(),
         },
         "seed": settings.seed,
         "search": {
