@@ -1,0 +1,1 @@
+"""How fast mer is beside what one would run instead (docs/speed.md)."""

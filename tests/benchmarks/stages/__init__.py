@@ -1,0 +1,1 @@
+"""The pairs, a module for each group of stages; registered in `benchmarks.registry`."""

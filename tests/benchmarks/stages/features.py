@@ -1,0 +1,155 @@
+"""Handcrafted features and mel spectrograms."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+import numpy as np
+
+from benchmarks.pairs import (
+    MER,
+    PEERS,
+    ColdPair,
+    Cost,
+    Faster,
+    Lap,
+    WarmPair,
+    again_and_again,
+    module,
+)
+from benchmarks.setup import SEGMENT_S, Setup
+from mertools.features.handcrafted import HandcraftedParams, handcrafted, handcrafted_reference
+from mertools.features.mel import MelParams, mel, mel_filters
+
+SAMPLE_RATE = 8000
+FULL_SCALE = np.float32(2**15)
+HANDCRAFTED = HandcraftedParams(SAMPLE_RATE)
+MEL = MelParams(SAMPLE_RATE, n_frames=0)  # as librosa's, not resized in time
+
+# Of handcrafted features: outputs of the mel filters, coefficients of them, pitch classes.
+N_FILTERS, N_MFCC, N_CHROMA = 40, 13, 12
+
+
+def _seconds(setup: Setup) -> float:
+    return float(len(setup.segments(SAMPLE_RATE)) * SEGMENT_S)
+
+
+def _minutes(setup: Setup) -> float:
+    return _seconds(setup) / 60
+
+
+def _handcrafted(setup: Setup, lap: Lap) -> None:
+    segments = setup.segments(SAMPLE_RATE)
+    again_and_again(lambda: [handcrafted(y, HANDCRAFTED) for y in segments], lap)
+
+
+def _with_pyaudioanalysis(setup: Setup, lap: Lap) -> None:
+    segments = setup.segments(SAMPLE_RATE)
+    again_and_again(lambda: [handcrafted_reference(y, HANDCRAFTED) for y in segments], lap)
+
+
+def _with_opensmile(setup: Setup, lap: Lap) -> None:
+    import opensmile
+
+    segments = [y / FULL_SCALE for y in setup.segments(SAMPLE_RATE)]
+    smile = opensmile.Smile(
+        opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.LowLevelDescriptors
+    )
+    again_and_again(lambda: [smile.process_signal(y, SAMPLE_RATE) for y in segments], lap)
+
+
+def _handcrafted_cost(setup: Setup) -> Cost:
+    n_frames = len(setup.segments(SAMPLE_RATE)) * SEGMENT_S * SAMPLE_RATE // HANDCRAFTED.step
+    n_bins = HANDCRAFTED.window // 2
+    products = n_bins * N_FILTERS + N_FILTERS * N_MFCC + n_bins * N_CHROMA
+    return Cost((), n_frames, HANDCRAFTED.window, 2.0 * n_frames * products)
+
+
+def _mel(setup: Setup, lap: Lap) -> None:
+    segments = setup.segments(SAMPLE_RATE)
+    again_and_again(lambda: [mel(y, MEL) for y in segments], lap)
+
+
+def _with_librosa(setup: Setup, lap: Lap) -> None:
+    import librosa
+
+    segments = [y / FULL_SCALE for y in setup.segments(SAMPLE_RATE)]
+
+    def work() -> None:
+        for y in segments:
+            S = librosa.feature.melspectrogram(
+                y=y, sr=MEL.sample_rate, n_fft=MEL.n_fft, hop_length=MEL.hop_length
+            )
+            librosa.power_to_db(S, ref=np.max)
+
+    again_and_again(work, lap)
+
+
+def _mel_cost(setup: Setup) -> Cost:
+    frames_a_segment = 1 + SEGMENT_S * SAMPLE_RATE // MEL.hop_length
+    n_frames = len(setup.segments(SAMPLE_RATE)) * frames_a_segment
+    in_filters = np.count_nonzero(mel_filters(SAMPLE_RATE, MEL.n_fft, MEL.n_mels))
+    return Cost((), n_frames, MEL.n_fft, 2.0 * n_frames * in_filters)
+
+
+def _mel_from_the_shell(setup: Setup) -> list[list[str]]:
+    options = ["--kind", "mel", "--set", "mel.n_frames=0", "--jobs", "1", "-o", "mel.h5"]
+    return [[*MER, "featurize", str(setup.tracks()[0]), *options]]
+
+
+def _librosa_from_the_shell(setup: Setup) -> list[list[str]]:
+    return [[sys.executable, str(PEERS / "mel.py"), str(setup.tracks()[0]), "mel.npy"]]
+
+
+warm = partial(WarmPair, one_core=True)
+
+PAIRS = (
+    warm(
+        name="handcrafted",
+        work="handcrafted features, one core, warm",
+        against="pyAudioAnalysis",
+        goal=Faster(20),
+        unit="minute of audio",
+        amount=_minutes,
+        needs=(module("pyAudioAnalysis"),),
+        ours=_handcrafted,
+        theirs=_with_pyaudioanalysis,
+        cost=_handcrafted_cost,
+    ),
+    warm(
+        name="handcrafted-opensmile",
+        work="handcrafted features, one core, warm",
+        against="openSMILE's eGeMAPSv02 low-level descriptors",
+        goal=Faster(1),
+        unit="second of audio",
+        amount=_seconds,
+        needs=(module("opensmile"),),
+        ours=_handcrafted,
+        theirs=_with_opensmile,
+    ),
+    warm(
+        name="mel",
+        work="mel spectrogram, one core, warm",
+        against="librosa's melspectrogram + power_to_db",
+        goal=Faster(2),
+        unit="minute of audio",
+        amount=_minutes,
+        needs=(module("librosa"),),
+        ours=_mel,
+        theirs=_with_librosa,
+        cost=_mel_cost,
+    ),
+    ColdPair(
+        name="mel-shell",
+        work="mel spectrogram of a file, one core, from the shell",
+        against="a script with librosa",
+        goal=Faster(5),
+        unit="call",
+        one_core=True,
+        needs=(module("librosa"),),
+        ours=_mel_from_the_shell,
+        theirs=_librosa_from_the_shell,
+        cost=lambda setup: Cost((setup.tracks()[0],)),
+    ),
+)
