@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import statistics
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from benchmarks.setup import Setup
 
@@ -31,7 +32,10 @@ Need = Callable[[], str | None]
 
 
 class Goal(ABC):
-    """What is wanted of a round's figure, which is made of both sides' seconds."""
+    """What is wanted of a round's figure, in some unit, which is made of both sides' seconds."""
+
+    unit: ClassVar[str]
+    digits: ClassVar[int]
 
     @abstractmethod
     def figure(self, ours_s: float, theirs_s: float) -> float:
@@ -41,9 +45,13 @@ class Goal(ABC):
     def is_reached(self, figure: float) -> bool:
         """Tell whether a figure is good enough."""
 
-    @abstractmethod
-    def show(self, figure: float) -> str:
-        """Write a figure for people."""
+    def show(self, figures: Sequence[float]) -> str:
+        """Write rounds' figures for people: their median and range."""
+        middle, low, high = (
+            f"{figure:.{self.digits}f}"
+            for figure in (statistics.median(figures), min(figures), max(figures))
+        )
+        return f"{middle} {self.unit} ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -51,15 +59,14 @@ class Faster(Goal):
     """So many times faster than the peer."""
 
     times: float
+    unit = "x"
+    digits = 2
 
     def figure(self, ours_s: float, theirs_s: float) -> float:
         return theirs_s / ours_s
 
     def is_reached(self, figure: float) -> bool:
         return figure >= self.times
-
-    def show(self, figure: float) -> str:
-        return f"{figure:.2f} x"
 
     def __str__(self) -> str:
         return f"{self.times:g} x"
@@ -70,15 +77,14 @@ class Within(Goal):
     """At most so many seconds slower than the peer."""
 
     seconds: float
+    unit = "s more"
+    digits = 3
 
     def figure(self, ours_s: float, theirs_s: float) -> float:
         return ours_s - theirs_s
 
     def is_reached(self, figure: float) -> bool:
         return figure <= self.seconds
-
-    def show(self, figure: float) -> str:
-        return f"{figure:+.3f} s"
 
     def __str__(self) -> str:
         return f"within {self.seconds:g} s"

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +30,8 @@ PACKAGES = (
     "soxr",
     "torch",
 )
-COLUMNS = ("work", "for a", "mer", "other", "against", "ratio or difference", "goal", "")
+WIDTH = 200
+COLUMNS = ("work", "for a", "mer", "other", "against", "ratio, or difference", "goal", "reached")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -71,17 +73,15 @@ def to_row(outcome: Outcome) -> tuple[str, ...]:
     if outcome.reason is not None:
         return (pair.work, pair.unit, "", "", pair.against, "", str(pair.goal), outcome.reason)
     figures, goal = outcome.figures(), pair.goal
-    middle = statistics.median(figures)
-    spread = f"{goal.show(min(figures))} to {goal.show(max(figures))}"
     return (
         pair.work,
         pair.unit,
         show_seconds(median_seconds(outcome, "ours")),
         show_seconds(median_seconds(outcome, "theirs")),
         pair.against,
-        f"{goal.show(middle)} ({spread})",
+        goal.show(figures),
         str(goal),
-        "reached" if goal.is_reached(middle) else "not reached",
+        "yes" if goal.is_reached(statistics.median(figures)) else "no",
     )
 
 
@@ -100,8 +100,8 @@ def to_markdown(outcomes: list[Outcome], about: dict[str, Any]) -> str:
 
 
 def print_table(outcomes: list[Outcome], about: dict[str, Any]) -> None:
-    """Draw the table."""
-    console = Console()
+    """Draw the table, on something else than a terminal as wide as it wants to be."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     table = Table(*COLUMNS)
     for outcome in outcomes:
         table.add_row(*to_row(outcome))

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import IO, Literal
 
 from benchmarks.pairs import ROOT, Cold, ColdPair, Pair
 from benchmarks.setup import Setup
 
 Side = Literal["ours", "theirs"]
-T = TypeVar("T")
 
 LINES_OF_FAILURE = 5
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -80,9 +79,12 @@ def measure(pair: Pair, setup: Setup, repeat: int, report: Callable[[int, Round]
 
 def environment(*, one_core: bool) -> dict[str, str]:
     """Give the environment of a side: this checkout's mertools, and one thread if wanted."""
-    paths = [str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Where Python keeps nothing that it has compiled, a checkout would be compiled at every start,
+    # and installed packages would not.
+    variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    paths = [str(ROOT), str(ROOT / "tests"), *filter(None, [variables.get("PYTHONPATH")])]
     threads = dict.fromkeys(THREADS, "1") if one_core else {}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads}
+    return {**variables, "PYTHONPATH": os.pathsep.join(paths), **threads}
 
 
 @contextmanager
@@ -176,7 +178,7 @@ def _cpu_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _last_words(said: object) -> str:
+def _last_words(said: IO[str]) -> str:
     said.seek(0)
     return " / ".join(said.read().strip().splitlines()[-LINES_OF_FAILURE:])
 

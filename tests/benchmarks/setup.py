@@ -13,7 +13,7 @@ from mertools.audio.convert import read_converted
 
 SOUNDS = {".aif", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
 MOST_SONGS = 12
-MOST_TRACKS_IN_MEMORY = 20
+MOST_TRACKS_IN_MEMORY = 60
 SEGMENT_S = 10
 
 
