@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.pairs import ROOT, Pair
-from benchmarks.profiling import profile
 from benchmarks.registry import PAIRS
 from benchmarks.report import (
     describe_machine,
@@ -99,6 +98,8 @@ def main() -> None:
         print(*(f"{pair.name:28} {pair.work}, against {pair.against}" for pair in pairs), sep="\n")
         return
     if options.profile:
+        from benchmarks.profiling import profile  # imports torch
+
         for pair in pairs:
             if pair.cost or pair.products:
                 profile(pair, Setup(options.corpus.resolve(), options.tracks, 1))
@@ -114,4 +115,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
@@ -161,15 +161,17 @@ def _warm_side(pair: Pair, side: Side, setup: Setup) -> Iterator[Callable[[], Ti
             return Times(**json.loads(answer))
 
         def turn() -> Times:
-            process.stdin.write("go\n")
-            process.stdin.flush()
+            with suppress(BrokenPipeError):  # it has died, and left its last words
+                process.stdin.write("go\n")
+                process.stdin.flush()
             return hear()
 
         try:
             hear()
             yield turn
         finally:
-            process.stdin.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
             process.wait()
 
 

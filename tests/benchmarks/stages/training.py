@@ -2,150 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from benchmarks.pairs import Faster, Lap, WarmPair, cuda
 from benchmarks.setup import Setup
-from mertools.artifacts.features_file import FeatureRow, Features, KindDescription, write_features
-from mertools.models.network import Network
-from mertools.models.registry import find_model
-from mertools.training.loop import Lesson, train
-from mertools.training.parameters import Parameters
-from mertools.training.segments import StoredFeatures, open_batches
-
-SEGMENTS_A_TRACK = 3
-MOST_SEGMENTS = {"cpu": {"cnn": 512, "dual": 192}, "cuda": {"cnn": 4096, "dual": 1024}}
-N_CLASSES = 3
-BATCH_SIZE = 32
-LEARNING_RATE = 1e-3
-VALIDATION = 0.15
-WITHOUT_END = 10**9
-FORM = {"cnn": {}, "dual": {"heads": 8}}
-SHAPES = {"mel": (128, 51), "onset": (858, 88), "contour": (858, 264), "note": (858, 88)}
-
-
-def _n_segments(model: str, device: str, setup: Setup) -> int:
-    return min(MOST_SEGMENTS[device][model], SEGMENTS_A_TRACK * setup.n_tracks)
-
-
-def _make_features(kinds: tuple[str, ...], n_segments: int) -> dict[str, Features]:
-    """Make features by chance: what they are does not change how long learning takes."""
-    rng = np.random.default_rng(0)
-    made: dict[str, Features] = {}
-    for kind in kinds:
-        values = rng.random((n_segments, *SHAPES[kind]), np.float32)
-        made[kind] = values if kind == "mel" else values.astype(np.float16)
-    return made
-
-
-def _split(n_segments: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tell which segments are learnt from, and which the loss is validated on."""
-    n_validated = max(1, round(VALIDATION * n_segments))
-    rows = np.arange(n_segments)
-    return rows[n_validated:], rows[:n_validated]
-
-
-def _build(model: str, device: str) -> Network:
-    torch.manual_seed(0)
-    spec = find_model(model)
-    shapes = [SHAPES[kind] for kind in spec.feature_kinds]
-    network: Network = spec.load_module().build(shapes, N_CLASSES, **FORM[model])
-    return network.to(device)
-
-
-def _store(path: Path, features: dict[str, Features]) -> StoredFeatures:
-    """Write features.h5, and tell where in it everything is."""
-    n_segments = len(next(iter(features.values())))
-    rows = [
-        FeatureRow(f"s{i}", f"s{i}", 0.0, 10.0, False, False, "made") for i in range(n_segments)
-    ]
-    kinds = [
-        KindDescription(
-            kind,
-            SHAPES[kind],
-            values.dtype.name,
-            ("segment", "band", "frame") if kind == "mel" else ("segment", "frame", "pitch"),
-            tuple(f"{kind}_{i}" for i in range(SHAPES[kind][0 if kind == "mel" else 1])),
-            "1",
-            {},
-            "made",
-            "made",
-        )
-        for kind, values in features.items()
-    ]
-    write_features(path, rows, kinds, lambda kind, row: features[kind][row])
-    return StoredFeatures(
-        (path,),
-        tuple(features),
-        tuple(SHAPES[kind] for kind in features),
-        tuple(values.dtype.name for values in features.values()),
-        tuple(tuple((0, row) for row in range(n_segments)) for _ in features),
-    )
 
 
 def _ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
-    n_segments = _n_segments(model, device, setup)
-    y = np.arange(n_segments) % N_CLASSES
-    with tempfile.TemporaryDirectory() as folder:
-        features = _make_features(find_model(model).feature_kinds, n_segments)
-        batches = open_batches(_store(Path(folder) / "features.h5", features), 1)
-        learn, validate = _split(n_segments)
-        targets, weights = np.eye(N_CLASSES, dtype=np.float32)[y], np.ones(N_CLASSES, np.float32)
-        train(
-            _build(model, device),
-            (),
-            Lesson(batches, learn, validate, targets, y, weights),
-            Parameters(
-                BATCH_SIZE,
-                LEARNING_RATE,
-                max_epochs=WITHOUT_END,
-                patience=WITHOUT_END,
-                validation=VALIDATION,
-                form=FORM[model],
-            ),
-            0,
-            Path(folder) / "state",
-            lambda epoch: lap(),
-        )
+    from benchmarks.stages.training_loops import train_ours  # imports torch
+
+    train_ours(model, device, setup, lap)
 
 
 def _plain(model: str, device: str, setup: Setup, lap: Lap) -> None:
-    """The loop that a tutorial of PyTorch has, over float32 features that lie in memory."""
-    n_segments = _n_segments(model, device, setup)
-    features = _make_features(find_model(model).feature_kinds, n_segments)
-    xs = [torch.from_numpy(values).float() for values in features.values()]
-    y = torch.arange(n_segments) % N_CLASSES
-    learn, validate = _split(n_segments)
-    network = _build(model, device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
-    loss_of = nn.CrossEntropyLoss(weight=torch.ones(N_CLASSES, device=device))
+    from benchmarks.stages.training_loops import train_plainly
 
-    def batch_loss(rows: NDArray[np.int64]) -> torch.Tensor:
-        logits = network(*(x[rows].to(device) for x in xs))
-        loss: torch.Tensor = loss_of(logits, y[rows].to(device))
-        return loss
-
-    def batches_of(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        return np.array_split(rows, -(-len(rows) // BATCH_SIZE))
-
-    while True:
-        network.train()
-        for rows in batches_of(np.random.default_rng().permutation(learn)):
-            loss = batch_loss(rows)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        network.eval()
-        with torch.no_grad():
-            sum(batch_loss(rows).item() for rows in batches_of(validate))
-        lap()
+    train_plainly(model, device, setup, lap)
 
 
 def _pair(model: str, device: str, times: float) -> WarmPair:
