@@ -24,7 +24,7 @@ Lap = Callable[[], None]
 Warm = Callable[[Setup, Lap], None]
 """Gets ready, and then does the work again and again, with a lap after each time."""
 
-Cold = Callable[[Setup], list[Sequence[str]]]
+Cold = Callable[[Setup], list[list[str]]]
 """Gives the commands that do the work, one after the other, in an empty folder."""
 
 Need = Callable[[], str | None]

@@ -63,7 +63,7 @@ def describe_versions() -> dict[str, str | None]:
 
 def median_seconds(outcome: Outcome, side: str) -> float:
     """Give the median of one side's rounds, for one unit of work."""
-    times = [getattr(each, side).wall_s for each in outcome.rounds]
+    times: list[float] = [getattr(each, side).wall_s for each in outcome.rounds]
     return statistics.median(times) / outcome.amount
 
 

@@ -150,11 +150,11 @@ def _warm_side(pair: Pair, side: Side, setup: Setup) -> Iterator[Callable[[], Ti
                 stderr=said,
                 text=True,
             )
-        assert process.stdin is not None
-        assert process.stdout is not None
+        turns, answers = process.stdin, process.stdout
+        assert turns is not None and answers is not None
 
         def hear() -> Times:
-            answer = process.stdout.readline()
+            answer = answers.readline()
             if not answer:
                 process.wait()
                 raise SideFailedError(_last_words(said))
@@ -162,8 +162,8 @@ def _warm_side(pair: Pair, side: Side, setup: Setup) -> Iterator[Callable[[], Ti
 
         def turn() -> Times:
             with suppress(BrokenPipeError):  # it has died, and left its last words
-                process.stdin.write("go\n")
-                process.stdin.flush()
+                turns.write("go\n")
+                turns.flush()
             return hear()
 
         try:
@@ -171,7 +171,7 @@ def _warm_side(pair: Pair, side: Side, setup: Setup) -> Iterator[Callable[[], Ti
             yield turn
         finally:
             with suppress(BrokenPipeError):
-                process.stdin.close()
+                turns.close()
             process.wait()
 
 

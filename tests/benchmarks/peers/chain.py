@@ -21,6 +21,7 @@ import librosa  # noqa: E402
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 from basic_pitch import ICASSP_2022_MODEL_PATH, inference  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 from PIL import Image  # noqa: E402
 from pyAudioAnalysis import ShortTermFeatures  # noqa: E402
 
@@ -32,7 +33,7 @@ FRAMES = 858
 
 
 def load_model() -> None:
-    global model
+    global model  # of this process, for all its tracks
     path = Path(ICASSP_2022_MODEL_PATH).with_name("nmp.onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -42,7 +43,7 @@ def load_model() -> None:
     )
 
 
-def handcrafted(y: np.ndarray) -> np.ndarray:
+def handcrafted(y: NDArray[np.float32]) -> NDArray[np.float32]:
     # The parts of pyAudioAnalysis' mid_feature_extraction that can be imported everywhere.
     short, _ = ShortTermFeatures.feature_extraction(y, RATE, WINDOW, WINDOW)
     seconds = short[:, : short.shape[1] // WINDOWS_A_SECOND * WINDOWS_A_SECOND]
@@ -50,7 +51,7 @@ def handcrafted(y: np.ndarray) -> np.ndarray:
     return np.concatenate([seconds.mean(axis=2).mean(axis=1), seconds.std(axis=2).mean(axis=1)])
 
 
-def mel(y: np.ndarray) -> np.ndarray:
+def mel(y: NDArray[np.float32]) -> NDArray[np.float32]:
     S = librosa.feature.melspectrogram(y=y, sr=RATE, n_fft=WINDOW, hop_length=WINDOW)
     image = Image.fromarray(librosa.power_to_db(S, ref=np.max).astype(np.float32))
     return np.asarray(image.resize((51, 128), Image.Resampling.BILINEAR))

@@ -12,13 +12,13 @@ from mertools.cli.app import app
 
 def _command_lines() -> list[tuple[str, ...]]:
     """List every command and subcommand, mer itself first."""
-    lines: list[tuple[str, ...]] = [()]
-    commands = {(): typer.main.get_command(app)}
-    for line in lines:
-        below = getattr(commands[line], "commands", {})
-        for name, command in below.items():
-            commands[(*line, name)] = command
-            lines.append((*line, name))
+    lines: list[tuple[str, ...]] = []
+    waiting: list[tuple[tuple[str, ...], object]] = [((), typer.main.get_command(app))]
+    while waiting:
+        line, command = waiting.pop(0)
+        lines.append(line)
+        below = getattr(command, "commands", {})
+        waiting += [((*line, name), subcommand) for name, subcommand in below.items()]
     return lines
 
 
