@@ -7,6 +7,7 @@ from typing import Literal
 
 AudioFormat = Literal["wav", "flac"]
 Last = Literal["auto", "keep", "drop", "pad"]
+IdFrom = Literal["stem", "path"]
 
 
 @dataclass(frozen=True, slots=True)

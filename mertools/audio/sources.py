@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from mertools.artifacts.files import STANDARD_STREAM, read_lines
 from mertools.artifacts.tables import Segment, Track, open_table, parse_table
+from mertools.audio.settings import IdFrom
 from mertools.errors import InputError, UsageError
 
 AUDIO_SUFFIXES = frozenset(
@@ -25,7 +25,6 @@ AUDIO_SUFFIXES = frozenset(
 )
 """What is taken for sound in a folder. A file that is named is always taken."""
 
-IdFrom = Literal["stem", "path"]
 MANIFEST_COLUMNS = frozenset({"path", "track_id", "segment_id"})
 HEADER_BYTES = 1 << 16
 

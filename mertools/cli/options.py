@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mertools.audio import sources
+from mertools.audio import settings
 
 Inputs = Annotated[
     list[str],
@@ -72,7 +72,7 @@ NullSeparated = Annotated[
     bool, typer.Option("--null", "-0", help="Paths on standard input end with NUL, not newline.")
 ]
 IdFrom = Annotated[
-    sources.IdFrom,
+    settings.IdFrom,
     typer.Option(
         help="Where a file's track_id comes from: stem (its name; the path in its folder where two "
         "share one) or path (the path in its folder)."

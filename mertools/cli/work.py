@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from mertools.artifacts.files import STANDARD_STREAM
 from mertools.artifacts.tables import Segment, Track
-from mertools.audio.sources import IdFrom, Source, find_sources
+from mertools.audio.settings import IdFrom
+from mertools.audio.sources import Source, find_sources
 from mertools.cli.failures import Failures
 from mertools.errors import InputError, UsageError
 from mertools.parallel import map_ordered
