@@ -86,22 +86,34 @@ def mel_spectrogram_db(y: NDArray[np.int16], params: MelParams) -> NDArray[np.fl
     ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`, values from
     -top_db to 0; silence is 0 everywhere, as in librosa.
     """
+    S = mel_spectrogram(y, params.sample_rate, params.n_fft, params.hop_length, params.n_mels)
+    np.maximum(S, LOWEST_POWER, out=S)
+    S /= S.max()
+    np.log10(S, out=S)
+    S *= 10
+    return np.maximum(S, -params.top_db, out=S)
+
+
+def mel_spectrogram(
+    y: NDArray[np.int16], sample_rate: int, n_fft: int, hop_length: int, n_mels: int
+) -> NDArray[np.float32]:
+    """Compute the mel spectrogram, the power of sound whose full scale is 1.
+
+    The signal and the frames are as `mel_spectrogram_db` has them. Returns shape (n_mels,
+    1 + n_samples // hop_length) for an even `n_fft`.
+    """
     y = y if len(y) else np.zeros(1, np.int16)
-    frames = sliding_window_view(np.pad(y, params.n_fft // 2), params.n_fft)[:: params.hop_length]
-    window = _hann(params.n_fft) / FULL_SCALE
-    groups = _filter_groups(params.sample_rate, params.n_fft, params.n_mels)
-    S = np.empty((params.n_mels, len(frames)), np.float32)
+    frames = sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
+    window = _hann(n_fft) / FULL_SCALE
+    groups = _filter_groups(sample_rate, n_fft, n_mels)
+    S = np.empty((n_mels, len(frames)), np.float32)
     for start in range(0, len(frames), BLOCK_FRAMES):
         block = slice(start, start + BLOCK_FRAMES)
         # In float64: single precision moves cells near the floor by more than 1e-4 dB.
         power = (np.abs(np.fft.rfft(frames[block] * window)) ** 2).T
         for bands, bins, filters in groups:
             S[bands, block] = filters @ power[bins]
-    np.maximum(S, LOWEST_POWER, out=S)
-    S /= S.max()
-    np.log10(S, out=S)
-    S *= 10
-    return np.maximum(S, -params.top_db, out=S)
+    return S
 
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> NDArray[np.float64]:

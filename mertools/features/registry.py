@@ -15,7 +15,7 @@ from mertools.artifacts.features_file import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.devices import ACCELERATORS, CPU
 from mertools.errors import UsageError
-from mertools.features import handcrafted, mel, transcription
+from mertools.features import handcrafted, mel, musicnn, transcription
 from mertools.features.excerpt import Excerpt
 
 DEFAULT_ENGINE = "fast"
@@ -31,8 +31,9 @@ class FeatureKind:
 
     `engines` are its implementations: from the segment's sound, at the sample rate that is one of
     the parameters, and these, of `params_type`, to an array whose dimensions `dimensions` names. A
-    segment shorter than `window` samples is filled up with silence. `version` counts up when the
-    same samples and parameters would give other features than before.
+    segment shorter than `window` samples is filled up. `version` counts up when the same samples
+    and parameters would give other features than before. `sample_rate` in Hz is that of the sound
+    where there is no choice.
     """
 
     name: str
@@ -43,6 +44,7 @@ class FeatureKind:
     unit: str
     window: Callable[[Any], int]
     version: int
+    sample_rate: int | None = None
 
 
 def _of_samples(compute: Callable[[NDArray[np.int16], Any], Features]) -> Compute:
@@ -94,6 +96,17 @@ KINDS: Mapping[str, FeatureKind] = {
         _posteriorgram("note", "pitch", transcription.NOTE_COLUMNS),
         _posteriorgram("onset", "pitch", transcription.NOTE_COLUMNS),
         _posteriorgram("contour", "bin", transcription.CONTOUR_COLUMNS),
+        FeatureKind(
+            "musicnn",
+            musicnn.MusicnnParams,
+            {engine: partial(musicnn.feature, device) for engine, device in DEVICES.items()},
+            ("segment", "column"),
+            lambda params: musicnn.COLUMN_NAMES,
+            "1",
+            lambda params: musicnn.PATCH_SAMPLES,
+            1,
+            musicnn.SAMPLE_RATE,
+        ),
     )
 }
 
@@ -155,12 +168,13 @@ def request_kind(
 ) -> RequestedKind:
     """Ask for a kind of feature at a sample rate in Hz, with `settings` unlike the defaults.
 
-    A kind that the engine does not make is made by the default engine.
+    A kind that has a sample rate of its own is made at that, and a kind that the engine does not
+    make is made by the default engine.
     Raises UsageError for a kind, parameter or value that does not exist.
     """
     kind = find_kind(name)
     fields = {field.name: field for field in dataclasses.fields(kind.params_type)}
-    values: dict[str, Any] = {"sample_rate": sample_rate}
+    values: dict[str, Any] = {"sample_rate": kind.sample_rate or sample_rate}
     for key, text in (settings or {}).items():
         if key not in fields:
             raise UsageError(f"{name}.{key}", "is no parameter", f"choose from {', '.join(fields)}")

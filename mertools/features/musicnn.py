@@ -1,0 +1,195 @@
+"""What a network that was trained to tag music makes of it: MusiCNN's layers over a segment.
+
+The reference is musicnn 0.1.0, `extractor.py` with the model `MSD_musicnn`. Its front end, in
+float16, overflows on loud music, and is float32 here; and it repeats the first patch's penultimate
+layer for all, where each patch has its own here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from mertools.devices import CPU
+from mertools.errors import UsageError
+from mertools.features.excerpt import Excerpt
+from mertools.features.mel import mel_spectrogram
+from mertools.features.musicnn_weights import N_BANDS, PATCH_FRAMES, load_weights
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from mertools.features.musicnn_torch import Musicnn
+
+SAMPLE_RATE = 16000
+N_FFT = 512
+HOP_LENGTH = 256
+PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP_LENGTH
+"""Samples of the shortest segment that has a patch of its own: 2.98 s."""
+
+COMPRESSION = 10_000
+
+TAGS = (
+    "rock",
+    "pop",
+    "alternative",
+    "indie",
+    "electronic",
+    "female vocalists",
+    "dance",
+    "00s",
+    "alternative rock",
+    "jazz",
+    "beautiful",
+    "metal",
+    "chillout",
+    "male vocalists",
+    "classic rock",
+    "soul",
+    "indie rock",
+    "Mellow",
+    "electronica",
+    "80s",
+    "folk",
+    "90s",
+    "chill",
+    "instrumental",
+    "punk",
+    "oldies",
+    "blues",
+    "hard rock",
+    "ambient",
+    "acoustic",
+    "experimental",
+    "female vocalist",
+    "guitar",
+    "Hip-Hop",
+    "70s",
+    "party",
+    "country",
+    "easy listening",
+    "sexy",
+    "catchy",
+    "funk",
+    "electro",
+    "heavy metal",
+    "Progressive rock",
+    "60s",
+    "rnb",
+    "indie pop",
+    "sad",
+    "House",
+    "happy",
+)
+
+LAYERS = {
+    "tags": TAGS,
+    "mean_pool": tuple(map(str, range(1, 754))),
+    "max_pool": tuple(map(str, range(1, 754))),
+    "penultimate": tuple(map(str, range(1, 201))),
+}
+"""The layers in order, and what their values are called."""
+
+STATISTICS = ("mean", "std")
+COLUMN_NAMES = tuple(
+    f"{layer}_{name}_{statistic}"
+    for statistic in STATISTICS
+    for layer, names in LAYERS.items()
+    for name in names
+)
+
+PATCHES_AT_ONCE = 64
+"""On a GPU. On a CPU it is one, so that a patch's values are the same bytes in any company."""
+
+
+@dataclass(frozen=True, slots=True)
+class MusicnnParams:
+    """How patches are cut: one begins every `hop_frames`, at 62.5 frames a second.
+
+    Raises UsageError for values that have no meaning.
+    """
+
+    sample_rate: int = SAMPLE_RATE
+    hop_frames: int = PATCH_FRAMES
+
+    def __post_init__(self) -> None:
+        if self.sample_rate != SAMPLE_RATE:
+            raise UsageError(
+                "musicnn.sample_rate",
+                f"is {self.sample_rate}, and the network hears {SAMPLE_RATE} Hz",
+                "leave it out",
+            )
+        if self.hop_frames < 1:
+            raise UsageError(
+                "musicnn.hop_frames", f"{self.hop_frames} is too small", "give 1 or more"
+            )
+
+
+def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+    """Give mean and standard deviation of the layers' values over patches: (n_columns,)."""
+    values = np.concatenate(run_network(cut_patches(excerpt.y, params), device), axis=1)
+    return np.concatenate([values.mean(axis=0), values.std(axis=0)])
+
+
+def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float32]:
+    """Cut the logarithmic mel spectrogram of a mono signal at 16 kHz: (n_patches, 187, 96).
+
+    Frames at the end that fill no patch are left out. A signal of fewer frames than a patch is
+    repeated frame by frame, as it was in the network's training.
+    """
+    S = mel_spectrogram(y, SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS).T
+    S = np.log10(COMPRESSION * S + 1)
+    if len(S) < PATCH_FRAMES:
+        S = np.take(S, np.arange(PATCH_FRAMES), axis=0, mode="wrap")
+    return sliding_window_view(S, PATCH_FRAMES, axis=0)[:: params.hop_frames].transpose(0, 2, 1)
+
+
+def run_network(patches: NDArray[np.float32], device: str = CPU) -> tuple[NDArray[np.float32], ...]:
+    """Run the network on patches, (n_patches, 187, 96): give each of `LAYERS`, (n_patches, n).
+
+    onnxruntime runs it on a CPU, where it is the faster one and starts sooner, torch elsewhere.
+    Raises UsageError where the musicnn package, whose network this is, is not installed.
+    """
+    if device == CPU:
+        session = _load_session()
+        made = [session.run(list(LAYERS), {"patches": patch[None]}) for patch in patches]
+    else:
+        made = list(_run_on(device, patches))
+    return tuple(np.concatenate(parts) for parts in zip(*made, strict=True))
+
+
+def _run_on(device: str, patches: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    import torch
+
+    network = _load_module(device)
+    # TensorFloat-32, which torch lets cuDNN use, is too coarse to agree with the reference.
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for first in range(0, len(patches), PATCHES_AT_ONCE):
+            batch = torch.from_numpy(patches[first : first + PATCHES_AT_ONCE].copy())
+            yield [part.cpu().numpy() for part in network(batch.to(device))]
+
+
+@cache
+def _load_session() -> InferenceSession:
+    import onnxruntime
+
+    from mertools.features.musicnn_onnx import build_model
+
+    options = onnxruntime.SessionOptions()
+    # Files are spread over processes.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    content = build_model(load_weights())
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _load_module(device: str) -> Musicnn:
+    from mertools.features.musicnn_torch import Musicnn
+
+    return Musicnn(load_weights()).to(device)
