@@ -31,7 +31,8 @@ ROWS_AT_ONCE = 64
 OVERHEAD_BYTES = 1 << 16
 ROW_OVERHEAD_BYTES = 256
 CHUNK_OVERHEAD_BYTES = 128
-"""What HDF5 takes at most beside the data: for the file, a row's texts, a chunk's place."""
+COLUMN_OVERHEAD_BYTES = 64
+"""What HDF5 takes at most beside the data: for the file, a row's texts, a chunk's place, a name."""
 
 Features = NDArray[np.float32] | NDArray[np.float16]
 
@@ -143,6 +144,7 @@ def _size_at_most(rows: Sequence[FeatureRow], kinds: Sequence[KindDescription]) 
     size = OVERHEAD_BYTES + ROW_OVERHEAD_BYTES * len(rows) + texts
     for kind in kinds:
         n_chunks = -(-len(rows) // _rows_per_chunk(kind))
+        size += sum(COLUMN_OVERHEAD_BYTES + len(column.encode()) for column in kind.columns)
         size += n_chunks * (_rows_per_chunk(kind) * _row_bytes(kind) + CHUNK_OVERHEAD_BYTES)
     return size
 

@@ -18,7 +18,7 @@ def featurize(
         str, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")
     ],
     kind: Annotated[
-        list[str], typer.Option(help="Kind of feature: handcrafted, mel. Give it again for more.")
+        list[str], typer.Option(help="Kind of feature: handcrafted, mel, musicnn; repeatable.")
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
         list[str] | None,
@@ -28,12 +28,13 @@ def featurize(
         Literal["fast", "pyaudioanalysis"],
         typer.Option(help="Who computes handcrafted features; both agree to 1e-6."),
     ] = "fast",
+    device: options.Device = "cpu",
     sample_rate: Annotated[
         int | None,
         typer.Option(
             min=1,
             help="Sampling rate in Hz to compute at; other sound is converted to it.",
-            show_default="the manifest's, 8000 for audio",
+            show_default="the manifest's; for audio 8000, 16000 for musicnn, which is its highest",
         ),
     ] = None,
     length: Annotated[
@@ -62,34 +63,46 @@ def featurize(
     Examples:
       mer featurize segments.csv --kind handcrafted --kind mel -o features.h5
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
+      mer featurize songs/ --kind musicnn -o musicnn.h5
     """
     from mertools.audio.settings import ConvertSettings
     from mertools.audio.sources import Source
     from mertools.cli.failures import Failures
-    from mertools.cli.making import make_features
+    from mertools.cli.making import choose_jobs, make_features
     from mertools.cli.parse import parse_assignments, segment_settings
     from mertools.cli.work import gather_sources
+    from mertools.devices import find_device
     from mertools.errors import UsageError
     from mertools.features.extract import Recipe, choose_sample_rate
-    from mertools.features.registry import find_kind, request_kind
+    from mertools.features.registry import FeatureKind, RequestedKind, find_kind, request_kind
 
     settings = parse_assignments("--set", set_ or [])
     for name in settings:
         if name not in kind:
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
-    for name in kind:
-        find_kind(name)
+    chosen = [find_kind(name) for name in dict.fromkeys(kind)]
+    found = find_device(device)
+    jobs = choose_jobs(jobs, found)
+
+    def request(kind: FeatureKind, first: Source) -> RequestedKind:
+        usual = kind.highest_rate or ConvertSettings().sample_rate
+        rate = sample_rate or choose_sample_rate(first, usual)
+        by = found if found in kind.engines else engine
+        return request_kind(kind.name, rate, settings.get(kind.name), by)
 
     def choose_recipe(first: Source) -> Recipe:
-        rate = sample_rate or choose_sample_rate(first, ConvertSettings().sample_rate)
-        kinds = tuple(
-            request_kind(name, rate, settings.get(name), engine) for name in dict.fromkeys(kind)
-        )
-        return Recipe(kinds, rate, segment_settings(length, hop, last))
+        kinds = tuple(request(kind, first) for kind in chosen)
+        return Recipe(kinds, kinds[0].sample_rate, segment_settings(length, hop, last))
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:
         for _ in make_features(
-            "featurize", output, sources, choose_recipe, failed, jobs, force=force
+            "featurize",
+            output,
+            sources,
+            choose_recipe,
+            failed,
+            choose_jobs(jobs, found),
+            force=force,
         ):
             pass

@@ -11,9 +11,21 @@ from mertools.audio.sources import Source
 from mertools.cli.console import say, track_progress
 from mertools.cli.failures import Failures
 from mertools.cli.work import count_if_known
+from mertools.devices import CPU
 from mertools.errors import UsageError
 from mertools.features.build import build_features
 from mertools.features.extract import FailedInput, Recipe, SegmentFeatures
+from mertools.parallel import available_cores
+
+PROCESSES_ON_A_DEVICE = 4
+"""Enough to decode what an accelerator computes; each takes some of its memory."""
+
+
+def choose_jobs(jobs: int | None, device: str) -> int | None:
+    """Choose how many processes work where none are asked for: None is all cores."""
+    if jobs is None and device != CPU:
+        return min(available_cores(), PROCESSES_ON_A_DEVICE)
+    return jobs
 
 
 def make_features(

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 DEFAULTS = SegmentSettings()
 KINDS = ("note", "onset", "contour")
 
-PROCESSES_ON_A_DEVICE = 4
-"""Enough to decode what an accelerator transcribes; each takes some of its memory."""
-
 
 def transcribe(
     inputs: options.Inputs,
@@ -91,7 +88,7 @@ def transcribe(
     from mertools.artifacts.files import make_folder
     from mertools.artifacts.tables import Note
     from mertools.cli.failures import Failures
-    from mertools.cli.making import make_features
+    from mertools.cli.making import choose_jobs, make_features
     from mertools.cli.output import open_table_output
     from mertools.cli.parse import segment_settings
     from mertools.cli.work import gather_sources
@@ -100,13 +97,11 @@ def transcribe(
     from mertools.features.extract import Recipe, choose_sample_rate
     from mertools.features.registry import DEFAULT_ENGINE, request_kind
     from mertools.features.transcription import SAMPLE_RATE, find_model
-    from mertools.parallel import available_cores
 
     find_model()
     found = find_device(device)
+    jobs = choose_jobs(jobs, found)
     engine = DEFAULT_ENGINE if found == CPU else found
-    if found != CPU and jobs is None:
-        jobs = min(available_cores(), PROCESSES_ON_A_DEVICE)
 
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or min(choose_sample_rate(first, SAMPLE_RATE), SAMPLE_RATE)
@@ -120,7 +115,13 @@ def transcribe(
             make_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
         made = make_features(
-            "transcribe", output, sources, choose_recipe, failed, jobs, force=force
+            "transcribe",
+            output,
+            sources,
+            choose_recipe,
+            failed,
+            choose_jobs(jobs, found),
+            force=force,
         )
         written: set[str] = set()
         for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):

@@ -95,9 +95,13 @@ def mel_spectrogram_db(y: NDArray[np.int16], params: MelParams) -> NDArray[np.fl
 
 
 def mel_spectrogram(
-    y: NDArray[np.int16], sample_rate: int, n_fft: int, hop_length: int, n_mels: int
+    y: NDArray[np.int16] | NDArray[np.float32],
+    sample_rate: int,
+    n_fft: int,
+    hop_length: int,
+    n_mels: int,
 ) -> NDArray[np.float32]:
-    """Compute the mel spectrogram, the power of sound whose full scale is 1.
+    """Compute the mel spectrogram: the power of `y` scaled to [-1, 1) from 16 bit.
 
     The signal and the frames are as `mel_spectrogram_db` has them. Returns shape (n_mels,
     1 + n_samples // hop_length) for an even `n_fft`.

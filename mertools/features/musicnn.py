@@ -7,6 +7,7 @@ layer for all, where each patch has its own here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 16000
 N_FFT = 512
 HOP_LENGTH = 256
-PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP_LENGTH
-"""Samples of the shortest segment that has a patch of its own: 2.98 s."""
-
 COMPRESSION = 10_000
 
 TAGS = (
@@ -110,25 +108,25 @@ PATCHES_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class MusicnnParams:
-    """How patches are cut: one begins every `hop_frames`, at 62.5 frames a second.
+    """How sound is heard: first at `sample_rate` in Hz, which is then resampled to 16 kHz.
 
-    Raises UsageError for values that have no meaning.
+    A patch begins every `hop_frames` frames, of which 62.5 are a second. Raises UsageError for
+    values that have no meaning.
     """
 
     sample_rate: int = SAMPLE_RATE
     hop_frames: int = PATCH_FRAMES
 
     def __post_init__(self) -> None:
-        if self.sample_rate != SAMPLE_RATE:
-            raise UsageError(
-                "musicnn.sample_rate",
-                f"is {self.sample_rate}, and the network hears {SAMPLE_RATE} Hz",
-                "leave it out",
-            )
-        if self.hop_frames < 1:
-            raise UsageError(
-                "musicnn.hop_frames", f"{self.hop_frames} is too small", "give 1 or more"
-            )
+        for name in ("sample_rate", "hop_frames"):
+            value = getattr(self, name)
+            if value < 1:
+                raise UsageError(f"musicnn.{name}", f"{value} is too small", "give 1 or more")
+
+    @property
+    def least_samples(self) -> int:
+        """Samples of the shortest segment that fills a patch: 2.98 s."""
+        return math.ceil((PATCH_FRAMES - 1) * HOP_LENGTH * self.sample_rate / SAMPLE_RATE)
 
 
 def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
@@ -138,16 +136,29 @@ def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.
 
 
 def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float32]:
-    """Cut the logarithmic mel spectrogram of a mono signal at 16 kHz: (n_patches, 187, 96).
+    """Cut the logarithmic mel spectrogram of a mono signal: (n_patches, 187, 96).
 
-    Frames at the end that fill no patch are left out. A signal of fewer frames than a patch is
-    repeated frame by frame, as it was in the network's training.
+    Frames at the end that fill no patch are left out. The frames of a signal that has fewer than a
+    patch are repeated, as they were in the network's training.
     """
-    S = mel_spectrogram(y, SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS).T
+    S = mel_spectrogram(_resampled(y, params), SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS).T
     S = np.log10(COMPRESSION * S + 1)
     if len(S) < PATCH_FRAMES:
         S = np.take(S, np.arange(PATCH_FRAMES), axis=0, mode="wrap")
     return sliding_window_view(S, PATCH_FRAMES, axis=0)[:: params.hop_frames].transpose(0, 2, 1)
+
+
+def _resampled(
+    y: NDArray[np.int16], params: MusicnnParams
+) -> NDArray[np.int16] | NDArray[np.float32]:
+    if params.sample_rate == SAMPLE_RATE:
+        return y
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(
+        y.astype(np.float32), params.sample_rate, SAMPLE_RATE
+    )
+    return resampled
 
 
 def run_network(patches: NDArray[np.float32], device: str = CPU) -> tuple[NDArray[np.float32], ...]:

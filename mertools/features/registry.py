@@ -32,8 +32,8 @@ class FeatureKind:
     `engines` are its implementations: from the segment's sound, at the sample rate that is one of
     the parameters, and these, of `params_type`, to an array whose dimensions `dimensions` names. A
     segment shorter than `window` samples is filled up. `version` counts up when the same samples
-    and parameters would give other features than before. `sample_rate` in Hz is that of the sound
-    where there is no choice.
+    and parameters would give other features than before. Where a network hears sound at one sample
+    rate, `highest_rate` in Hz is that, and nothing is computed at a higher one.
     """
 
     name: str
@@ -44,7 +44,7 @@ class FeatureKind:
     unit: str
     window: Callable[[Any], int]
     version: int
-    sample_rate: int | None = None
+    highest_rate: int | None = None
 
 
 def _of_samples(compute: Callable[[NDArray[np.int16], Any], Features]) -> Compute:
@@ -103,7 +103,7 @@ KINDS: Mapping[str, FeatureKind] = {
             ("segment", "column"),
             lambda params: musicnn.COLUMN_NAMES,
             "1",
-            lambda params: musicnn.PATCH_SAMPLES,
+            lambda params: params.least_samples,
             1,
             musicnn.SAMPLE_RATE,
         ),
@@ -168,13 +168,13 @@ def request_kind(
 ) -> RequestedKind:
     """Ask for a kind of feature at a sample rate in Hz, with `settings` unlike the defaults.
 
-    A kind that has a sample rate of its own is made at that, and a kind that the engine does not
-    make is made by the default engine.
+    A kind that has a highest sample rate is made at that at most, and a kind that the engine does
+    not make is made by the default engine.
     Raises UsageError for a kind, parameter or value that does not exist.
     """
     kind = find_kind(name)
     fields = {field.name: field for field in dataclasses.fields(kind.params_type)}
-    values: dict[str, Any] = {"sample_rate": kind.sample_rate or sample_rate}
+    values: dict[str, Any] = {"sample_rate": min(sample_rate, kind.highest_rate or sample_rate)}
     for key, text in (settings or {}).items():
         if key not in fields:
             raise UsageError(f"{name}.{key}", "is no parameter", f"choose from {', '.join(fields)}")
