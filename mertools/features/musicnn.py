@@ -94,12 +94,19 @@ LAYERS = {
 }
 """The layers in order, and what their values are called."""
 
-STATISTICS = ("mean", "std")
+STATISTICS = {
+    "tags": ("mean", "std"),
+    "mean_pool": ("mean",),
+    "max_pool": ("max",),
+    "penultimate": ("mean", "std"),
+}
+"""What is told of each layer's values over the patches of a segment."""
+
 COLUMN_NAMES = tuple(
     f"{layer}_{name}_{statistic}"
-    for statistic in STATISTICS
-    for layer, names in LAYERS.items()
-    for name in names
+    for layer, statistics in STATISTICS.items()
+    for statistic in statistics
+    for name in LAYERS[layer]
 )
 
 PATCHES_AT_ONCE = 64
@@ -130,9 +137,15 @@ class MusicnnParams:
 
 
 def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
-    """Give mean and standard deviation of the layers' values over patches: (n_columns,)."""
-    values = np.concatenate(run_network(cut_patches(excerpt.y, params), device), axis=1)
-    return np.concatenate([values.mean(axis=0), values.std(axis=0)])
+    """Give the statistics of the layers over the patches of an excerpt: (2006,)."""
+    layers = zip(LAYERS, run_network(cut_patches(excerpt.y, params), device), strict=True)
+    return np.concatenate(
+        [
+            getattr(values, statistic)(axis=0)
+            for layer, values in layers
+            for statistic in STATISTICS[layer]
+        ]
+    )
 
 
 def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float32]:
