@@ -115,7 +115,7 @@ def test_wheel_holds_schemas_types_and_licence(wheel: Path) -> None:
     assert len(schemas) > 5
     assert schemas <= names
     assert "mertools/py.typed" in names
-    assert any(name.endswith("/LICENSE") for name in names)
+    assert all(any(name.endswith(f"/{told}") for name in names) for told in ("LICENSE", "NOTICE"))
     tops = {name.split("/")[0] for name in names}
     assert len(tops) == 2  # the package and its .dist-info: no tests, no examples
     assert "mertools" in tops
@@ -169,10 +169,16 @@ def test_every_package_that_is_needed_is_pinned(wheel: Path, pins: dict[str, str
     assert "tensorflow" not in pins
 
 
-def test_the_model_of_basic_pitch_is_found_without_importing_it(pins: dict[str, str]) -> None:
-    if "basic-pitch" not in {normalise(found.name) for found in metadata.distributions()}:
-        pytest.skip("basic-pitch is not installed (pip install --no-deps basic-pitch==0.4.0)")
-    models = [path for path in metadata.files("basic-pitch") or [] if path.name == "nmp.onnx"]
+@pytest.mark.parametrize(
+    ("package", "model"),
+    [("basic-pitch", "nmp.onnx"), ("musicnn", "MSD_musicnn/.data-00000-of-00001")],
+)
+def test_the_models_of_packages_are_found_without_importing_them(
+    package: str, model: str, pins: dict[str, str]
+) -> None:
+    if package not in {normalise(found.name) for found in metadata.distributions()}:
+        pytest.skip(f"{package} is not installed (pip install --no-deps {package})")
+    models = [path for path in metadata.files(package) or [] if str(path).endswith(model)]
     assert len(models) == 1
     assert Path(str(models[0].locate())).stat().st_size > 100_000
-    assert metadata.version("basic-pitch") == pins["basic-pitch"]
+    assert metadata.version(package) == pins[package]
