@@ -21,7 +21,7 @@ from mertools.devices import CPU
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
 from mertools.features.mel import mel_spectrogram
-from mertools.features.musicnn_weights import N_BANDS, PATCH_FRAMES, load_weights
+from mertools.features.musicnn_weights import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, load_weights
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -88,11 +88,11 @@ TAGS = (
 
 LAYERS = {
     "tags": TAGS,
-    "mean_pool": tuple(map(str, range(1, 754))),
-    "max_pool": tuple(map(str, range(1, 754))),
+    "mean_pool": tuple(str(channel + 1) for channel in LIVE_CHANNELS),
+    "max_pool": tuple(str(channel + 1) for channel in LIVE_CHANNELS),
     "penultimate": tuple(map(str, range(1, 201))),
 }
-"""The layers in order, and what their values are called."""
+"""The layers in order, and what their values are called: pools by channel, those that are live."""
 
 STATISTICS = {
     "tags": ("mean", "std"),
@@ -137,7 +137,7 @@ class MusicnnParams:
 
 
 def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
-    """Give the statistics of the layers over the patches of an excerpt: (2006,)."""
+    """Give the statistics of the layers over the patches of an excerpt: (924,)."""
     layers = zip(LAYERS, run_network(cut_patches(excerpt.y, params), device), strict=True)
     return np.concatenate(
         [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mertools.features.musicnn_weights import (
+    LIVE_CHANNELS,
+    LIVE_MIDDLE,
     N_BANDS,
     N_FRONT,
     N_MIDDLE,
@@ -29,25 +31,24 @@ def build_model(weights: Weights) -> bytes:
     x = graph.add("Squeeze", graph.add("Concat", *front, axis=1), np.array([3]))
     x = graph.add("Min", graph.add("Max", x, w["front_lowest"]), w["front_highest"])
     x = graph.add("Add", graph.add("Mul", x, w["front_scale"]), w["front_offset"])
-    made = [x]  # (n, 561, 187)
+    made = [x]  # (n, 64, 187)
     for place in range(N_MIDDLE):
         convolved = _middle(graph, x, w, place)
         x = graph.add("Add", convolved, x) if place else convolved
-        made.append(x)
-    channels = graph.add("Concat", *made, axis=1)  # (n, 753, 187)
+        made.append(x if place else graph.add("Gather", x, np.array(LIVE_MIDDLE), axis=1))
+    channels = graph.add("Concat", *made, axis=1)  # (n, 212, 187)
     max_pool = graph.add("ReduceMax", channels, axes=[2], keepdims=0)
     mean_pool = graph.add("ReduceMean", channels, axes=[2], keepdims=0)
     pooled = graph.add("Concat", max_pool, mean_pool, axis=1)
     dense = graph.add("Relu", _product(graph, pooled, w, "penultimate"))
     penultimate = _scaled(graph, dense, w, "penultimate")
     tags = graph.add("Sigmoid", _product(graph, penultimate, w, "tags"))
-    n_channels = len(w["penultimate_weight"]) // 2
     return graph.model(
         {"patches": (PATCH_FRAMES, N_BANDS)},
         {
             "tags": (tags, w["tags_bias"].shape),
-            "mean_pool": (mean_pool, [n_channels]),
-            "max_pool": (max_pool, [n_channels]),
+            "mean_pool": (mean_pool, [len(LIVE_CHANNELS)]),
+            "max_pool": (max_pool, [len(LIVE_CHANNELS)]),
             "penultimate": (penultimate, w["penultimate_bias"].shape),
         },
     )

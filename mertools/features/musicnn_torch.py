@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812, torch's own name for it
 from torch import Tensor, nn
 
-from mertools.features.musicnn_weights import N_FRONT, N_MIDDLE, Weights, padding
+from mertools.features.musicnn_weights import LIVE_MIDDLE, N_FRONT, N_MIDDLE, Weights, padding
 
 
 class Musicnn(nn.Module):
@@ -19,7 +19,7 @@ class Musicnn(nn.Module):
             self.register_buffer(name, torch.tensor(values), persistent=False)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Give tags, mean_pool, max_pool and penultimate: (n, 50), (n, 753), the same, (n, 200).
+        """Give tags, mean_pool, max_pool and penultimate: (n, 50), (n, 212), the same, (n, 200).
 
         `patches` are logarithmic mel spectrograms, (n, 187, 96).
         """
@@ -27,13 +27,13 @@ class Musicnn(nn.Module):
         x = (patches * w("input_scale") + w("input_offset"))[:, None]
         front = torch.cat([self._highest(x, place) for place in range(N_FRONT)], dim=1)
         front = torch.clamp(front, w("front_lowest"), w("front_highest"))
-        x = front * w("front_scale") + w("front_offset")  # (n, 561, 187)
+        x = front * w("front_scale") + w("front_offset")  # (n, 64, 187)
         made = [x]
         for place in range(N_MIDDLE):
             convolved = self._middle(x, place)
             x = convolved + x if place else convolved
-            made.append(x)
-        channels = torch.cat(made, dim=1)  # (n, 753, 187)
+            made.append(x if place else x[:, list(LIVE_MIDDLE)])
+        channels = torch.cat(made, dim=1)  # (n, 212, 187)
         mean_pool, max_pool = channels.mean(dim=2), channels.amax(dim=2)
         pooled = torch.cat([max_pool, mean_pool], dim=1)
         dense = (pooled @ w("penultimate_weight") + w("penultimate_bias")).relu_()

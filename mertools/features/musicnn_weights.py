@@ -4,6 +4,10 @@ J. Pons and X. Serra, *musicnn: pre-trained convolutional neural networks for mu
 ISMIR 2019 late-breaking session. The reference is `MSD_musicnn` of musicnn 0.1.0, whose `models.py`
 TensorFlow ran.
 
+Of the network's 753 channels 541 give the same whatever is heard: in training their filters
+withered to nothing, or came never to fire. They are left out here, and what they add further on is
+in biases.
+
 Normalisations are a scale and an offset here. In the front end the reference normalises first and
 takes the highest of all bands then; here the highest is taken first, of an array a thirtieth to a
 hundredth as large after it. Where a scale is negative the filter's sign is turned for that, and
@@ -42,6 +46,30 @@ N_FRONT = 5
 N_MIDDLE = 3
 """Convolutions over time, one after the other."""
 
+N_FRONT_CHANNELS, N_MIDDLE_CHANNELS = 561, 64
+
+# fmt: off
+LIVE_FRONT = (
+    12, 15, 27, 56, 59, 70, 78, 81, 83, 92, 102, 105, 121, 125, 154, 155, 158, 159, 160,
+    164, 171, 176, 178, 218, 233, 239, 245, 254, 261, 272, 288, 327, 344, 367, 382, 398,
+    406, 420, 446, 448, 462, 470, 471, 472, 487, 490, 509, 519, 520, 522, 524, 525, 527,
+    529, 531, 533, 534, 537, 538, 541, 542, 544, 555, 558,
+)
+"""Those of the front end's channels that depend on what is heard, from 0."""
+
+LIVE_MIDDLE = (
+    4, 6, 10, 12, 13, 17, 18, 20, 22, 25, 31, 33, 40, 42, 47, 50, 51, 53, 60, 63,
+)
+"""The same of the first of the convolutions over time; all of the others do."""
+# fmt: on
+
+LIVE_CHANNELS = (
+    *LIVE_FRONT,
+    *(N_FRONT_CHANNELS + channel for channel in LIVE_MIDDLE),
+    *range(N_FRONT_CHANNELS + N_MIDDLE_CHANNELS, N_FRONT_CHANNELS + N_MIDDLE * N_MIDDLE_CHANNELS),
+)
+"""The 212 live ones of all 753 channels."""
+
 VARIANCE_FLOOR = 1e-3  # what TensorFlow adds to a variance before it divides by its root
 
 
@@ -50,9 +78,9 @@ def load_weights() -> Weights:
 
     `input_scale` and `input_offset` are numbers. `front_0` to `front_4` have `_weight`, (n, 1,
     n_frames, n_bands), and `_bias`, and together `front_lowest` and `front_highest`, between which
-    the highest of their outputs are held, `front_scale` and `front_offset`, (561, 1). `middle_0` to
-    `middle_2` have `_weight`, (n_out, n_in, 7), and `_bias`; `_scale` and `_offset`, (n_out, 1).
-    `penultimate` has `_weight`, from 753 maxima and 753 means to 200, `_bias`, `_scale` and
+    the highest of their outputs are held, `front_scale` and `front_offset`, (64, 1). `middle_0` to
+    `middle_2` have `_weight`, (64, 64, 7), and `_bias`; `_scale` and `_offset`, (64, 1).
+    `penultimate` has `_weight`, from 212 maxima and 212 means to 200, `_bias`, `_scale` and
     `_offset`, and `tags` has `_weight`, from these to 50, and `_bias`.
 
     Raises UsageError where the package is not there or not the one that this program knows.
@@ -88,37 +116,68 @@ def _fold(variables: Weights) -> Weights:
     """Fold the checkpoint's variables; layers have the names that TensorFlow counts out to them."""
     weights: dict[str, NDArray[np.float64]] = {}
     weights["input_scale"], weights["input_offset"] = _normalisation(variables, 0)
-    front: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-    for place in range(N_FRONT):
-        kernel, bias = _layer(variables, "conv2d", place)
-        scale, offset = _normalisation(variables, place + 1)
-        sign = np.where(scale < 0, -1, 1)
-        weights[f"front_{place}_weight"] = (kernel * sign).transpose(3, 2, 0, 1)
-        weights[f"front_{place}_bias"] = bias * sign
-        front["lowest"].append(np.where(scale < 0, -np.inf, 0))
-        front["highest"].append(np.where(scale < 0, 0, np.inf))
-        front["scale"].append(np.abs(scale))
-        front["offset"].append(offset)
-    for name, parts in front.items():
-        weights[f"front_{name}"] = np.concatenate(parts)[:, None]
+    constants = np.zeros(N_FRONT_CHANNELS + N_MIDDLE * N_MIDDLE_CHANNELS)
+    constants[:N_FRONT_CHANNELS] = _fold_front(variables, weights)
     for place in range(N_MIDDLE):
         kernel, bias = _layer(variables, "conv2d", N_FRONT + place)
+        kernel = kernel[:, :, 0]  # (7, n_in, n_out)
         scale, offset = _normalisation(variables, N_FRONT + place + 1)
-        weights[f"middle_{place}_weight"] = kernel[:, :, 0].transpose(2, 1, 0)
+        if place == 0:
+            bias = bias + constants[:N_FRONT_CHANNELS] @ kernel.sum(axis=0)
+            kernel = kernel[:, LIVE_FRONT]
+            constants[N_FRONT_CHANNELS:][:N_MIDDLE_CHANNELS] = offset
+        weights[f"middle_{place}_weight"] = kernel.transpose(2, 1, 0)
         weights[f"middle_{place}_bias"] = bias
         weights[f"middle_{place}_scale"] = scale[:, None]
         weights[f"middle_{place}_offset"] = offset[:, None]
+    constants[list(LIVE_CHANNELS)] = 0
+    _fold_dense(variables, constants, weights)
+    return {name: np.ascontiguousarray(w, np.float32) for name, w in weights.items()}
+
+
+def _fold_front(variables: Weights, weights: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Fold the front end into `weights`; give what channels that are not live are, (561,)."""
+    parts: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    constants = []
+    first = 0
+    for place in range(N_FRONT):
+        kernel, bias = _layer(variables, "conv2d", place)
+        scale, offset = _normalisation(variables, place + 1)
+        constants.append(scale * np.maximum(bias, 0) + offset)
+        live = [channel - first for channel in LIVE_FRONT if 0 <= channel - first < len(bias)]
+        first += len(bias)
+        kernel, bias, scale, offset = kernel[..., live], bias[live], scale[live], offset[live]
+        sign = np.where(scale < 0, -1, 1)
+        weights[f"front_{place}_weight"] = (kernel * sign).transpose(3, 2, 0, 1)
+        weights[f"front_{place}_bias"] = bias * sign
+        parts["lowest"].append(np.where(scale < 0, -np.inf, 0))
+        parts["highest"].append(np.where(scale < 0, 0, np.inf))
+        parts["scale"].append(np.abs(scale))
+        parts["offset"].append(offset)
+    for name, values in parts.items():
+        weights[f"front_{name}"] = np.concatenate(values)[:, None]
+    of_all: NDArray[np.float64] = np.concatenate(constants)
+    of_all[list(LIVE_FRONT)] = 0
+    return of_all
+
+
+def _fold_dense(
+    variables: Weights, constants: NDArray[np.float64], weights: dict[str, NDArray[np.float64]]
+) -> None:
+    """Fold the dense layers into `weights`."""
     scale, offset = _normalisation(variables, N_FRONT + N_MIDDLE + 1)
     kernel, bias = _layer(variables, "dense", 0)
+    bias = bias + offset @ kernel
+    kernel = scale[:, None] * kernel
     # The reference has maximum and mean of each channel side by side.
-    weight = scale[:, None] * kernel
-    weights["penultimate_weight"] = np.concatenate([weight[0::2], weight[1::2]])
-    weights["penultimate_bias"] = bias + offset @ kernel
+    of_max, of_mean = kernel[0::2], kernel[1::2]
+    live = list(LIVE_CHANNELS)
+    weights["penultimate_weight"] = np.concatenate([of_max[live], of_mean[live]])
+    weights["penultimate_bias"] = bias + constants @ (of_max + of_mean)
     weights["penultimate_scale"], weights["penultimate_offset"] = _normalisation(
         variables, N_FRONT + N_MIDDLE + 2
     )
     weights["tags_weight"], weights["tags_bias"] = _layer(variables, "dense", 1)
-    return {name: np.ascontiguousarray(w, np.float32) for name, w in weights.items()}
 
 
 def _layer(
