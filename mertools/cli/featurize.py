@@ -97,12 +97,6 @@ def featurize(
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:
         for _ in make_features(
-            "featurize",
-            output,
-            sources,
-            choose_recipe,
-            failed,
-            choose_jobs(jobs, found),
-            force=force,
+            "featurize", output, sources, choose_recipe, failed, jobs, force=force
         ):
             pass

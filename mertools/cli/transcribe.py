@@ -115,13 +115,7 @@ def transcribe(
             make_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
         made = make_features(
-            "transcribe",
-            output,
-            sources,
-            choose_recipe,
-            failed,
-            choose_jobs(jobs, found),
-            force=force,
+            "transcribe", output, sources, choose_recipe, failed, jobs, force=force
         )
         written: set[str] = set()
         for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):
