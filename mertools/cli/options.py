@@ -26,7 +26,9 @@ Jobs = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        metavar="DEVICE", help="Where torch computes: auto (a GPU if there is one), cpu, cuda, mps."
+        "--device",
+        metavar="DEVICE",
+        help="Where torch computes: auto (a GPU if there is one), cpu, cuda, mps.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.")]
