@@ -1,4 +1,4 @@
-"""Spreading work on many files over processes, with results in the order of the inputs."""
+"""Spreading work on many files over processes or a cluster, with results in the inputs' order."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from mertools.errors import MerError
 T = TypeVar("T")
 U = TypeVar("U")
 
+Jobs = int | str | None
+"""Where work is done: in so many processes (None: one a core), or on the cluster at an address."""
+
 TASKS_AHEAD = 3
 """Tasks handed out for each process: enough to keep it busy, few enough to bound memory."""
 
@@ -30,12 +33,18 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: int | None) -> Iterator[U]:
-    """Apply `function` to each item in `jobs` processes (None: all cores), yielding in order.
+def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> Iterator[U]:
+    """Apply `function` to each item, yielding in order.
 
     Items are drawn as they are needed. A single item, or `jobs` of 1, is worked on in process.
-    Raises what `function` raises, and MerError where a process dies.
+    Raises what `function` raises, and MerError where a process dies; `map_on_cluster` says what
+    else may happen on a cluster.
     """
+    if isinstance(jobs, str):
+        from mertools.cluster import map_on_cluster
+
+        yield from map_on_cluster(function, items, jobs)
+        return
     jobs = jobs or available_cores()
     source = iter(items)
     first = list(itertools.islice(source, 2))

@@ -24,7 +24,8 @@ PACKAGE = ROOT / "mertools"
 # What each layer may import besides itself; the names at the top level are modules.
 LAYERS = {
     "errors": set(),
-    "parallel": {"errors"},
+    "parallel": {"errors", "cluster"},
+    "cluster": {"errors"},
     "devices": {"errors"},
     "artifacts": {"errors"},
     "audio": {"errors", "parallel", "artifacts"},
@@ -37,7 +38,7 @@ LAYERS = {
 }
 TOP = {"cli", "__main__"}  # may import all
 
-HEAVY = {"numpy", "torch", "librosa", "sklearn", "h5py", "scipy", "matplotlib", "soundfile"}
+HEAVY = {"numpy", "torch", "librosa", "sklearn", "h5py", "scipy", "matplotlib", "soundfile", "dask"}
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -75,21 +75,47 @@ def write_features(
 
     The same rows give the same bytes.
     """
-    schema = load_schema(SCHEMA_FILE)
     with replacing(path) as part:
         reserve(part, _size_at_most(rows, kinds))
-        # Unlocked by HDF5, since `replacing` holds a lock on the part already.
-        with h5py.File(part, "w", libver=("v108", "v108"), locking=False) as file:
-            _write(file, schema, rows, kinds, read)
+        with _created(part, rows, "v108") as file:
+            # By name, as a reader finds them: their order is none of the file's content.
+            for kind in sorted(kinds, key=lambda kind: kind.name):
+                _write_kind(file["features"], kind, len(rows), read)
 
 
-def _write(
-    file: h5py.File,
-    schema: Mapping[str, Any],
-    rows: Sequence[FeatureRow],
-    kinds: Sequence[KindDescription],
-    read: Callable[[str, int], Features],
-) -> None:
+def write_joined(path: Path, files: Sequence[FeaturesFile]) -> None:
+    """Write a features.h5 of the rows of all files, whose features stay where they are.
+
+    The files hold the same kinds and lie in the folder of `path` or below it.
+    """
+    rows = [row for file in files for row in file.rows]
+    with replacing(path) as part, _created(part, rows, "v110") as joined:
+        for kind in files[0].kinds.values():
+            layout = h5py.VirtualLayout((len(rows), *kind.shape), kind.dtype)
+            begin = 0
+            for file in files:
+                end = begin + len(file.rows)
+                layout[begin:end] = h5py.VirtualSource(
+                    str(file.path.resolve().relative_to(path.parent.resolve())),
+                    f"/features/{kind.name}",
+                    (len(file.rows), *kind.shape),
+                    kind.dtype,
+                )
+                begin = end
+            _describe_dataset(joined["features"].create_virtual_dataset(kind.name, layout), kind)
+
+
+@contextmanager
+def _created(path: Path, rows: Sequence[FeatureRow], version: str) -> Iterator[h5py.File]:
+    """Create a features.h5 of some version of HDF5 that has its rows, but no features yet."""
+    # Unlocked by HDF5, since `replacing` holds a lock on the part already.
+    with h5py.File(path, "w", libver=(version, version), locking=False) as file:
+        _write_rows(file, load_schema(SCHEMA_FILE), rows)
+        file.create_group("features")
+        yield file
+
+
+def _write_rows(file: h5py.File, schema: Mapping[str, Any], rows: Sequence[FeatureRow]) -> None:
     file.attrs["schema"] = schema["name"]
     file.attrs["schema_version"] = schema["version"]
     file.attrs["producer"] = f"mertools {__version__}"
@@ -105,19 +131,22 @@ def _write(
         dataset.attrs["description"] = description["description"]
         if "unit" in description:
             dataset.attrs["unit"] = description["unit"]
-    features = file.create_group("features")
-    for kind in kinds:
-        dataset = features.create_dataset(
-            kind.name,
-            (len(rows), *kind.shape),
-            kind.dtype,
-            chunks=(min(len(rows), _rows_per_chunk(kind)), *kind.shape),
-            fillvalue=None,
-        )
-        _describe_dataset(dataset, kind)
-        for begin in range(0, len(rows), ROWS_AT_ONCE):
-            end = min(begin + ROWS_AT_ONCE, len(rows))
-            dataset[begin:end] = np.stack([read(kind.name, row) for row in range(begin, end)])
+
+
+def _write_kind(
+    group: h5py.Group, kind: KindDescription, n_rows: int, read: Callable[[str, int], Features]
+) -> None:
+    dataset = group.create_dataset(
+        kind.name,
+        (n_rows, *kind.shape),
+        kind.dtype,
+        chunks=(min(n_rows, _rows_per_chunk(kind)), *kind.shape),
+        fillvalue=None,
+    )
+    _describe_dataset(dataset, kind)
+    for begin in range(0, n_rows, ROWS_AT_ONCE):
+        end = min(begin + ROWS_AT_ONCE, n_rows)
+        dataset[begin:end] = np.stack([read(kind.name, row) for row in range(begin, end)])
 
 
 def _describe_dataset(dataset: h5py.Dataset, kind: KindDescription) -> None:
@@ -202,21 +231,21 @@ def read_places(kind: str, places: Sequence[tuple[FeaturesFile, int]]) -> Featur
 
 
 @contextmanager
-def open_features(path: Path) -> Iterator[FeaturesFile]:
-    """Open features.h5 to read.
+def open_features(path: Path, *, joined: bool = True) -> Iterator[FeaturesFile]:
+    """Open features.h5 to read; if `joined`, it may be joined of files beside it.
 
     Raises UsageError where it cannot be read, SchemaError where it breaks its schema or leads to
     other files.
     """
-    with open_hdf5(path) as file:
+    with open_hdf5(path, joined=joined) as file:
         for problem in find_problems(file, thorough=False):
             raise SchemaError(path, problem, f"see schemas/{SCHEMA_FILE}")
         yield FeaturesFile(path, file)
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file to read, unless it leads to other files.
+def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read, unless it leads to other files than those it is `joined` of.
 
     Raises UsageError where it cannot be read, SchemaError where it is no whole HDF5 file.
     """
@@ -237,7 +266,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
             "make it again",
         ) from None
     with file:
-        _refuse_links(path, file)
+        _refuse_links(path, file, joined=joined)
         yield file
 
 
@@ -339,7 +368,7 @@ def _describe(name: str, dataset: h5py.Dataset) -> KindDescription:
     )
 
 
-def _refuse_links(path: Path, group: h5py.Group) -> None:
+def _refuse_links(path: Path, group: h5py.Group, *, joined: bool) -> None:
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
@@ -348,6 +377,26 @@ def _refuse_links(path: Path, group: h5py.Group) -> None:
             )
         entry = group[name]
         if isinstance(entry, h5py.Group):
-            _refuse_links(path, entry)
-        elif isinstance(entry, h5py.Dataset) and (entry.external or entry.is_virtual):
+            _refuse_links(path, entry, joined=joined)
+        elif not isinstance(entry, h5py.Dataset):
+            continue
+        elif entry.external or (entry.is_virtual and not joined):
             raise SchemaError(path, f"{entry.name} lies in other files", "copy its data in")
+        elif entry.is_virtual:
+            for source in entry.virtual_sources():
+                _check_source(path, entry, source)
+
+
+def _check_source(path: Path, dataset: h5py.Dataset, source: Any) -> None:
+    """Check that a part of a joined dataset is there: HDF5 would give zeros in its place.
+
+    It lies in the joined file's folder or below, so that no file can lead to any place.
+    """
+    name = Path(source.file_name)
+    if name.is_absolute() or ".." in name.parts or source.dset_name != dataset.name:
+        raise SchemaError(path, f"{dataset.name} leads to {name}", "copy its data in")
+    with open_hdf5(path.parent / name, joined=False) as file:
+        found = file.get(dataset.name)
+        first, last = np.array(source.vspace.get_select_bounds())
+        if not isinstance(found, h5py.Dataset) or found.shape != tuple(last - first + 1):
+            raise SchemaError(path, f"was joined of another {name}", "join it again (mer merge)")

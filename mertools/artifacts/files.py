@@ -74,9 +74,9 @@ def remove_stale_parts(folder: Path, name: str = "*") -> None:
     """Delete the temporary files of runs that were killed while they wrote `name` in `folder`."""
     for part in folder.glob(f".{_escape(name)}.*{PART_SUFFIX}"):
         try:
-            descriptor = os.open(part, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # another run has just finished it or removed it
+            descriptor = os.open(part, os.O_RDWR)  # NFS locks no other
+        except (FileNotFoundError, PermissionError):
+            continue  # another run has just finished or removed it, or it is another person's
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from mertools.cli.convert import convert
 from mertools.cli.evaluate import evaluate
 from mertools.cli.featurize import featurize
 from mertools.cli.inspect import inspect
+from mertools.cli.merge import merge
 from mertools.cli.predict import predict
 from mertools.cli.rank_features import rank_features
 from mertools.cli.segment import segment
@@ -138,6 +139,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     segment,
     featurize,
     transcribe,
+    merge,
     aggregate_labels,
     predict,
     evaluate,

@@ -30,6 +30,7 @@ def convert(
     failures: options.FailuresFile = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Convert sound files to 16-bit WAV or FLAC at one sampling rate; tracks.csv goes to stdout.
 
@@ -63,6 +64,6 @@ def convert(
         tracks = tracks_among(sources, failed)
         make = partial(convert_track, folder=folder, settings=settings, force=force)
         for made in track_progress(
-            work_on(make, tracks, failed, jobs), "convert", count_if_known(sources)
+            work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
         ):
             write(made)

@@ -52,6 +52,7 @@ def featurize(
     failures: options.FailuresFile = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Compute features of segments, tracks or audio files into one HDF5 file.
 
@@ -97,6 +98,6 @@ def featurize(
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:
         for _ in make_features(
-            "featurize", output, sources, choose_recipe, failed, jobs, force=force
+            "featurize", output, sources, choose_recipe, failed, cluster or jobs, force=force
         ):
             pass

@@ -15,7 +15,7 @@ from mertools.devices import CPU
 from mertools.errors import UsageError
 from mertools.features.build import build_features
 from mertools.features.extract import FailedInput, Recipe, SegmentFeatures
-from mertools.parallel import available_cores
+from mertools.parallel import Jobs, available_cores
 
 PROCESSES_ON_A_DEVICE = 4
 """Enough to decode what an accelerator computes; each takes some of its memory."""
@@ -34,7 +34,7 @@ def make_features(
     sources: list[Source] | Iterator[Source],
     choose_recipe: Callable[[Source], Recipe],
     failed: Failures,
-    jobs: int | None,
+    jobs: Jobs,
     *,
     force: bool,
 ) -> Iterator[SegmentFeatures]:

@@ -23,6 +23,14 @@ Jobs = Annotated[
     int | None,
     typer.Option("--jobs", "-j", min=1, help="Processes to work with.", show_default="all cores"),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Scheduler of a Dask cluster to work on instead, such as tcp://HOST:8786.",
+        show_default=False,
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mertools.artifacts.journal import Journal
     from mertools.features.extract import FailedInput
+    from mertools.parallel import Jobs
     from mertools.prediction.predict import PredictedTrack, Predictor
 
 
@@ -44,6 +45,7 @@ def predict(
     failures: options.FailuresFile = None,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Predict what tracks express: posteriors of segments and tracks, from features or sound.
 
@@ -75,7 +77,9 @@ def predict(
         _open_journal(output) as journal,
         open_table_output(output, Prediction, n_classes, format) as write,
     ):
-        outcomes = _predict_inputs(inputs, predictors, level, jobs, null, id_from, journal)
+        outcomes = _predict_inputs(
+            inputs, predictors, level, cluster or jobs, null, id_from, journal
+        )
         for outcome in outcomes:
             if isinstance(outcome, FailedInput):
                 failed.add(outcome.error, outcome.track_id, outcome.segment_id)
@@ -123,7 +127,7 @@ def _predict_inputs(
     inputs: Sequence[str],
     predictors: Sequence[Predictor],
     level: Literal["both", "track", "segment"],
-    jobs: int | None,
+    jobs: Jobs,
     null_separated: bool,
     id_from: Literal["stem", "path"],
     journal: Journal | None,

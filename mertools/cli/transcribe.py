@@ -67,6 +67,7 @@ def transcribe(
     failures: options.FailuresFile = None,
     force: options.Force = False,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Transcribe music: posteriors of notes, onsets and pitch contours, and notes as CSV and MIDI.
 
@@ -115,7 +116,7 @@ def transcribe(
             make_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
         made = make_features(
-            "transcribe", output, sources, choose_recipe, failed, jobs, force=force
+            "transcribe", output, sources, choose_recipe, failed, cluster or jobs, force=force
         )
         written: set[str] = set()
         for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):

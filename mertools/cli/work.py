@@ -12,7 +12,7 @@ from mertools.audio.settings import IdFrom
 from mertools.audio.sources import Source, find_sources
 from mertools.cli.failures import Failures
 from mertools.errors import InputError, UsageError
-from mertools.parallel import map_ordered
+from mertools.parallel import Jobs, map_ordered
 
 T = TypeVar("T")
 
@@ -50,9 +50,9 @@ def tracks_among(sources: Iterable[Source], failures: Failures) -> Iterator[Trac
 
 
 def work_on(
-    function: Callable[[Track], T], tracks: Iterable[Track], failures: Failures, jobs: int | None
+    function: Callable[[Track], T], tracks: Iterable[Track], failures: Failures, jobs: Jobs
 ) -> Iterator[T]:
-    """Apply `function` to each track in `jobs` processes; what fails goes to `failures`."""
+    """Apply `function` to each track, on `jobs`; what fails goes to `failures`."""
     for track, outcome in map_ordered(partial(_attempt, function), tracks, jobs):
         if isinstance(outcome, InputError):
             failures.add(outcome, track.track_id)

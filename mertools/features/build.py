@@ -32,10 +32,11 @@ from mertools.features.extract import (
     extract,
 )
 from mertools.features.notes import NoteEvent
+from mertools.parallel import Jobs
 
 
 def build_features(
-    target: Path, sources: Iterable[Source], recipe: Recipe, jobs: int | None, *, force: bool
+    target: Path, sources: Iterable[Source], recipe: Recipe, jobs: Jobs, *, force: bool
 ) -> Iterator[Outcome]:
     """Compute the features of all sources and write them to `target`, yielding each outcome.
 

@@ -20,7 +20,7 @@ from mertools.errors import InputError
 from mertools.features.excerpt import Excerpt
 from mertools.features.notes import NoteEvent, notes_in
 from mertools.features.registry import DEVICES, RequestedKind
-from mertools.parallel import map_ordered
+from mertools.parallel import Jobs, map_ordered
 
 SEGMENTS_AT_ONCE = 64
 """Segments of one file that a process works on before it hands over what it has made."""
@@ -107,10 +107,10 @@ def choose_sample_rate(source: Source, otherwise: int) -> int:
 def extract(
     sources: Iterable[Source],
     recipe: Recipe,
-    jobs: int | None,
+    jobs: Jobs,
     kept: Callable[[str], Kept] = lambda track_id: {},
 ) -> Iterator[list[Outcome]]:
-    """Compute the features of tracks and segments in `jobs` processes, in order.
+    """Compute the features of tracks and segments, on `jobs`, in order.
 
     `kept` tells which features of a track are there already and need not be made. Yields lists of
     outcomes, each of one file; sound at another sample rate is converted as `mer convert` would.

@@ -27,6 +27,7 @@ from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatu
 from mertools.features.registry import RequestedKind, request_kind
 from mertools.models.pooling import duration_weighted_means, side_by_side
 from mertools.models.registry import find_model
+from mertools.parallel import Jobs
 
 Level = Literal["both", "segment", "track"]
 
@@ -215,7 +216,7 @@ def _predict_stored(
 
 
 def predict_audio(
-    sources: Iterable[Source], predictors: Sequence[Predictor], level: Level, jobs: int | None
+    sources: Iterable[Source], predictors: Sequence[Predictor], level: Level, jobs: Jobs
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict tracks and segments from their sound, in order, each track once it is whole.
 

@@ -13,6 +13,7 @@ from mertools.artifacts.journal import Journal
 from mertools.artifacts.tables import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
+from mertools.parallel import Jobs
 from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_audio
 
 
@@ -20,7 +21,7 @@ def predict_resumably(
     sources: Iterable[Source],
     predictors: Sequence[Predictor],
     level: Level,
-    jobs: int | None,
+    jobs: Jobs,
     journal: Journal,
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict as `predict_audio` does, but take over the tracks that the journal holds.
@@ -39,7 +40,7 @@ def predict_resumably(
     def to_be_made() -> Iterator[Source]:
         last_track = None
         for source in sources:
-            place = places.get(_key(source)) if isinstance(source, Track) else None
+            place = places.get(_key(source)) if places and isinstance(source, Track) else None
             if not isinstance(source, Segment) or source.track_id != last_track:
                 order.append(place)
             last_track = source.track_id if isinstance(source, Segment) else None

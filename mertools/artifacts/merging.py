@@ -1,0 +1,81 @@
+"""Joining features files of the same kinds, such as the shards of a large corpus, to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from mertools.artifacts.features_file import (
+    FeaturesFile,
+    open_features,
+    write_features,
+    write_joined,
+)
+from mertools.artifacts.files import remove_stale_parts
+from mertools.errors import SchemaError, UsageError
+
+PLACEHOLDER = "%"
+"""Begins what HDF5 fills in, in the name of a file that a dataset refers to."""
+
+
+def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
+    """Join features files in their order to `target`, and count its segments.
+
+    Without `copy` it holds the segments but refers to the files for their features. With it, its
+    bytes are those of a file that was made at once.
+
+    Raises UsageError where a file cannot be read or referred to, SchemaError where the files do not
+    hold the same kinds of feature, or a segment twice.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_features(path, joined=copy)) for path in paths]
+        _check_agreement(files)
+        places = [(file, place) for file in files for place in range(len(file.rows))]
+        remove_stale_parts(target.parent, target.name)
+        if copy:
+            rows = [file.rows[place] for file, place in places]
+            write_features(
+                target,
+                rows,
+                list(files[0].kinds.values()),
+                lambda kind, row: places[row][0].read(kind, places[row][1]),
+            )
+        else:
+            _check_reach(target, paths)
+            write_joined(target, files)
+    return len(places)
+
+
+def _check_agreement(files: Sequence[FeaturesFile]) -> None:
+    seen: set[str] = set()
+    for file in files:
+        if file.kinds != files[0].kinds:
+            raise SchemaError(
+                file.path,
+                f"does not hold just the kinds of {files[0].path}, made as those",
+                "make all with the same kinds, parameters and length",
+            )
+        for row in file.rows:
+            if row.segment_id in seen:
+                raise SchemaError(
+                    file.path,
+                    f"holds the segment {row.segment_id} again",
+                    "give each segment once",
+                )
+            seen.add(row.segment_id)
+
+
+def _check_reach(target: Path, paths: Sequence[Path]) -> None:
+    folder = target.parent.resolve()
+    for path in paths:
+        if path.resolve() == target.resolve():
+            raise UsageError(target, "is one of its own shards", "choose another -o")
+        if not path.resolve().is_relative_to(folder):
+            raise UsageError(
+                path,
+                f"lies outside of {folder}, where {target.name} could refer to it",
+                "give --copy, or -o in a folder that holds all shards",
+            )
+        if PLACEHOLDER in str(path.resolve().relative_to(folder)):
+            raise UsageError(path, f"has {PLACEHOLDER} in its name", "give --copy, or rename it")
