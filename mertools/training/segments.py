@@ -196,6 +196,7 @@ def _assemble(
 
 def _digest_features(digest: hashlib.blake2b, gathered: Gathered, stored: StoredFeatures) -> None:
     """Add the features to a digest, which tells too whether all are finite numbers."""
+    open_batches.cache_clear()  # of files that may have other content since
     batches = open_batches(stored, 1)
     for begin in range(0, len(gathered.ids), ROWS_AT_ONCE):
         rows = np.arange(begin, min(begin + ROWS_AT_ONCE, len(gathered.ids)))

@@ -13,11 +13,11 @@ from typing import TypeVar
 import torch
 from torch import distributed, nn
 
+from mertools.devices import find_device
 from mertools.errors import UsageError
 
 T = TypeVar("T")
 
-RANK, LOCAL_RANK = "RANK", "LOCAL_RANK"
 LEAST_SHARE = 2
 """Segments of a batch for each process: normalising a batch needs two."""
 
@@ -25,12 +25,12 @@ LEAST_SHARE = 2
 def join(device: str) -> str:
     """Join the other processes, if torchrun has started this one, and tell this one's device.
 
-    Each has a card of its own where `device` is "cuda".
+    Each has a card of its own where `device` is "cuda"; raises UsageError where there are too few.
     """
-    if RANK not in os.environ:
+    if not distributed.is_torchelastic_launched():
         return device
     if device == "cuda":
-        device = f"cuda:{os.environ[LOCAL_RANK]}"
+        device = find_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return device

@@ -61,6 +61,20 @@ def test_features_are_the_same_from_memory_and_in_batches(
             assert other.dtype == expected.dtype
 
 
+def test_features_that_have_changed_are_read_anew(folder: Path) -> None:
+    before = join(folder).training_set
+    with h5py.File(folder / "features.h5", "a", locking=False) as file:
+        file["features/mel"][...] += 1
+    after = join(folder).training_set
+    assert after.stored == before.stored
+    assert after.digest != before.digest
+    with h5py.File(folder / "features.h5", locking=False) as file:
+        ids = file["segments/segment_id"].asstr()[...].tolist()
+        expected = file["features/mel"][ids.index(after.row_ids[0])]
+    read = open_batches(after.stored, 1).read(np.array([0]))[KINDS.index("mel")]
+    np.testing.assert_array_equal(read[0], expected)
+
+
 def test_features_that_are_no_numbers_are_refused_by_the_segments_name(folder: Path) -> None:
     with h5py.File(folder / "features.h5", "a") as file:
         file["features/note"][3, 2, 1] = np.nan

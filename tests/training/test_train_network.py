@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -159,13 +160,26 @@ def test_kinds_of_features_may_lie_in_several_files(folder: Path) -> None:
     assert needless == here("predict", "-m", "l.safetensors", more).stdout
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mertools", *arguments],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    """Start `mer`; what is not over when the test ends, or fails, is killed."""
+    with ExitStack() as stack:
+
+        def run(*arguments: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mertools", *arguments],
+                cwd=folder,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield run
 
 
 def wait_for_epochs(process: subprocess.Popen[bytes], folder: Path, n: int) -> None:
@@ -181,7 +195,7 @@ LONGER = ("train", "cnn", *DATA, *QUICK, "--set", "max_epochs=6", *TABLES, "-o",
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_killed_at_any_epoch_it_goes_on_as_if_nothing_had_happened(
-    folder: Path, mer: Mer, jobs: str
+    folder: Path, start: Start, mer: Mer, jobs: str
 ) -> None:
     mer(*LONGER)
     names = ("m.safetensors", "p.csv", "h.csv")
@@ -189,7 +203,7 @@ def test_killed_at_any_epoch_it_goes_on_as_if_nothing_had_happened(
     for name in names:
         (folder / name).unlink()
     for n_epochs in (3, 4, 9, 15):
-        process = start(folder, *LONGER, "--resume", "--jobs", jobs)
+        process = start(*LONGER, "--resume", "--jobs", jobs)
         wait_for_epochs(process, folder, n_epochs)
         process.kill()
         process.communicate()
@@ -203,8 +217,8 @@ def test_killed_at_any_epoch_it_goes_on_as_if_nothing_had_happened(
 ENDLESS = ("--set", "max_epochs=100000", "--set", "patience=100000", "--jobs", "2")
 
 
-def test_ctrl_c_ends_it_at_once_and_it_goes_on(folder: Path) -> None:
-    process = start(folder, *LONGER, *ENDLESS)
+def test_ctrl_c_ends_it_at_once_and_it_goes_on(folder: Path, start: Start) -> None:
+    process = start(*LONGER, *ENDLESS)
     wait_for_epochs(process, folder, 4)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
@@ -215,8 +229,8 @@ def test_ctrl_c_ends_it_at_once_and_it_goes_on(folder: Path) -> None:
     here(*LONGER, "--resume")
 
 
-def test_two_runs_do_not_write_the_same_model(folder: Path) -> None:
-    process = start(folder, *LONGER, *ENDLESS)
+def test_two_runs_do_not_write_the_same_model(folder: Path, start: Start) -> None:
+    process = start(*LONGER, *ENDLESS)
     wait_for_epochs(process, folder, 1)
     done = here(*LONGER, status=1)
     process.kill()
