@@ -15,7 +15,7 @@ from mertools.artifacts.features_file import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.devices import ACCELERATORS, CPU
 from mertools.errors import UsageError
-from mertools.features import handcrafted, mel, musicnn, transcription
+from mertools.features import handcrafted, mel, musicnn, tonal, transcription
 from mertools.features.excerpt import Excerpt
 
 DEFAULT_ENGINE = "fast"
@@ -106,6 +106,17 @@ KINDS: Mapping[str, FeatureKind] = {
             lambda params: params.least_samples,
             1,
             musicnn.SAMPLE_RATE,
+        ),
+        FeatureKind(
+            "tonal",
+            transcription.TranscriptionParams,
+            {engine: partial(tonal.feature, device) for engine, device in DEVICES.items()},
+            ("segment", "column"),
+            lambda params: tonal.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            1,
+            transcription.SAMPLE_RATE,
         ),
     )
 }
