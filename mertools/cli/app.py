@@ -26,6 +26,7 @@ from mertools.cli.predict import predict
 from mertools.cli.rank_features import rank_features
 from mertools.cli.segment import segment
 from mertools.cli.train import svm
+from mertools.cli.train_kernel import kernel
 from mertools.cli.train_network import network_help, train_network
 from mertools.cli.transcribe import transcribe
 from mertools.cli.validate import validate
@@ -154,6 +155,7 @@ for _command in TOP_COMMANDS:
 train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_help=True)
 app.add_typer(train, name="train")
 train.command()(_with_common_options(svm))
+train.command()(_with_common_options(kernel))
 for _spec in MODELS.values():
     if _spec.is_network:
         _command = _with_common_options(train_network, spec=_spec)

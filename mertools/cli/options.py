@@ -66,6 +66,14 @@ OutOfFold = Annotated[
         show_default=False,
     ),
 ]
+Licence = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Licence of the model, for its card: who may use what was learnt from these data.",
+        show_default=False,
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Make everything anew; keep nothing made before.")
 ]

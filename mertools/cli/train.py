@@ -34,6 +34,7 @@ def svm(
             metavar="PARAM=VALUE,...", help="Values of C or gamma to try instead of the usual ones."
         ),
     ] = None,
+    licence: options.Licence = None,
     predictions: options.OutOfFold = None,
     folds: options.Folds = None,
     seed: options.Seed = 0,
@@ -81,7 +82,7 @@ def svm(
     fitted = fit_svm(
         joined.training_set, settings, jobs or (1 if unit == "track" else None), progress
     )
-    write_model(Path(output), complete_card(fitted.card(), joined), fitted.estimator)
+    write_model(Path(output), complete_card(fitted.card(), joined, licence), fitted.estimator)
     if predictions is not None:
         n_classes = len(joined.training_set.classes)
         with open_table_output(predictions, Prediction, n_classes) as write:

@@ -107,6 +107,7 @@ def train_network(
             "one, two, three."
         ),
     ] = "S0",
+    licence: options.Licence = None,
     predictions: options.OutOfFold = None,
     cv_table: Annotated[
         str | None,
@@ -172,7 +173,7 @@ def train_network(
     )
     if not together.is_first():
         set_quiet(True)
-    outputs = _Outputs(output if refit else None, predictions, cv_table, history)
+    outputs = _Outputs(output if refit else None, predictions, cv_table, history, licence)
     place = outputs.check(found, refit=refit)
     joined = join_segments(
         [Path(name) for name in features], labels, target, spec.feature_kinds, objective
@@ -186,7 +187,7 @@ def train_network(
     with ExitStack() as stack:
         if not together.is_first():
             place = Path(stack.enter_context(TemporaryDirectory())) / place.name
-            outputs = _Outputs(str(place) if refit else None, None, None, None)
+            outputs = _Outputs(str(place) if refit else None, None, None, None, licence)
         state = stack.enter_context(StateFolder(place, resume=resume))
         _search(joined, found, shared, state.path, outputs, jobs)
         state.discard()
@@ -195,12 +196,13 @@ def train_network(
 
 @dataclass(frozen=True)
 class _Outputs:
-    """The files to write; those that are not asked for are None."""
+    """The files to write; those that are not asked for are None. And the model's licence."""
 
     model: str | None
     predictions: str | None
     cv_table: str | None
     history: str | None
+    licence: str | None
 
     def check(self, settings: NetworkSettings, *, refit: bool) -> Path:
         """Tell beside which file to keep what is done. Raises UsageError for what cannot be."""
@@ -278,7 +280,7 @@ def _search(
     if outputs.model is not None:
         fit = refit(data, settings, best, folder, progress)
         epochs += history_rows(best, None, fit)
-        card = complete_card(make_card(data, settings, results, best, fit), joined)
+        card = complete_card(make_card(data, settings, results, best, fit), joined, outputs.licence)
         weights = {name: weight.numpy() for name, weight in fit.weights.items()}
         write_network(Path(outputs.model), card, weights)
         last = fit.history[fit.best_epoch - 1]

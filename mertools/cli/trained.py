@@ -26,8 +26,10 @@ def report_joined(joined: Joined[Any]) -> None:
     )
 
 
-def complete_card(card: dict[str, Any], joined: Joined[Any]) -> dict[str, Any]:
-    """Add to a model's card what joining features with labels has told."""
+def complete_card(card: dict[str, Any], joined: Joined[Any], licence: str | None) -> dict[str, Any]:
+    """Add to a model's card its licence, and what joining features with labels has told."""
+    if licence is not None:
+        card["licence"] = licence
     card["features"] = [
         {
             "kind": kind.name,

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from mertools.errors import UsageError
 
-NETWORK_SUFFIX = ".safetensors"
+ARRAYS_SUFFIX = ".safetensors"
 NETWORK_TRAINER = "mertools.training.search"
 
 NOTES = ("onset", "contour", "note")
@@ -22,9 +22,9 @@ class ModelSpec:
 
     `module` has `restore(path, card, learnt)`, which makes what `model_file.read_model` gives into
     something with `posteriors(features)`; `trainer` is the module of `mertools.training` that fits
-    it. `feature_kinds` are those it learns from; an SVM may be asked to learn from others. `suffix`
-    is that of its file. `parameters` are what the form of a network can be asked for with, and
-    their usual values.
+    it. `feature_kinds` are those it learns from; an SVM or a kernel may be asked to learn from
+    others. `suffix` is that of its file. `parameters` are what the form of a network can be asked
+    for with, and their usual values.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ModelSpec:
     @property
     def is_network(self) -> bool:
         """Tell whether it is made of torch."""
-        return self.suffix == NETWORK_SUFFIX
+        return self.trainer == NETWORK_TRAINER
 
     def load_module(self) -> ModuleType:
         """Import the module that predicts."""
@@ -61,10 +61,18 @@ MODELS: Mapping[str, ModelSpec] = {
             "mertools.training.svm",
         ),
         ModelSpec(
+            "kernel",
+            "kernel ridge regression of the annotators' distributions on several kinds of feature",
+            ("musicnn", "tonal"),
+            ARRAYS_SUFFIX,
+            "mertools.models.kernel",
+            "mertools.training.kernel",
+        ),
+        ModelSpec(
             "cnn",
             "convolutional network that looks at mel spectrograms",
             ("mel",),
-            NETWORK_SUFFIX,
+            ARRAYS_SUFFIX,
             "mertools.models.cnn",
             NETWORK_TRAINER,
         ),
@@ -72,7 +80,7 @@ MODELS: Mapping[str, ModelSpec] = {
             "lstm",
             "recurrent network with self-attention that looks at transcribed notes",
             NOTES,
-            NETWORK_SUFFIX,
+            ARRAYS_SUFFIX,
             "mertools.models.lstm",
             NETWORK_TRAINER,
             {"heads": 8},
@@ -81,7 +89,7 @@ MODELS: Mapping[str, ModelSpec] = {
             "dual",
             "Dual-Stream: the convolutional and the recurrent network side by side",
             ("mel", *NOTES),
-            NETWORK_SUFFIX,
+            ARRAYS_SUFFIX,
             "mertools.models.dual",
             NETWORK_TRAINER,
             {"heads": 8},

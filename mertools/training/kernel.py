@@ -1,0 +1,418 @@
+"""Training kernel ridge regression: a nested search, honest scores, and the model of all tracks."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.artifacts.files import DIGEST_BYTES
+from mertools.errors import SchemaError, UsageError
+from mertools.models.kernel import (
+    LANDMARK_DTYPE,
+    STANDARDISATION,
+    KernelRidge,
+    Standardisation,
+    squared_distances,
+    to_distributions,
+)
+from mertools.parallel import map_ordered
+from mertools.training.data import Joined
+from mertools.training.folds import assign_folds, share_folds
+from mertools.training.scores import OutOfFold, mean_of_groups, score_card
+from mertools.training.segments import SegmentSet, join_segments, open_batches
+
+DEFAULT_GRID: Mapping[str, tuple[float, ...]] = {
+    "gamma": (0.125, 0.25, 0.5),
+    "ridge": (0.2, 0.4, 0.8),
+}
+"""gamma: how soon the kernel falls with the mean squared difference of standardised columns; ridge:
+how strongly large coefficients are held back."""
+
+CRITERION = "brier_score"
+LIBRARIES = ("numpy", "scipy")
+JITTER = 1e-8
+"""Added to the landmarks' kernel, which rounding may make not quite positive definite."""
+USUAL_QUANTILES = (0.5, 0.99)
+
+Features = tuple[NDArray[np.float32], ...]
+"""For each kind of feature, (n_rows, n_columns)."""
+
+Chosen = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class KernelSettings:
+    """How the regression is searched for: folds, their seed, values to try, and kinds' shares.
+
+    `folds` is a table to take the folds from, or to write them to where there is none. A parameter
+    that the grid does not name takes its default values; a kind that `shares` does not name has
+    share 1, and shares are scaled to a sum of 1. Raises UsageError for a value that is not above 0.
+    """
+
+    kinds: tuple[str, ...]
+    n_folds: int = 5
+    seed: int = 0
+    grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    folds: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in self.grid.items():
+            if not values or not all(0 < value < float("inf") for value in values):
+                raise UsageError(f"--grid {name}", "needs values above 0", f"give {name}=0.5,1")
+        for kind, share in self.shares.items():
+            if kind not in self.kinds:
+                known = ", ".join(self.kinds)
+                raise UsageError(f"--share {kind}", "is not learnt from", f"choose from {known}")
+            if not 0 < share < float("inf"):
+                raise UsageError(f"--share {kind}", "needs a number above 0", f"give {kind}=1")
+
+    def whole_grid(self) -> dict[str, tuple[float, ...]]:
+        """Give the values to try of each parameter."""
+        return {**DEFAULT_GRID, **self.grid}
+
+    def share_of_kinds(self) -> tuple[float, ...]:
+        """Give the share of each kind."""
+        shares = [self.shares.get(kind, 1.0) for kind in self.kinds]
+        return tuple(share / sum(shares) for share in shares)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is learnt from: the segments, their features, and those of changed copies of them.
+
+    features: of the segments; copies: features and groups, (n_rows,), the place in
+    `segments.track_ids` of each row's track, of each set of copies.
+    """
+
+    segments: SegmentSet
+    features: Features
+    copies: tuple[tuple[Features, NDArray[np.int64]], ...]
+    copy_digests: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Digest of all that is learnt from (BLAKE2b, 128 bit, hexadecimal)."""
+        digest = hashlib.blake2b(self.segments.digest.encode(), digest_size=DIGEST_BYTES)
+        for of_copies in self.copy_digests:
+            digest.update(of_copies.encode())
+        return digest.hexdigest()
+
+    def learn_from(self, tracks: NDArray[np.bool_]) -> _Rows:
+        """Give the rows of some tracks, (n_tracks,): first those that may be landmarks."""
+        groups = self.segments.groups
+        features = [tuple(part[tracks[groups]] for part in self.features)]
+        places = [groups[tracks[groups]]]
+        for of_copies, of_groups in self.copies:
+            features.append(tuple(part[tracks[of_groups]] for part in of_copies))
+            places.append(of_groups[tracks[of_groups]])
+        joined = tuple(np.concatenate(parts) for parts in zip(*features, strict=True))
+        return _Rows(joined, np.concatenate(places), len(places[0]), len(features))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to learn from; the first `n_landmarks` are landmarks, all are in `n_versions`."""
+
+    features: Features
+    groups: NDArray[np.int64]
+    n_landmarks: int
+    n_versions: int
+
+
+def join_copies(
+    features: Sequence[Path],
+    copies: Sequence[Path],
+    labels: str,
+    target: str,
+    kinds: Sequence[str],
+) -> tuple[Joined[SegmentSet], Material]:
+    """Join features, and those of changed copies of the same tracks, with the labels of a target.
+
+    Raises as `join_segments` does, and SchemaError where copies' features were made otherwise, or
+    of other tracks.
+    """
+    joined = join_segments(features, labels, target, kinds, "soft")
+    base = joined.training_set
+    place = {track_id: i for i, track_id in enumerate(base.track_ids)}
+    made, digests = [], []
+    own = _read(base)
+    for path in copies:
+        other = join_segments([path], labels, target, kinds, "soft")
+        if [kind.params_digest for kind in other.kinds] != [k.params_digest for k in joined.kinds]:
+            raise SchemaError(
+                path, "holds features made otherwise", "make both with the same parameters"
+            )
+        of_copies = other.training_set
+        if unknown := set(of_copies.track_ids) - set(place):
+            raise SchemaError(
+                path,
+                f"holds {min(unknown)}, which the features do not",
+                "make copies of the same tracks",
+            )
+        groups = np.array([place[track_id] for track_id in of_copies.track_ids], np.int64)
+        made.append((_read(of_copies), groups[of_copies.groups]))
+        digests.append(of_copies.digest)
+    return joined, Material(base, own, tuple(made), tuple(digests))
+
+
+def _read(segments: SegmentSet) -> Features:
+    rows = np.arange(len(segments.row_ids))
+    parts = open_batches(segments.stored, 1).read(rows)
+    return tuple(part.reshape(len(rows), -1).astype(np.float32) for part in parts)
+
+
+@dataclass(frozen=True)
+class FittedKernel:
+    """A regression fitted to all tracks, with what nested cross-validation tells of it.
+
+    chosen: its parameters; chosen_of_folds: those of each fold's model; posteriors: of the
+    segments, each by the model that did not learn from its track, (n_rows, n_classes); levels: the
+    same by level, of the tracks that are scored.
+    """
+
+    material: Material
+    settings: KernelSettings
+    model: KernelRidge
+    chosen: Chosen
+    chosen_of_folds: tuple[Chosen, ...]
+    posteriors: NDArray[np.float64]
+    levels: Mapping[str, OutOfFold]
+
+    def card(self) -> dict[str, Any]:
+        """Say what a model's card says of the regression and its training.
+
+        Left for the caller to add: `features`, `audio` and, under `training`, `left_out`.
+        """
+        segments = self.material.segments
+        counts = np.bincount(segments.y, minlength=len(segments.classes)).tolist()
+        shares = dict(zip(self.settings.kinds, self.settings.share_of_kinds(), strict=True))
+        return {
+            "model": "kernel",
+            "target": segments.target,
+            "classes": list(segments.classes),
+            "unit": "segment",
+            "columns": list(segments.columns),
+            "standardisation": STANDARDISATION,
+            "architecture": {
+                "kernel": "rbf",
+                "gamma": self.chosen["gamma"],
+                "ridge": self.chosen["ridge"],
+                "shares": shares,
+                "n_landmarks": len(self.model.coefficients),
+            },
+            "training": {
+                "digest": self.material.digest(),
+                "n_rows": len(segments.row_ids),
+                "n_copies": sum(len(groups) for _, groups in self.material.copies),
+                "tracks": dict(zip(segments.classes, counts, strict=True)),
+                "objective": "soft",
+            },
+            "seed": self.settings.seed,
+            "search": {
+                "n_folds": self.settings.n_folds,
+                "criterion": CRITERION,
+                "grid": {name: list(of) for name, of in self.settings.whole_grid().items()},
+                "chosen": dict(self.chosen),
+            },
+            "scores": score_card(self.levels, self.chosen_of_folds),
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in LIBRARIES},
+            },
+        }
+
+
+def fit_kernel(
+    material: Material,
+    settings: KernelSettings,
+    jobs: int | None = None,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> FittedKernel:
+    """Fit a regression to all tracks, and one to the rest of each fold to be scored on that fold.
+
+    For each, gamma and ridge are chosen by cross-validation within the tracks it learns from. The
+    result does not depend on `jobs`, the number of processes (None: all cores). `progress` is given
+    an iterable of the `n_folds` + 1 fits as they end, to pass on.
+    Raises UsageError where a class has too few tracks.
+    """
+    segments = material.segments
+    ids, y, kept = segments.track_ids, segments.y, segments.kept
+    folds = share_folds(
+        settings.folds, ids, y, kept, segments.classes, settings.n_folds, settings.seed
+    )
+    held_out = [folds == fold for fold in range(settings.n_folds)]
+    tasks = [*held_out, np.zeros(len(ids), bool)]
+    fit = partial(_search_and_fit, material, settings)
+    *of_folds, of_all = progress(map_ordered(fit, tasks, jobs))
+    posteriors = np.empty((len(segments.row_ids), len(segments.classes)))
+    for out, result in zip(held_out, of_folds, strict=True):
+        posteriors[out[segments.groups]] = result.posteriors
+    rows = kept[segments.groups]
+    of_tracks = mean_of_groups(posteriors, segments.groups)
+    levels = {
+        "track": OutOfFold(y[kept], of_tracks[kept], folds[kept]),
+        "segment": OutOfFold(
+            y[segments.groups][rows], posteriors[rows], folds[segments.groups][rows]
+        ),
+    }
+    return FittedKernel(
+        material,
+        settings,
+        of_all.model,
+        of_all.chosen,
+        tuple(result.chosen for result in of_folds),
+        posteriors,
+        levels,
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    model: KernelRidge
+    chosen: Chosen
+    posteriors: NDArray[np.float64]
+
+
+def _search_and_fit(
+    material: Material, settings: KernelSettings, held_out: NDArray[np.bool_]
+) -> _Fit:
+    """Choose parameters within the tracks not held out, fit to these, and predict the others."""
+    from threadpoolctl import threadpool_limits
+
+    segments = material.segments
+    learnt = np.flatnonzero(~held_out)
+    ids = [segments.track_ids[track] for track in learnt]
+    inner = assign_folds(ids, segments.y[learnt], settings.n_folds, settings.seed)
+    grid = settings.whole_grid()
+    points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    losses = np.zeros(len(points))
+    # One thread, as sums over several may differ in their last bits.
+    with threadpool_limits(limits=1):
+        for fold in range(settings.n_folds):
+            out = np.zeros(len(segments.track_ids), bool)
+            out[learnt[inner == fold]] = True
+            losses += _losses(material, settings, ~held_out & ~out, out, points)
+        chosen = points[int(losses.argmin())]
+        problem = _Problem.of(material, settings, ~held_out)
+        model = problem.solve(chosen)
+        rows = held_out[segments.groups]
+        posteriors = model.posteriors([part[rows] for part in material.features])
+    return _Fit(model, chosen, posteriors)
+
+
+def _losses(
+    material: Material,
+    settings: KernelSettings,
+    learnt: NDArray[np.bool_],
+    out: NDArray[np.bool_],
+    points: Sequence[Chosen],
+) -> NDArray[np.float64]:
+    """Give each point's squared error of the distributions of tracks held out, summed."""
+    segments = material.segments
+    problem = _Problem.of(material, settings, learnt)
+    rows = out[segments.groups]
+    distances = problem.distances_to([part[rows] for part in material.features])
+    tracks = np.flatnonzero(out)
+    groups = np.searchsorted(tracks, segments.groups[rows])
+    losses = []
+    for point in points:
+        coefficients = problem.coefficients(point)
+        values = problem.intercepts + problem.kernel(distances, point["gamma"]) @ coefficients
+        of_tracks = mean_of_groups(to_distributions(values), groups)
+        losses.append(np.square(of_tracks - segments.distributions[tracks]).sum())
+    return np.array(losses)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Rows to fit to, standardised, with their distances from the landmarks, a kind each."""
+
+    shares: tuple[float, ...]
+    standardisations: tuple[Standardisation, ...]
+    landmarks: tuple[NDArray[np.float16], ...]
+    distances: tuple[NDArray[np.float64], ...]
+    targets: NDArray[np.float64]
+    groups: NDArray[np.int64]
+    n_versions: int
+
+    @classmethod
+    def of(
+        cls, material: Material, settings: KernelSettings, tracks: NDArray[np.bool_]
+    ) -> _Problem:
+        rows = material.learn_from(tracks)
+        standards = tuple(Standardisation.fit(part) for part in rows.features)
+        scaled = [s.apply(part) for s, part in zip(standards, rows.features, strict=True)]
+        landmarks = tuple(part[: rows.n_landmarks].astype(LANDMARK_DTYPE) for part in scaled)
+        return cls(
+            settings.share_of_kinds(),
+            standards,
+            landmarks,
+            tuple(
+                squared_distances(part, of_kind) / standard.n_moving
+                for part, of_kind, standard in zip(scaled, landmarks, standards, strict=True)
+            ),
+            material.segments.distributions[rows.groups],
+            rows.groups,
+            rows.n_versions,
+        )
+
+    @property
+    def intercepts(self) -> NDArray[np.float64]:
+        means: NDArray[np.float64] = self.targets.mean(axis=0)
+        return means
+
+    def distances_to(self, features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
+        return [
+            squared_distances(standard.apply(part), landmarks) / standard.n_moving
+            for part, standard, landmarks in zip(
+                features, self.standardisations, self.landmarks, strict=True
+            )
+        ]
+
+    def kernel(self, distances: Sequence[NDArray[np.float64]], gamma: float) -> NDArray[np.float64]:
+        kernel = np.zeros_like(distances[0])
+        for of_kind, share in zip(distances, self.shares, strict=True):
+            kernel += share * np.exp(-gamma * of_kind)
+        return kernel
+
+    def coefficients(self, point: Chosen) -> NDArray[np.float64]:
+        """Solve for the coefficients of the landmarks, (n_landmarks, n_classes)."""
+        from scipy.linalg import solve
+
+        K = self.kernel(self.distances, point["gamma"])
+        of_landmarks = K[: K.shape[1]]
+        penalty = point["ridge"] * self.n_versions * (of_landmarks + of_landmarks.T) / 2
+        penalty[np.diag_indices_from(penalty)] += JITTER
+        made: NDArray[np.float64] = solve(
+            K.T @ K + penalty, K.T @ (self.targets - self.intercepts), assume_a="pos"
+        )
+        return made
+
+    def solve(self, point: Chosen) -> KernelRidge:
+        return KernelRidge(
+            self.standardisations,
+            self.landmarks,
+            self.shares,
+            point["gamma"],
+            self.coefficients(point).astype(np.float32),
+            self.intercepts,
+            self._usual_distances(point["gamma"]),
+        )
+
+    def _usual_distances(self, gamma: float) -> NDArray[np.float64]:
+        """Tell how far landmarks usually are from the nearest of other tracks."""
+        n = self.distances[0].shape[1]
+        K = self.kernel([part[:n] for part in self.distances], gamma)
+        K[self.groups[:n, None] == self.groups[:n]] = 0
+        usual: NDArray[np.float64] = np.quantile(1 - K.max(axis=1), USUAL_QUANTILES)
+        return usual
