@@ -1,0 +1,221 @@
+"""`mer train kernel` and its regression, beside scikit-learn's."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from made_segments import write_segments
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+from sklearn.kernel_ridge import KernelRidge as Reference
+
+from mertools.artifacts.model_file import read_model
+from mertools.models.kernel import Standardisation, restore
+from mertools.training.kernel import KernelSettings, fit_kernel, join_copies
+
+Mer = Callable[..., subprocess.CompletedProcess[str]]
+
+DATA = ("--features", "features.h5", "--labels", "labels.csv", "--target", "arousal")
+KINDS = ("mel", "note")
+TRAIN = ("train", "kernel", *DATA, "--kind", "mel", "--kind", "note", "--cv", "3", "--jobs", "1")
+QUICK = ("--grid", "gamma=0.3", "--grid", "ridge=1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_segments(tmp_path, kinds=KINDS)
+    return tmp_path
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def fit(folder: Path, settings: KernelSettings, copies: tuple[str, ...] = ()) -> object:
+    _, material = join_copies(
+        [folder / "features.h5"],
+        [folder / name for name in copies],
+        str(folder / "labels.csv"),
+        "arousal",
+        settings.kinds,
+    )
+    return fit_kernel(material, settings, jobs=1)
+
+
+def test_equals_kernel_ridge_regression_by_hand(folder: Path) -> None:
+    """All rows are landmarks here, where it is the plain regression."""
+    settings = KernelSettings(
+        KINDS, 3, grid={"gamma": (0.3,), "ridge": (0.5,)}, shares={"mel": 3.0}
+    )
+    fitted = fit(folder, settings)
+    data, features = fitted.material.segments, fitted.material.features
+    assert len(data.row_ids) == 40  # test tracks are left out, and those not kept are not
+
+    def kernel(A: list[np.ndarray], B: list[np.ndarray]) -> np.ndarray:
+        K = 0
+        for a, b, share in zip(A, B, (0.75, 0.25), strict=True):
+            gap = np.square(a[:, None] - b).mean(axis=2)
+            K = K + share * np.exp(-0.3 * gap)
+        return K
+
+    everything = fitted.model
+    scaled = []
+    for part in features:
+        standard = Standardisation.fit(part)
+        np.testing.assert_allclose(standard.mean, part.mean(axis=0), rtol=1e-5)
+        scaled.append(np.clip((part - part.mean(axis=0)) / part.std(axis=0), -5, 5))
+    targets = data.distributions[data.groups]
+    reference = Reference(alpha=0.5, kernel="precomputed")
+    K = kernel(scaled, scaled)
+    reference.fit(K, targets - targets.mean(axis=0))
+    expected = reference.predict(K) + targets.mean(axis=0)
+    expected = np.maximum(expected, 0.01)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(everything.posteriors(features), expected, atol=2e-3)
+
+
+def test_the_whole_way(folder: Path, mer: Mer) -> None:
+    train = (*TRAIN, "--predictions", "p.csv", "--folds", "folds.csv", "--licence", "mine")
+    mer(*train, "-o", "m.safetensors")
+    mer("validate", "m.safetensors", "p.csv")
+    first = (folder / "m.safetensors").read_bytes(), (folder / "p.csv").read_bytes()
+    mer(*train, "--jobs", "2", "-o", "m.safetensors")
+    assert ((folder / "m.safetensors").read_bytes(), (folder / "p.csv").read_bytes()) == first
+    card = json.loads(mer("inspect", "m.safetensors", "--json").stdout)
+    assert (card["model"], card["licence"], card["unit"]) == ("kernel", "mine", "segment")
+    assert card["architecture"]["shares"] == {"mel": 0.5, "note": 0.5}
+
+    labels = {row["track_id"]: row for row in rows(folder / "labels.csv")}
+    out_of_fold = [row for row in rows(folder / "p.csv") if row["level"] == "track"]
+    assert {row["track_id"] for row in out_of_fold} == {
+        name for name, row in labels.items() if row["split"] != "test"
+    }
+    right = [row["predicted"] == labels[row["track_id"]]["class"] for row in out_of_fold]
+    assert np.mean(right) > 0.9  # the class shows
+    (folder / "all.csv").write_text(mer("predict", "-m", "m.safetensors", "features.h5").stdout)
+    mer("evaluate", "all.csv", "--labels", "labels.csv", "--quiet", "-o", "m.json")
+
+
+def test_scores_are_of_tracks_that_were_not_learnt_from(folder: Path, mer: Mer) -> None:
+    """Where labels are drawn by lot nothing can be told of tracks held out."""
+    lines = (folder / "labels.csv").read_text().splitlines()
+    columns = lines[0].split(",")
+    chance = np.random.default_rng(1)
+    made = [lines[0]]
+    for line in lines[1:]:
+        values = dict(zip(columns, line.split(","), strict=True))
+        k = int(chance.integers(3))
+        values |= {"label": str(k + 1), "class": ("weak", "neutral", "strong")[k]}
+        values |= {f"p_{i + 1}": str(float(i == k)) for i in range(3)}
+        made.append(",".join(values[name] for name in columns))
+    (folder / "labels.csv").write_text("\n".join(made) + "\n")
+    mer(*TRAIN, *QUICK, "--predictions", "p.csv", "-o", "m.safetensors")
+    labels = {row["track_id"]: row["class"] for row in rows(folder / "labels.csv")}
+    right = [
+        row["predicted"] == labels[row["track_id"]]
+        for row in rows(folder / "p.csv")
+        if row["level"] == "track"
+    ]
+    assert np.mean(right) < 0.7
+
+
+def test_copies_are_learnt_from_but_not_scored(folder: Path, mer: Mer) -> None:
+    """A change of the sound that only copies have shown."""
+    with h5py.File(folder / "features.h5") as file:
+        changed = -160 - file["features/mel"][...]
+        track_ids = file["segments/track_id"].asstr()[...]
+    (folder / "copies.h5").write_bytes((folder / "features.h5").read_bytes())
+    with h5py.File(folder / "copies.h5", "a", locking=False) as file:
+        file["features/mel"][...] = changed
+    labels = {row["track_id"]: int(row["label"]) - 1 for row in rows(folder / "labels.csv")}
+    y = np.array([labels[track_id] for track_id in track_ids])
+    right = {}
+    for name, copies in (("alone", ()), ("both", ("--copies", "copies.h5"))):
+        train = ("train", "kernel", *DATA, "--kind", "mel", "--cv", "3", "--jobs", "1", *QUICK)
+        mer(*train, *copies, "-o", f"{name}.safetensors", "--predictions", f"{name}.csv")
+        path = folder / f"{name}.safetensors"
+        model = restore(path, *read_model(path))
+        right[name] = (model.posteriors([changed]).argmax(axis=1) == y).mean()
+    assert right["alone"] < 0.5 < 0.9 < right["both"]
+    assert len(rows(folder / "both.csv")) == len(rows(folder / "alone.csv"))
+    card = json.loads(mer("inspect", "both.safetensors", "--json").stdout)
+    assert card["training"]["n_copies"] == card["training"]["n_rows"] == 40
+    assert card["architecture"]["n_landmarks"] == 40
+
+    with h5py.File(folder / "copies.h5", "a", locking=False) as file:
+        file["features/mel"].attrs["params_digest"] = "another"
+    done = mer(*TRAIN, *QUICK, "--copies", "copies.h5", "-o", "x.safetensors", status=2)
+    assert "made otherwise" in done.stderr
+
+
+def test_far_from_all_music_it_tells_the_mean_and_that_it_is_unlike(folder: Path) -> None:
+    model = fit(folder, KernelSettings(KINDS, 3)).model
+    with h5py.File(folder / "features.h5") as file:
+        features = [file[f"features/{kind}"][...].astype(np.float32) for kind in KINDS]
+    usual = model.unlike(features)
+    assert ((usual >= 0) & (usual <= 1)).all()
+    assert np.median(usual) < 0.1
+    for factor in (1e3, -1e30):
+        strange = [np.full_like(part[:2], factor) for part in features]
+        assert (model.unlike(strange) > 0.9).all()
+        far = model.posteriors(strange)
+        assert np.isfinite(far).all()
+        assert np.abs(far - model.intercepts).max() < 0.1
+    one, many = model.posteriors([part[:1] for part in features]), model.posteriors(features)
+    np.testing.assert_array_equal(one[0], many[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"coefficients": np.zeros((3, 3), np.float32)}, "has shape"),
+        ({"landmarks_0": None}, "landmarks_0"),
+        ({"intercepts": np.full(3, np.nan)}, "not finite"),
+    ],
+)
+def test_wrong_arrays_are_refused(
+    folder: Path, mer: Mer, change: dict[str, np.ndarray | None], told: str
+) -> None:
+    mer(*TRAIN, *QUICK, "-o", "m.safetensors")
+    arrays = load_file(folder / "m.safetensors")
+    with safe_open(folder / "m.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    changed = {name: value for name, value in {**arrays, **change}.items() if value is not None}
+    save_file(changed, folder / "m.safetensors", metadata)
+    done = mer("predict", "-m", "m.safetensors", "features.h5", status=2)
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--grid", "gamma=0"), "values above 0"),
+        (("--grid", "C=1"), "is no parameter"),
+        (("--share", "tonal=1"), "is no parameter"),
+        (("--share", "mel=-1"), "above 0"),
+        (("--cv", "9"), "has only"),
+    ],
+)
+def test_wrong_usage_is_named(folder: Path, mer: Mer, option: tuple[str, ...], told: str) -> None:
+    assert told in mer(*TRAIN, *option, "-o", "m.safetensors", status=2).stderr
+
+
+def test_it_predicts_without_heavy_libraries(folder: Path, mer: Mer) -> None:
+    mer(*TRAIN, *QUICK, "-o", "m.safetensors")
+    code = (
+        "import sys; from mertools.cli.app import app\n"
+        "try: app(['predict', '-m', 'm.safetensors', 'features.h5', '-o', 'p.csv'])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'sklearn', 'scipy', 'librosa', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
