@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.files import replacing
@@ -27,8 +28,10 @@ def write(path: Path, card: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays with their card, whole or not at all; the same give the same bytes."""
     from safetensors.numpy import save
 
+    # It takes the bytes as they lie in memory, whatever the order of the dimensions there.
+    in_order = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(path) as part:
-        part.write_bytes(save(dict(arrays), {CARD_KEY: card}))
+        part.write_bytes(save(in_order, {CARD_KEY: card}))
 
 
 def read_card(path: Path) -> str | None:

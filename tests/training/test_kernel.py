@@ -131,7 +131,8 @@ def test_scores_are_of_tracks_that_were_not_learnt_from(folder: Path, mer: Mer) 
 def test_copies_are_learnt_from_but_not_scored(folder: Path, mer: Mer) -> None:
     """A change of the sound that only copies have shown."""
     with h5py.File(folder / "features.h5") as file:
-        changed = -160 - file["features/mel"][...]
+        changed = file["features/mel"][...]
+        changed[:, :5] += 60  # in all as much as in the first class
         track_ids = file["segments/track_id"].asstr()[...]
     (folder / "copies.h5").write_bytes((folder / "features.h5").read_bytes())
     with h5py.File(folder / "copies.h5", "a", locking=False) as file:
