@@ -33,7 +33,7 @@ from mertools.training.segments import SegmentSet, join_segments, open_batches
 
 DEFAULT_GRID: Mapping[str, tuple[float, ...]] = {
     "gamma": (0.125, 0.25, 0.5),
-    "ridge": (0.2, 0.4, 0.8),
+    "ridge": (0.1, 0.2, 0.4, 0.8),
 }
 """gamma: how soon the kernel falls with the mean squared difference of standardised columns; ridge:
 how strongly large coefficients are held back."""
