@@ -22,6 +22,7 @@ TABLES = (
     "folds",
     "history",
     "cv",
+    "models",
     "failures",
 )
 REPEATED = "{k}"

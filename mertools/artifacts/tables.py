@@ -29,6 +29,9 @@ QUOTE = '"'
 COLUMN = "column"
 """In a field's metadata: the name of its column, where that is not the attribute's."""
 
+EXTRA = "extra"
+"""In a field's metadata: its column is written only where a writer is told to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -112,6 +115,7 @@ class Prediction(Row):
     posteriors: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"p_{REPEATED}"})
     predicted: str
     value: float | None
+    unlike: float | None = dataclasses.field(default=None, metadata={EXTRA: True})
 
     def class_names(self) -> tuple[str, ...]:
         """Name the classes in the order of the posteriors."""
@@ -216,6 +220,21 @@ class CrossValidation(Row):
     track_macro_f1_high: float
     epochs: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Row):
+    """A row of the table that `mer models` makes: a model file, and what its card says of it."""
+
+    table: ClassVar[str] = "models"
+    name: str
+    target: str
+    model: str
+    features: str
+    classes: str
+    licence: str | None
+    bytes: int
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,37 +354,53 @@ def _parse_record(
 class TableWriter:
     """Writes rows of one table as CSV, the header at once and each row as it comes."""
 
-    def __init__(self, stream: TextIO, row_type: type[Row], n_classes: int = 0) -> None:
+    def __init__(
+        self, stream: TextIO, row_type: type[Row], n_classes: int = 0, extra: bool = False
+    ) -> None:
         self._stream = stream
         self._n_classes = n_classes
-        stream.write(_format_record(table_header(row_type, n_classes)))
+        self._extra = extra
+        stream.write(_format_record(table_header(row_type, n_classes, extra)))
 
     def write(self, row: Row) -> None:
         """Write a row."""
-        self._stream.write(_format_record(row_cells(row, self._n_classes)))
+        self._stream.write(_format_record(row_cells(row, self._n_classes, self._extra)))
 
 
-def table_header(row_type: type[Row], n_classes: int = 0) -> list[str]:
-    """Name a table's columns; `n_classes` is how often a column that repeats stands."""
-    return load_table_schema(row_type.table).header(n_classes)
+def table_header(row_type: type[Row], n_classes: int = 0, extra: bool = False) -> list[str]:
+    """Name a table's columns; `n_classes` is how often a column that repeats stands.
+
+    With `extra` those columns are among them that are only written where there is more to tell.
+    """
+    left_out = _left_out(row_type, extra)
+    return [c for c in load_table_schema(row_type.table).header(n_classes) if c not in left_out]
 
 
-def row_cells(row: Row, n_classes: int = 0) -> list[str]:
+def row_cells(row: Row, n_classes: int = 0, extra: bool = False) -> list[str]:
     """Write a row's values as cells, in the order of `table_header`."""
-    return [format_cell(value, row.any_size) for value in row_values(row, n_classes)]
+    return [format_cell(value, row.any_size) for value in row_values(row, n_classes, extra)]
 
 
-def row_values(row: Row, n_classes: int = 0) -> list[object]:
+def row_values(row: Row, n_classes: int = 0, extra: bool = False) -> list[object]:
     """Give a row's values in the order of `table_header`; None is an empty cell."""
     values: list[object] = []
     attributes = _attributes(type(row))
+    left_out = _left_out(type(row), extra)
     for field in load_table_schema(row.table).fields:
+        if field.name in left_out:
+            continue
         value = getattr(row, attributes[field.name])
         if REPEATED in field.name:
             values += [*value, *[None] * (n_classes - len(value))]
         else:
             values.append(value)
     return values
+
+
+def _left_out(row_type: type[Row], extra: bool) -> list[str]:
+    if extra:
+        return []
+    return [field.name for field in dataclasses.fields(row_type) if EXTRA in field.metadata]
 
 
 def write_table(stream: TextIO, row_type: type[R], rows: Iterable[R], n_classes: int = 0) -> None:

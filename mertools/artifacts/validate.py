@@ -18,6 +18,7 @@ from mertools.artifacts.tables import (
     Fold,
     History,
     Label,
+    Model,
     Note,
     Prediction,
     Ranking,
@@ -41,6 +42,7 @@ ROW_TYPES: tuple[type[Row], ...] = (
     Fold,
     History,
     CrossValidation,
+    Model,
     Track,
 )
 """The more particular before the more general: a table of segments has all columns of tracks."""

@@ -31,3 +31,8 @@ class SegmentSettings:
     length_s: float = 10.0
     hop_s: float | None = None
     last: Last = "auto"
+
+
+WINDOW_S = 10.0
+WINDOW_HOP_S = 1.0
+"""The windows of prediction over time: their length, and from one's start to the next one's."""

@@ -22,6 +22,7 @@ from mertools.cli.evaluate import evaluate
 from mertools.cli.featurize import featurize
 from mertools.cli.inspect import inspect
 from mertools.cli.merge import merge
+from mertools.cli.models import models
 from mertools.cli.predict import predict
 from mertools.cli.rank_features import rank_features
 from mertools.cli.segment import segment
@@ -143,6 +144,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     merge,
     aggregate_labels,
     predict,
+    models,
     evaluate,
     align,
     rank_features,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,11 @@ Inputs = Annotated[
     ),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="File to write; - is standard output.")]
+Form = Literal["table", "csv", "json"]
+Format = Annotated[
+    Form | None,
+    typer.Option(help="Form of the rows.", show_default="table on a terminal, else csv"),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything that chance decides.", min=0)]
 Jobs = Annotated[
     int | None,

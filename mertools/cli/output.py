@@ -6,7 +6,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TextIO
+from functools import partial
+from typing import Any, TextIO
 
 from mertools.artifacts.files import STANDARD_STREAM, open_output
 from mertools.artifacts.tables import (
@@ -18,30 +19,45 @@ from mertools.artifacts.tables import (
     table_header,
 )
 from mertools.cli.console import draw_table
+from mertools.cli.options import Form
 
-Format = Literal["table", "csv", "json"]
 Write = Callable[[Row], None]
+Draw = Callable[[list[Any], TextIO], None]
+"""Draws rows on a stream, once all are known."""
 
 
 @contextmanager
 def open_table_output(
-    target: str, row_type: type[Row], n_classes: int = 0, form: Format | None = None
+    target: str,
+    row_type: type[Row],
+    n_classes: int = 0,
+    form: Form | None = None,
+    *,
+    extra: bool = False,
+    draw: Draw | None = None,
 ) -> Iterator[Write]:
     """Give a function that writes a row to `target`, at once where somebody reads a pipe.
 
-    Without `form` rows are drawn as a table on a terminal and are CSV elsewhere.
+    Without `form` rows are drawn as a table on a terminal and are CSV elsewhere. `draw` draws them
+    otherwise than with the columns that they have in CSV; `extra` is as in `table_header`.
     """
     if form is None:
         on_terminal = target == STANDARD_STREAM and sys.stdout.isatty()
         form = "table" if on_terminal else "csv"
-    writer = {"table": _write_table, "csv": _write_csv, "json": _write_json}[form]
-    with open_output(target) as stream, writer(stream, row_type, n_classes) as write:
-        yield write
+    with open_output(target) as stream:
+        if form == "table":
+            rows: list[Row] = []
+            yield rows.append
+            (draw or partial(_draw_columns, row_type, n_classes, extra))(rows, stream)
+            return
+        writer = _write_csv if form == "csv" else _write_json
+        with writer(stream, row_type, n_classes, extra) as write:
+            yield write
 
 
 @contextmanager
-def _write_csv(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator[Write]:
-    writer = TableWriter(stream, row_type, n_classes)
+def _write_csv(stream: TextIO, row_type: type[Row], n_classes: int, extra: bool) -> Iterator[Write]:
+    writer = TableWriter(stream, row_type, n_classes, extra)
     stream.flush()
 
     def write(row: Row) -> None:
@@ -53,16 +69,18 @@ def _write_csv(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator[
 
 
 @contextmanager
-def _write_json(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator[Write]:
+def _write_json(
+    stream: TextIO, row_type: type[Row], n_classes: int, extra: bool
+) -> Iterator[Write]:
     """Write an array of objects whose keys are the table's columns."""
-    columns = table_header(row_type, n_classes)
+    columns = table_header(row_type, n_classes, extra)
     separator = "["
 
     def write(row: Row) -> None:
         nonlocal separator
         values = (
             round_number(value, row.any_size) if isinstance(value, float) else value
-            for value in row_values(row, n_classes)
+            for value in row_values(row, n_classes, extra)
         )
         content = dict(zip(columns, values, strict=True))
         stream.write(f"{separator}\n  {json.dumps(content, ensure_ascii=False)}")
@@ -72,18 +90,17 @@ def _write_json(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator
     stream.write("\n]\n" if separator == "," else "[]\n")
 
 
-@contextmanager
-def _write_table(stream: TextIO, row_type: type[Row], n_classes: int) -> Iterator[Write]:
-    rows: list[Row] = []
-    yield rows.append
+def _draw_columns(
+    row_type: type[Row], n_classes: int, extra: bool, rows: list[Row], stream: TextIO
+) -> None:
     cells = [
         [
             format(value, ".3g" if row.any_size else ".3f")
             if isinstance(value, float)
             else format_cell(value)
-            for value in row_values(row, n_classes)
+            for value in row_values(row, n_classes, extra)
         ]
         for row in rows
     ]
-    columns = table_header(row_type, n_classes)
+    columns = table_header(row_type, n_classes, extra)
     draw_table("", columns, cells, stream)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
+from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
 from mertools.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mertools.artifacts.journal import Journal
+    from mertools.artifacts.tables import Prediction
+    from mertools.cli.failures import Failures
     from mertools.features.extract import FailedInput
     from mertools.parallel import Jobs
     from mertools.prediction.predict import PredictedTrack, Predictor
@@ -29,17 +33,39 @@ def predict(
         ),
     ],
     model: Annotated[
-        list[str],
-        typer.Option("--model", "-m", metavar="FILE", help="Model; several for several targets."),
-    ],
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="FILE|NAME",
+            help="Model, as a file or by a name that mer models lists; several for several "
+            "targets.",
+            show_default="the first of each target that mer models lists",
+        ),
+    ] = None,
     output: options.Output = "-",
     level: Annotated[
         Literal["both", "track", "segment"], typer.Option(help="Rows to give.")
     ] = "both",
-    format: Annotated[
-        Literal["table", "csv", "json"] | None,
-        typer.Option(help="Form of the rows.", show_default="table on a terminal, else csv"),
+    over_time: Annotated[
+        bool,
+        typer.Option(
+            "--over-time", help="Predict windows that overlap, in place of segments as in training."
+        ),
+    ] = False,
+    window: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length of a window.", show_default=f"{WINDOW_S:g}"),
     ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="From the start of one window to the next one's.",
+            show_default=f"{WINDOW_HOP_S:g}",
+        ),
+    ] = None,
+    format: options.Format = None,
     id_from: options.IdFrom = "stem",
     null: options.NullSeparated = False,
     failures: options.FailuresFile = None,
@@ -51,34 +77,46 @@ def predict(
 
     Sound is converted, cut and measured in memory just as it was for the model's training. Rows
     come in the order of the inputs, a track's segments before the track, each as soon as known.
-    With -o a run that was interrupted goes on where it was.
+    With -o a run that was interrupted goes on where it was. The table is of tracks, or of windows
+    with --over-time.
+
+    Without -m it is the models that come along which predict. Those in the folders that MER_MODELS
+    names, separated by colons, take their place.
 
     \b
     Examples:
-      mer predict -m arousal.skops song.mp3
+      mer predict song.mp3
+      mer predict song.mp3 --over-time --window 5 > curve.csv
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
-      find music -name '*.flac' | mer predict -m arousal.skops - --level track > predictions.csv
+      find songs -name '*.flac' | mer predict -m arousal.skops - --level track > tracks.csv
     """
-    from pathlib import Path
-
     from mertools.artifacts.tables import Prediction
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
     from mertools.errors import InputError
     from mertools.features.extract import FailedInput
-    from mertools.prediction.predict import load_predictor
+    from mertools.prediction.installed import choose_models
+    from mertools.prediction.predict import load_predictors
 
-    predictors = [load_predictor(Path(name), device) for name in model]
-    _check_targets(predictors)
+    predictors = load_predictors(choose_models(model or []), device)
+    predictors = _cut_as_asked(predictors, over_time, window, hop)
+    shows_windows = level == "segment" or (over_time and level == "both")
     n_classes = max(len(predictor.classes) for predictor in predictors)
     seen: set[str] = set()
     with (
         Failures("predict", failures) as failed,
         _open_journal(output) as journal,
-        open_table_output(output, Prediction, n_classes, format) as write,
+        open_table_output(
+            output,
+            Prediction,
+            n_classes,
+            format,
+            extra=any(predictor.tells_unlike for predictor in predictors),
+            draw=partial(_draw, shows_windows),
+        ) as write,
     ):
         outcomes = _predict_inputs(
-            inputs, predictors, level, cluster or jobs, null, id_from, journal
+            inputs, predictors, level, cluster or jobs, null, id_from, journal, failed
         )
         for outcome in outcomes:
             if isinstance(outcome, FailedInput):
@@ -111,16 +149,26 @@ def _open_journal(output: str) -> Iterator[Journal | None]:
         journal.discard()
 
 
-def _check_targets(predictors: Sequence[Predictor]) -> None:
+def _draw(windows: bool, rows: list[Prediction], stream: TextIO) -> None:
+    from mertools.cli.emotion_table import draw_emotions
+
+    draw_emotions(rows, stream, windows=windows)
+
+
+def _cut_as_asked(
+    predictors: list[Predictor], over_time: bool, window: float | None, hop: float | None
+) -> list[Predictor]:
+    """Give the models for windows over time, where those are asked for."""
     from mertools.errors import UsageError
 
-    targets: set[str] = set()
-    for predictor in predictors:
-        if predictor.target in targets:
-            raise UsageError(
-                predictor.path, f"is a second model for {predictor.target}", "predict with it apart"
-            )
-        targets.add(predictor.target)
+    if over_time:
+        length_s = WINDOW_S if window is None else window
+        hop_s = WINDOW_HOP_S if hop is None else hop
+        return [predictor.over_time(length_s, hop_s) for predictor in predictors]
+    for option, seconds in (("--window", window), ("--hop", hop)):
+        if seconds is not None:
+            raise UsageError(option, "is for windows over time", "give --over-time, too")
+    return predictors
 
 
 def _predict_inputs(
@@ -131,6 +179,7 @@ def _predict_inputs(
     null_separated: bool,
     id_from: Literal["stem", "path"],
     journal: Journal | None,
+    failed: Failures,
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict inputs in their order; sound files that follow each other are worked on together."""
     from itertools import groupby
@@ -138,17 +187,23 @@ def _predict_inputs(
 
     from mertools.artifacts.features_file import is_hdf5
     from mertools.cli.console import track_progress
-    from mertools.cli.work import count_if_known, gather_sources
+    from mertools.cli.work import count_if_known, gather_sources, tracks_among
+    from mertools.errors import UsageError
     from mertools.prediction.predict import predict_audio, predict_features
     from mertools.prediction.stream import predict_resumably
 
+    over_time = predictors[0].windows is not None
     for are_features, run in groupby(inputs, key=lambda name: is_hdf5(Path(name))):
+        names = list(run)
+        if are_features and over_time:
+            raise UsageError(names[0], "holds segments that are cut already", "give the sound")
         if are_features:
-            yield from predict_features([Path(name) for name in run], predictors, level)
+            yield from predict_features([Path(name) for name in names], predictors, level)
         else:
-            sources = gather_sources(list(run), null_separated=null_separated, id_from=id_from)
+            found = gather_sources(names, null_separated=null_separated, id_from=id_from)
+            sources = tracks_among(found, failed) if over_time else found
             if journal is None:
                 made = predict_audio(sources, predictors, level, jobs)
             else:
                 made = predict_resumably(sources, predictors, level, jobs, journal)
-            yield from track_progress(made, "predict", count_if_known(sources))
+            yield from track_progress(made, "predict", count_if_known(found))

@@ -46,6 +46,11 @@ class FeatureKind:
     version: int
     highest_rate: int | None = None
 
+    @property
+    def has_time_axis(self) -> bool:
+        """Whether features are as long as their segment is, and are no statistics over it."""
+        return "frame" in self.dimensions
+
 
 def _of_samples(compute: Callable[[NDArray[np.int16], Any], Features]) -> Compute:
     return lambda excerpt, params: compute(excerpt.y, params)

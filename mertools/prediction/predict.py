@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +23,9 @@ from mertools.artifacts.model_file import Card, read_model
 from mertools.artifacts.tables import CLASS_SEPARATOR, Prediction
 from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
-from mertools.errors import InputError, SchemaError
+from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
-from mertools.features.registry import RequestedKind, request_kind
+from mertools.features.registry import RequestedKind, find_kind, request_kind
 from mertools.models.pooling import duration_weighted_means, side_by_side
 from mertools.models.registry import find_model
 from mertools.parallel import Jobs
@@ -39,6 +40,8 @@ class Predictor:
     path: Path
     card: Card
     model: Any
+    windows: SegmentSettings | None = None
+    """How tracks are cut to be predicted over time, unless they are cut as for its training."""
 
     @property
     def target(self) -> str:
@@ -64,7 +67,26 @@ class Predictor:
         audio = self.card["audio"]
         kinds = tuple(_restore_kind(self.path, kind) for kind in self.card["features"])
         segment = SegmentSettings(audio["length_s"], audio["hop_s"], audio["last"])
-        return Recipe(kinds, audio["sample_rate"], segment)
+        return Recipe(kinds, audio["sample_rate"], self.windows or segment)
+
+    def over_time(self, length_s: float, hop_s: float) -> Predictor:
+        """Give the same model for windows of `length_s`, one each `hop_s`, in place of segments.
+
+        Raises UsageError for what is no length of time, and where its features are as long as the
+        segments of its training but the windows are not.
+        """
+        for name, seconds in (("window", length_s), ("hop", hop_s)):
+            if not 0 < seconds < math.inf:
+                raise UsageError(name, f"{seconds} s is no length of time", "give more than 0")
+        audio = self.card["audio"]
+        for name in self.kind_names:
+            if find_kind(name).has_time_axis and length_s != audio["length_s"]:
+                raise UsageError(
+                    self.path,
+                    f"looks at {name} features of {audio['length_s']:g} s, not of {length_s:g} s",
+                    f"give a window of {audio['length_s']:g} s",
+                )
+        return replace(self, windows=SegmentSettings(length_s, hop_s, audio["last"]))
 
     def posteriors(
         self, features: Sequence[Features], durations: NDArray[np.float64]
@@ -89,6 +111,18 @@ class Predictor:
         of_track = self.model.posteriors([duration_weighted_means(X, one_track, durations)])
         return of_segments, of_track[0]
 
+    @property
+    def tells_unlike(self) -> bool:
+        """Whether it tells how unlike the music of its training a track is."""
+        return hasattr(self.model, "unlike")
+
+    def unlike(self, features: Sequence[Features]) -> NDArray[np.float64] | None:
+        """Tell how unlike the music of its training segments are, from 0 to 1: (n_segments,).
+
+        features: as `posteriors` takes them. None where the model does not tell.
+        """
+        return self.model.unlike(features) if self.tells_unlike else None
+
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
@@ -108,6 +142,22 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
     spec = find_model(card["model"])
     model = spec.load_module().restore(path, card, learnt)
     return Predictor(path, card, model.on_device(device) if spec.is_network else model)
+
+
+def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predictor]:
+    """Load the models of several targets as `load_predictor` does.
+
+    Raises UsageError where two are of the same target, too.
+    """
+    predictors = [load_predictor(path, device) for path in paths]
+    targets: set[str] = set()
+    for predictor in predictors:
+        if predictor.target in targets:
+            raise UsageError(
+                predictor.path, f"is a second model for {predictor.target}", "predict with it apart"
+            )
+        targets.add(predictor.target)
+    return predictors
 
 
 def _restore_kind(path: Path, feature: Card) -> RequestedKind:
@@ -273,14 +323,18 @@ def _predict_track(
     """Yield a track's rows of predictions: its segments, then itself."""
     durations = np.array([row.duration for row in rows])
     of_segments, of_track = predictor.posteriors(features, durations)
+    unlike = predictor.unlike(features)
     told = (predictor.target, predictor.classes, rows[0].track_id)
     if level != "track":
-        for row, posterior in zip(rows, of_segments, strict=True):
-            yield make_prediction(*told, row.segment_id, row.start, row.duration, posterior)
+        for k, row in enumerate(rows):
+            place = (row.segment_id, row.start, row.duration)
+            of_row = None if unlike is None else float(unlike[k])
+            yield make_prediction(*told, *place, of_segments[k], of_row)
     if level != "segment":
         start = min(row.start for row in rows)
         duration = max(row.start + row.duration for row in rows) - start
-        yield make_prediction(*told, None, start, duration, of_track)
+        mean = None if unlike is None else float(unlike.mean())
+        yield make_prediction(*told, None, start, duration, of_track, mean)
 
 
 def make_prediction(
@@ -291,6 +345,7 @@ def make_prediction(
     start: float,
     duration: float,
     posterior: NDArray[np.float64],
+    unlike: float | None = None,
 ) -> Prediction:
     """Make a row of predictions from a posterior, (n_classes,): of a track if it has no segment.
 
@@ -308,4 +363,5 @@ def make_prediction(
         tuple(posterior.tolist()),
         classes[int(posterior.argmax())],
         float(posterior @ ratings),
+        unlike,
     )

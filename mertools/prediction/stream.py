@@ -26,9 +26,13 @@ def predict_resumably(
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict as `predict_audio` does, but take over the tracks that the journal holds.
 
-    A track is taken over where the same file was predicted with the same models and level.
+    A track is taken over where the same file was predicted with the same models, level and windows.
     """
-    run = digest_json([level, *(digest_file(predictor.path) for predictor in predictors)])
+    models = [
+        (digest_file(predictor.path), dataclasses.asdict(predictor.recipe().segment))
+        for predictor in predictors
+    ]
+    run = digest_json([level, *models])
     places = {
         (header["track_id"], header["source_digest"]): (place, header["n_bytes"])
         for header, place in journal.records()

@@ -1,0 +1,91 @@
+"""The models that are at hand: those that come along, and those of a user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mertools.artifacts.model_file import read_card
+from mertools.artifacts.tables import CLASS_SEPARATOR, Model
+from mertools.errors import UsageError
+from mertools.models.registry import MODELS
+
+VARIABLE = "MER_MODELS"
+"""Names folders of models, or models, that are looked through before those that come along."""
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+SUFFIXES = frozenset(spec.suffix for spec in MODELS.values())
+
+
+def find_installed() -> list[Path]:
+    """Find the models that are at hand: those of `VARIABLE` in its order, then the bundled ones.
+
+    Raises UsageError where what the variable names is not there.
+    """
+    places = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+    if BUNDLED.is_dir():
+        places.append(BUNDLED)
+    return [path for place in places for path in models_in(place)]
+
+
+def models_in(place: Path) -> list[Path]:
+    """Find the models in a folder, in the order of their names; a file is taken for one.
+
+    Raises UsageError where there is neither.
+    """
+    if not place.exists():
+        raise UsageError(place, "does not exist", "name a folder of models, or a model")
+    if not place.is_dir():
+        return [place]
+    return [path for path in sorted(place.iterdir()) if path.suffix in SUFFIXES]
+
+
+def describe_model(path: Path) -> Model:
+    """Tell what a model's card says of it.
+
+    Raises UsageError where the file cannot be read, SchemaError where it is no whole model.
+    """
+    card = read_card(path)
+    return Model(
+        path.stem,
+        card["target"],
+        card["model"],
+        CLASS_SEPARATOR.join(kind["kind"] for kind in card["features"]),
+        CLASS_SEPARATOR.join(card["classes"]),
+        card.get("licence"),
+        path.stat().st_size,
+        str(path),
+    )
+
+
+def choose_models(names: Sequence[str]) -> list[Path]:
+    """Choose the models of some names: each a file, or the name of a model that is at hand.
+
+    Without any name the first model at hand of each target is chosen. Raises UsageError where there
+    is no such model.
+    """
+    if names:
+        return [_choose(name) for name in names]
+    chosen: dict[str, Path] = {}
+    for path in find_installed():
+        chosen.setdefault(read_card(path)["target"], path)
+    if not chosen:
+        raise UsageError(
+            "--model",
+            "is not given, and no model is installed",
+            f"give -m FILE, or name a folder of models in {VARIABLE}",
+        )
+    return list(chosen.values())
+
+
+def _choose(name: str) -> Path:
+    path = Path(name)
+    if path.exists():
+        return path
+    for installed in find_installed():
+        if installed.stem == name:
+            return installed
+    if path.suffix in SUFFIXES:
+        return path  # what reads it says what is wrong
+    raise UsageError(name, "is neither a file nor a model at hand", "choose from mer models")
