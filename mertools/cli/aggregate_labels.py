@@ -125,9 +125,10 @@ def aggregate_labels(
 
     \b
     Examples:
-      mer aggregate-labels ratings.csv --max-mad arousal=0.7 --max-mad valence=0.57 > labels.csv
-      mer aggregate-labels project-1.json --map 'Very calm=1' --test-fraction 0.2 --seed 1
-      mer aggregate-labels a.csv b.json --test-min-annotators 5 --summary agreement.json
+      mer aggregate-labels annotations.csv --max-mad arousal=0.7 --test-fraction 0.2 > labels.csv
+      mer aggregate-labels project.json --target arousal --map 'Very calm=1' --map 'In between=2'
+      mer aggregate-labels monday.csv tuesday.csv --test-min-annotators 5 \\
+          --summary agreement.json -o all.csv
     """
     from mertools.artifacts.files import STANDARD_STREAM
     from mertools.artifacts.tables import Label

@@ -45,7 +45,7 @@ def main() -> None:
     for variable in THREADS:
         # Several threads in one operation would change the last bits of results with --jobs.
         os.environ[variable] = "1"
-    app()
+    app(prog_name="mer")
 
 
 app = typer.Typer(

@@ -41,7 +41,7 @@ def convert(
     \b
     Examples:
       mer convert songs/ -o wav > tracks.csv
-      find . -name '*.mp3' -print0 | mer convert -0 - -o wav --sample-rate 16000 > tracks.csv
+      find . -name '*.mp3' -print0 | mer convert -0 - -o wav16 --sample-rate 16000 > t.csv
     """
     from functools import partial
     from pathlib import Path

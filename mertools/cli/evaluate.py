@@ -52,7 +52,7 @@ def evaluate(
     Examples:
       mer evaluate predictions.csv --labels labels.csv --split test -o metrics.json
       mer predict -m arousal.skops features.h5 | mer evaluate - --labels labels.csv --plots figures
-      mer evaluate svm.csv --labels l.csv --against cnn.csv --against dual.csv | jq .comparisons
+      mer evaluate svm.csv --labels labels.csv --against cnn.csv | jq .comparisons
     """
     import sys
 

@@ -88,7 +88,7 @@ def predict(
       mer predict song.mp3
       mer predict song.mp3 --over-time --window 5 > curve.csv
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
-      find songs -name '*.flac' | mer predict -m arousal.skops - --level track > tracks.csv
+      find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
     from mertools.artifacts.tables import Prediction
     from mertools.cli.failures import Failures

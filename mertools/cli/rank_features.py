@@ -52,7 +52,7 @@ def rank_features(
     Examples:
       mer rank-features features.h5 --labels labels.csv --target arousal
       mer rank-features features.h5 --labels labels.csv --target valence --plot valence.svg
-      mer rank-features f.h5 --labels l.csv --target arousal --top 0 -o ranking.csv
+      mer rank-features features.h5 --labels labels.csv --target arousal --top 0 -o ranking.csv
     """
     from mertools.artifacts.tables import Ranking
     from mertools.cli.console import say

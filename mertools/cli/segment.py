@@ -41,7 +41,7 @@ def segment(
     \b
     Examples:
       mer segment tracks.csv -o segments.csv
-      mer convert songs/ -o wav | mer segment - --length 10 --hop 5 > segments.csv
+      mer convert songs/ -o wav | mer segment - --length 10 --hop 5 > s.csv
     """
     from functools import partial
     from pathlib import Path

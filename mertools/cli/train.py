@@ -49,8 +49,8 @@ def svm(
     \b
     Examples:
       mer train svm --features features.h5 --labels labels.csv --target arousal -o arousal.skops
-      mer train svm --features f.h5 --labels l.csv --target valence --cv 10 \\
-          --grid C=0.1,1,10 --predictions cv.csv -o valence.skops
+      mer train svm --features features.h5 --labels labels.csv --target valence --cv 3 \\
+          --grid C=0.1,1,10 --predictions svm.csv -o valence.skops
     """
     from pathlib import Path
 

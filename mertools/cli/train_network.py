@@ -10,7 +10,7 @@ import typer
 
 from mertools.cli import options
 from mertools.errors import UsageError
-from mertools.models.registry import ModelSpec
+from mertools.models.registry import NOTES, ModelSpec
 from mertools.training.parameters import Parameters, format_point, parameter_types
 
 if TYPE_CHECKING:
@@ -40,18 +40,21 @@ An interrupted run goes on with --resume, and ends as it would have.
 
 \b
 Examples:
-  mer train {name} --features f.h5 --labels labels.csv --target arousal -o arousal.safetensors
-  mer train {name} --features f.h5 --labels labels.csv --target valence --objective soft \\
-      --grid batch_size=16,32 --grid learning_rate=0.001,0.002 --cv-table cv.csv \\
-      --folds folds.csv -o valence.safetensors
+  mer train {name} {features} --labels labels.csv \\
+      --target arousal -o arousal.safetensors
+  mer train {name} {features} --labels labels.csv \\
+      --target valence --objective soft --grid batch_size=16,32 --grid learning_rate=0.001,0.002 \\
+      --cv-table cv.csv --folds folds.csv --predictions {name}.csv -o valence.safetensors
 """
 
 
 def network_help(spec: ModelSpec) -> str:
     """Write the help text of the command that trains a network."""
+    files = {"notes.h5" if kind in NOTES else "features.h5": None for kind in spec.feature_kinds}
     return HELP.format(
         name=spec.name,
         summary=spec.summary,
+        features=" ".join(f"--features {file}" for file in files),
         kinds=", ".join(spec.feature_kinds),
         parameters=format_point(Parameters(form=spec.parameters).values()).replace(" ", ", "),
     )

@@ -80,7 +80,7 @@ def transcribe(
     Examples:
       mer transcribe songs/ -o notes.h5
       mer transcribe segments.csv -o notes.h5 --device cuda
-      mer transcribe song.mp3 --context track -o notes.h5 --midi . --notes notes.csv
+      mer transcribe song.mp3 --context track -o song.h5 --midi . --notes notes.csv
     """
     from contextlib import ExitStack
     from itertools import groupby

@@ -1,0 +1,147 @@
+"""The examples in the help of every command, run as they stand on the project's own clips."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mertools import parallel
+from mertools.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ORDER = (
+    "convert",
+    "segment",
+    "featurize",
+    "merge",
+    "aggregate-labels",
+    "train svm",
+    "train cnn",
+    "predict",
+    "models",
+    "evaluate",
+    "align",
+    "rank-features",
+    "validate",
+    "inspect",
+    "transcribe",
+)
+"""The commands in an order in which each finds what it reads; the last needs few songs only."""
+
+NOT_RUN = {
+    "mer transcribe segments.csv -o notes.h5 --device cuda": "needs a GPU",
+    "mer train lstm": "the help of mer train cnn, word for word, for another network",
+    "mer train dual": "the help of mer train cnn, word for word, for another network",
+}
+"""Why an example is not run, by how it begins."""
+
+SHORTER = {"mer train cnn": " --cv 2 --set max_epochs=1"}
+"""What is added to examples that would take minutes, by how they begin."""
+
+
+def examples() -> dict[str, list[str]]:
+    """Collect each command's examples from its help."""
+    found = {}
+    waiting: list[tuple[str, object]] = [("", typer.main.get_command(app))]
+    while waiting:
+        name, command = waiting.pop()
+        below = getattr(command, "commands", None)
+        if below is None:
+            _, _, text = getattr(command, "help", "").partition("Examples:\n")
+            lines = re.sub(r" *\\\n *", " ", text).splitlines()
+            found[name] = [line.strip() for line in lines if line.strip()]
+        else:
+            waiting += [(f"{name} {key}".strip(), sub) for key, sub in below.items()]
+    return found
+
+
+EXAMPLES = examples()
+
+
+def test_every_command_has_examples_and_none_is_forgotten() -> None:
+    for name, lines in EXAMPLES.items():
+        assert lines, f"mer {name} --help has no examples"
+        assert all(f"mer {name} " in f"{line} " for line in lines)
+        assert name in ORDER or all(line.startswith(tuple(NOT_RUN)) for line in lines)
+    assert set(ORDER) <= set(EXAMPLES)
+    for begin in (*NOT_RUN, *SHORTER):
+        assert any(line.startswith(begin) for lines in EXAMPLES.values() for line in lines)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that holds what the examples begin with, and in this process alone."""
+    clips = ROOT / "examples" / "clips"
+    shutil.copytree(clips, tmp_path / "songs")
+    shutil.copy(clips / "piece02.mp3", tmp_path / "song.mp3")
+    shutil.copy(ROOT / "examples" / "annotations.csv", tmp_path)
+    header, *ratings = (tmp_path / "annotations.csv").read_text().splitlines(keepends=True)
+    for k, day in enumerate(("monday", "tuesday")):
+        (tmp_path / f"{day}.csv").write_text(header + "".join(ratings[k::2]))
+    shutil.copy(ROOT / "tests" / "labels" / "exports" / "project.json", tmp_path)
+    (tmp_path / "shards").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MER_MODELS", "models")
+    monkeypatch.setattr(parallel, "available_cores", lambda: 1)
+
+
+def run(line: str) -> None:
+    """Run a line of shell: commands that are piped into each other, and then into a file."""
+    parser = shlex.shlex(line, posix=True, punctuation_chars="|>")
+    parser.whitespace_split = True
+    *words, arrow, target = [*parser, "", ""] if ">" not in line else list(parser)
+    assert arrow in ("", ">")
+    data = b""
+    for is_pipe, stage in groupby(words, key="|".__eq__):
+        if not is_pipe:
+            data = answer(list(stage), data, line)
+    if target:
+        Path(target).write_bytes(data)
+
+
+def answer(words: list[str], data: bytes, line: str) -> bytes:
+    """Give what one command prints that reads `data`."""
+    program, *arguments = words
+    if program == "mer":
+        expanded = [path for word in arguments for path in expand(word)]
+        done = CliRunner().invoke(app, expanded, input=data, prog_name="mer")
+        assert done.exit_code == 0, f"{line}\n{done.stderr}"
+        return done.stdout_bytes
+    if program == "jq" and not shutil.which("jq"):
+        return data
+    return subprocess.run(words, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+def expand(word: str) -> list[str]:
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_the_examples_run() -> None:
+    for name in ORDER:
+        if name == "merge":
+            for part, day in (("songs/piece0*", "monday"), ("songs/piece1*", "tuesday")):
+                run(f"mer featurize {part} -o {day}.h5")
+                shutil.copy(f"{day}.h5", "shards")
+        if name == "predict":
+            Path("models").mkdir()
+            for target in ("arousal", "valence"):
+                shutil.copy(f"{target}.skops", "models")
+        if name == "transcribe":
+            for song in sorted(Path("songs").iterdir())[2:]:
+                song.unlink()
+        for line in EXAMPLES[name]:
+            if not line.startswith(tuple(NOT_RUN)):
+                added = [more for begin, more in SHORTER.items() if line.startswith(begin)]
+
+                run(line + "".join(added))
