@@ -53,8 +53,10 @@ def draw_emotions(rows: Iterable[Prediction], stream: TextIO, *, windows: bool) 
     if windows:
         columns["time"] = [Text(_clock(e.start), justify="right") for e in emotions]
     columns |= _fitting(emotions, screen.width - _width(columns))
+    room = LEAST_TRACK_WIDTH + max(0, screen.width + GAP - _width(columns))
     for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        width = room if name == "track" else None
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=width)
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*cells)
     screen.print(table)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    file: Annotated[str, typer.Argument(help="Any artifact or model.")],
+    file: Annotated[
+        str, typer.Argument(help="Any artifact or model, or the name of one that mer models lists.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what an artifact or model holds: rows, columns, parameters, a model's card.
@@ -24,7 +26,10 @@ def inspect(
     import json
     from pathlib import Path
 
-    content = describe(Path(file))
+    from mertools.prediction.installed import find_by_name
+
+    path = Path(file)
+    content = describe(path if path.exists() else find_by_name(file) or path)
     if as_json:
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:

@@ -81,11 +81,12 @@ def choose_models(names: Sequence[str]) -> list[Path]:
 
 def _choose(name: str) -> Path:
     path = Path(name)
-    if path.exists():
-        return path
-    for installed in find_installed():
-        if installed.stem == name:
-            return installed
-    if path.suffix in SUFFIXES:
-        return path  # what reads it says what is wrong
-    raise UsageError(name, "is neither a file nor a model at hand", "choose from mer models")
+    found = path if path.exists() else find_by_name(name)
+    if found is None and path.suffix not in SUFFIXES:
+        raise UsageError(name, "is neither a file nor a model at hand", "choose from mer models")
+    return found or path  # what reads a missing file says so
+
+
+def find_by_name(name: str) -> Path | None:
+    """Find the first model at hand of a name: that of its file, without the suffix."""
+    return next((path for path in find_installed() if path.stem == name), None)

@@ -17,6 +17,7 @@ from mertools.artifacts.tables import (
     Fold,
     History,
     Label,
+    Model,
     Note,
     Prediction,
     Ranking,
@@ -41,6 +42,7 @@ ROW_TYPES: list[type[Row]] = [
     Fold,
     History,
     CrossValidation,
+    Model,
     Failure,
 ]
 
