@@ -82,7 +82,7 @@ def _fitting(emotions: Sequence[Emotion], width: int) -> Columns:
     }
     if any(e.quadrant for e in emotions):
         columns["quadrant"] = [
-            Text(f"{e.quadrant.name} {e.quadrant.probability:4.0%}" if e.quadrant else "")
+            Text(f"{e.quadrant.name} {e.quadrant.probability:3.0%}" if e.quadrant else "")
             for e in emotions
         ]
         columns["word"] = [Text(e.word or "") for e in emotions]
