@@ -27,8 +27,8 @@ def merge(
 
     \b
     Examples:
-      mer merge shards/*.h5 -o all.h5
-      mer merge monday.h5 tuesday.h5 -o week.h5 --copy
+      mer merge shards/*.h5 -o features.h5 --copy
+      mer merge monday.h5 tuesday.h5 -o week.h5
     """
     from pathlib import Path
 

@@ -61,10 +61,11 @@ def kernel(
 
     \b
     Examples:
-      mer train kernel --features features.h5 --labels labels.csv --target valence \\
+      mer train kernel --features musicnn.h5 --kind musicnn --labels labels.csv --target valence \\
           -o valence.safetensors
-      mer train kernel --features f.h5 --copies quiet.h5 --copies coded.h5 --labels l.csv \\
-          --target arousal --share musicnn=3 --predictions cv.csv -o arousal.safetensors
+      mer train kernel --features timbre.h5 --copies quiet.h5 --copies coded.h5 \\
+          --kind musicnn --kind handcrafted --share musicnn=3 --labels labels.csv \\
+          --target arousal --predictions kernel.csv -o arousal.safetensors
     """
     from pathlib import Path
 
