@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TextIO, TypeVar
+from typing import Literal, TextIO, TypeVar
 
 T = TypeVar("T")
 
@@ -123,7 +123,10 @@ def print_table(
 def draw_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO
 ) -> None:
-    """Draw a table on a stream, columns of numbers to the right, as wide as its terminal."""
+    """Draw a table on a stream, as wide as its terminal.
+
+    Columns of numbers are to the right; the first one, which names the row, is the last to be cut.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -133,7 +136,8 @@ def draw_table(
     cells = [list(row) for row in rows]
     for place, name in enumerate(columns):
         is_text = any(row[place][:1].isalpha() for row in cells)
-        table.add_column(name, justify="left" if is_text else "right")
+        justify: Literal["left", "right"] = "left" if is_text else "right"
+        table.add_column(name, justify=justify, no_wrap=place == 0, overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL

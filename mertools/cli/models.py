@@ -72,8 +72,8 @@ def _draw(rows: list[Model], stream: TextIO) -> None:
             row.name,
             row.target,
             row.model,
-            row.features.replace(CLASS_SEPARATOR, ", "),
-            row.classes.replace(CLASS_SEPARATOR, ", "),
+            row.features.replace(CLASS_SEPARATOR, "\n"),
+            row.classes.replace(CLASS_SEPARATOR, "\n"),
             row.licence or "",
             f"{row.bytes / 1e6:.1f} MB",
         ]
