@@ -9,6 +9,9 @@ import typer
 if TYPE_CHECKING:
     from pathlib import Path
 
+LONGEST_LIST = 40
+"""Items of a list that are all told to a person; JSON has all."""
+
 
 def inspect(
     file: Annotated[
@@ -110,6 +113,8 @@ def _lines(content: dict[str, Any], indent: str = "") -> list[str]:
             lines.append(f"{indent}{key}:")
             for item in value:
                 lines += [f"{indent}  -", *_lines(item, indent + "    ")]
+        elif isinstance(value, list | tuple) and len(value) > LONGEST_LIST:
+            lines.append(f"{indent}{key}: {value[0]} to {value[-1]} ({len(value)})")
         elif isinstance(value, list | tuple):
             lines.append(f"{indent}{key}: {', '.join(str(item) for item in value)}")
         else:
