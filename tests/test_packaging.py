@@ -27,6 +27,7 @@ LAYERS = {
     "parallel": {"errors", "cluster"},
     "cluster": {"errors"},
     "devices": {"errors"},
+    "figures": {"errors", "artifacts"},
     "artifacts": {"errors"},
     "audio": {"errors", "parallel", "artifacts"},
     "features": {"errors", "parallel", "devices", "artifacts", "audio"},
@@ -34,7 +35,8 @@ LAYERS = {
     "models": {"errors", "devices", "artifacts"},
     "training": {"errors", "parallel", "devices", "artifacts", "labels", "models"},
     "prediction": {"errors", "parallel", "artifacts", "audio", "features", "models"},
-    "evaluation": {"errors", "artifacts"},
+    "presentation": {"errors", "artifacts", "audio", "prediction", "figures"},
+    "evaluation": {"errors", "artifacts", "figures"},
 }
 TOP = {"cli", "__main__"}  # may import all
 

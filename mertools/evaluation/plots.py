@@ -16,29 +16,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mertools.artifacts.files import make_folder, remove_stale_parts, replacing
+from mertools.artifacts.files import make_folder
 from mertools.evaluation.join import FloatArray
+from mertools.figures import COLOURS, REFERENCE_COLOUR, STYLE, save_figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
-REFERENCE_COLOUR = "#777777"
-FORMATS: Mapping[str, Mapping[str, None]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-}
-"""The formats of figures, each with the metadata that would tie it to a day or a version."""
-STYLE = {
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 10,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "savefig.bbox": "tight",
-    "savefig.dpi": 150,
-    "svg.hashsalt": "mertools",
-    "text.parse_math": False,  # names are not formulas, even with a $
-}
-
 PANELS_IN_A_ROW = 5
 
 Description = Mapping[str, Any]
@@ -75,7 +57,7 @@ def draw_figures(report: Description, folder: Path, file_format: str = "png") ->
                     axes = figure.add_subplot()
                     paint(axes, description)
                     axes.set_title(_title(target, level, description), fontsize=11)
-                    _save(figure, path, file_format)
+                    save_figure(figure, path, file_format)
                 paths.append(path)
     return paths
 
@@ -156,7 +138,7 @@ def draw_boxes(path: Path, title: str, classes: Sequence[str], panels: Sequence[
             axes.tick_params(labelsize=8)
             axes.set_title(f"{panel.title}\n{panel.note}", fontsize=8)
         figure.suptitle(title, fontsize=11)
-        _save(figure, path, path.suffix[1:])
+        save_figure(figure, path, path.suffix[1:])
 
 
 def _are_crowded(names: Sequence[str], room: int) -> bool:
@@ -198,9 +180,3 @@ def _title(target: str, level: str, description: Description) -> str:
 def _file_stem(name: str) -> str:
     """Make a target's name safe as a part of a file's, without making two the same."""
     return "".join(c if c.isalnum() or c in "-_. " else f"%{ord(c):02X}" for c in name)
-
-
-def _save(figure: Figure, path: Path, file_format: str) -> None:
-    remove_stale_parts(path.parent, path.name)
-    with replacing(path) as part:
-        figure.savefig(part, format=file_format, metadata=dict(FORMATS[file_format]))

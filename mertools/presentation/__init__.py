@@ -1,0 +1,1 @@
+"""Predictions shown to a person: figures and pages."""

@@ -1,0 +1,216 @@
+"""One HTML page of predictions, whole in itself: a player, curves, the plane and a table.
+
+The page loads nothing but the sound: its policy names the digests of its own script and style, and
+allows no others. The same tracks give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mertools import __version__
+from mertools.artifacts.files import open_output
+from mertools.prediction import circumplex
+from mertools.presentation.tracks import (
+    QUADRANTS,
+    Curve,
+    ShownTrack,
+    format_time,
+    read_outline,
+)
+
+OUTLINE_BINS = 240
+MAX_EMBEDDED_BYTES = 8 << 20
+"""Up to this size the sound of a page of one track is put into the page."""
+
+MEDIA_TYPES = {
+    ".aac": "audio/aac",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".webm": "audio/webm",
+}
+"""What browsers play."""
+
+OTHER = "other"
+"""The class in page.css of all targets but the axes of the plane."""
+
+PLACEHOLDER = re.compile(r"{{(\w+)}}")
+
+
+class PageWriter:
+    """Writes one page of all tracks that are added; of each only what the page needs is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._classes: dict[str, Sequence[str]] = {}
+        self._in_plane = False
+        self._tracks: list[str] = []
+        self._rows: list[str] = []
+        self._only: ShownTrack | None = None
+
+    def add(self, track: ShownTrack) -> None:
+        """Take a track in. Raises InputError where its sound cannot be decoded."""
+        if not self._tracks:
+            self._classes = {target: curve.classes for target, curve in track.curves.items()}
+            self._in_plane = track.is_in_plane
+        self._only = None if self._tracks else track
+        link = None if track.sound is None else link_sound(track.sound, self._path)
+        self._rows.append(_format_row(len(self._tracks), track))
+        self._tracks.append(_format_track(track, link))
+
+    def write(self) -> None:
+        """Write the page whole. Raises UsageError where it cannot be written."""
+        if self._only is not None and (embedded := _embed_sound(self._only.sound)):
+            self._tracks = [_format_track(self._only, embedded)]
+        parts = PLACEHOLDER.split(_read_file("template.html"))
+        contents = self._contents()
+        with open_output(str(self._path)) as stream:
+            for literal, name in zip(parts[::2], [*parts[1::2], ""], strict=True):
+                stream.write(literal)
+                stream.writelines(contents.get(name, ()))
+
+    def _contents(self) -> Mapping[str, Sequence[str] | Iterator[str]]:
+        script, style = _read_file("page.js"), _read_file("page.css")
+        n = len(self._tracks)
+        of_what = self._only.name if self._only is not None else f"{n} tracks"
+        title = f"{' and '.join(self._classes) or 'Predictions'} of {of_what}"
+        policy = (
+            f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+            "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
+        )
+        return {
+            "policy": [policy],
+            "title": [escape(title[0].upper() + title[1:])],
+            "subtitle": ["As a model expects listeners to rate the music."],
+            "style": [style],
+            "columns": [_format_head(name, is_text) for name, is_text in self._columns()],
+            "rows": self._rows,
+            "version": [__version__],
+            "data": self._data(),
+            "script": [script],
+        }
+
+    def _columns(self) -> list[tuple[str, bool]]:
+        """Name the table's columns, and tell those of words from those of numbers."""
+        of_plane = [("Quadrant", True), ("Word", True)] if self._in_plane else []
+        targets = [(target.capitalize(), False) for target in self._classes]
+        return [("Track", True), *targets, *of_plane, ("Length", False)]
+
+    def _data(self) -> Iterator[str]:
+        shared = {
+            "classes": self._classes,
+            "words": circumplex.WORDS,
+            "neutral": circumplex.NEUTRAL,
+            "neutralRadius": circumplex.NEUTRAL_RADIUS,
+            "quadrants": [(name, *corner) for name, corner in QUADRANTS.items()],
+        }
+        yield format_json(shared)[:-1] + ',"tracks":['
+        for place, track in enumerate(self._tracks):
+            yield f"{',' if place else ''}\n{track}"
+        yield "]}"
+
+
+def format_json(value: object) -> str:
+    """Write JSON that can stand in a script element of HTML: nothing in it can end the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def link_sound(sound: Path, page: Path) -> str:
+    """Give a sound file's address relative to the page; any bytes of its name are kept."""
+    folder = sound.parent.resolve()
+    relative = os.path.relpath(folder / sound.name, page.parent.resolve())
+    return quote(os.fsencode(relative))
+
+
+def _embed_sound(sound: Path | None) -> str | None:
+    """Give the address that holds the sound itself, if a browser plays it and it is short."""
+    if sound is None or sound.suffix.lower() not in MEDIA_TYPES:
+        return None
+    if sound.stat().st_size > MAX_EMBEDDED_BYTES:
+        return None
+    content = base64.b64encode(sound.read_bytes()).decode()
+    return f"data:{MEDIA_TYPES[sound.suffix.lower()]};base64,{content}"
+
+
+def _format_track(track: ShownTrack, sound: str | None) -> str:
+    outline, duration = None, track.duration
+    if track.sound is not None:
+        peaks, duration = read_outline(track.sound, OUTLINE_BINS)
+        outline = [round(100 * peak) for peak in peaks]
+    record: dict[str, Any] = {
+        "name": track.name,
+        "verdict": _tell(track),
+        "sound": sound,
+        "duration": round(10 * duration),
+        "wave": outline,
+        "curves": {target: _format_curve(curve) for target, curve in track.curves.items()},
+    }
+    return format_json(record)
+
+
+def _format_curve(curve: Curve) -> list[list[int]]:
+    """Give times in tenths of a second, means, spreads, and those of the whole, in hundredths."""
+    scaled = (10 * curve.times, 100 * curve.means, 100 * curve.spreads)
+    whole = [round(100 * curve.mean), round(100 * curve.spread)]
+    return [*([round(float(value)) for value in values] for values in scaled), whole]
+
+
+def _tell(track: ShownTrack) -> str:
+    if track.is_in_plane:
+        quadrant = track.quadrant
+        return f"{track.word}, most likely in {quadrant.name} ({quadrant.probability:.0%})"
+    likely = (max(zip(c.posterior, c.classes, strict=True)) for c in track.curves.values())
+    return ", ".join(f"{name} ({probability:.0%})" for probability, name in likely)
+
+
+def _format_head(name: str, is_text: bool) -> str:
+    kind = ' class="text"' if is_text else ""
+    return f'<th scope="col"{kind}><button type="button">{escape(name)}</button></th>'
+
+
+def _format_row(place: int, track: ShownTrack) -> str:
+    cells = [f'<th scope="row"><button type="button">{escape(track.name)}</button></th>']
+    for target, curve in track.curves.items():
+        width = 50 * abs(curve.mean)
+        left = 50 - width if curve.mean < 0 else 50
+        colour = target if target in circumplex.TARGETS else OTHER
+        cells.append(
+            f'<td data-value="{curve.mean:.4f}" class="{colour}">'
+            f"{_format_rating(curve.mean)}"
+            '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+            f'<rect x="{left:.1f}" width="{width:.1f}" height="10"/><path d="M50-2v14"/></svg></td>'
+        )
+    if track.is_in_plane:
+        quadrant = track.quadrant
+        cells.append(f'<td class="text">{quadrant.name} {quadrant.probability:.0%}</td>')
+        cells.append(f'<td class="text">{track.word}</td>')
+    cells.append(f'<td data-value="{track.duration:.1f}">{format_time(track.duration)}</td>')
+    return f'<tr data-track="{place}">{"".join(cells)}</tr>\n'
+
+
+def _format_rating(rating: float) -> str:
+    return f"{rating:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _read_file(name: str) -> str:
+    return resources.files("mertools.presentation").joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
