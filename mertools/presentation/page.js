@@ -31,7 +31,7 @@ function formatTime(seconds) {
 
 function formatRating(rating) {
   const rounded = Math.round(rating * 100) / 100;
-  return (rounded > 0 ? "+" : rounded < 0 ? "−" : "") + Math.abs(rounded).toFixed(2);
+  return (rounded < 0 ? "−" : "+") + Math.abs(rounded).toFixed(2);
 }
 
 const colourOf = (target) => (["arousal", "valence"].includes(target) ? target : "other");
@@ -170,8 +170,8 @@ function drawPlane() {
     make("circle", { class: "whole", cx: 100 * valence.whole[0], cy: -100 * arousal.whole[0], r: 4 }),
     now);
   at("plane-label").textContent = others.length > 1
-    ? "Ring: the whole track. Grey dots: the other tracks."
-    : "Ring: the whole track.";
+    ? "Ring: whole track. Dots: the others."
+    : "Ring: whole track.";
   followers.push((time) => {
     const [left, top] = [x(time), y(time)];
     const nPast = times.filter((earlier) => earlier <= time).length;
@@ -273,7 +273,7 @@ function showTrack(k) {
     else button.removeAttribute("aria-current");
   }
   follow(0);
-  loadSound(found.sound);
+  loadSound(data.sounds[k]);
 }
 
 function sortRows(head) {

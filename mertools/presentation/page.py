@@ -61,6 +61,7 @@ class PageWriter:
         self._in_plane = False
         self._tracks: list[str] = []
         self._rows: list[str] = []
+        self._links: list[str | None] = []
         self._only: ShownTrack | None = None
 
     def add(self, track: ShownTrack) -> None:
@@ -69,14 +70,12 @@ class PageWriter:
             self._classes = {target: curve.classes for target, curve in track.curves.items()}
             self._in_plane = track.is_in_plane
         self._only = None if self._tracks else track
-        link = None if track.sound is None else link_sound(track.sound, self._path)
         self._rows.append(_format_row(len(self._tracks), track))
-        self._tracks.append(_format_track(track, link))
+        self._links.append(None if track.sound is None else link_sound(track.sound, self._path))
+        self._tracks.append(_format_track(track))
 
     def write(self) -> None:
         """Write the page whole. Raises UsageError where it cannot be written."""
-        if self._only is not None and (embedded := _embed_sound(self._only.sound)):
-            self._tracks = [_format_track(self._only, embedded)]
         parts = PLACEHOLDER.split(_read_file("template.html"))
         contents = self._contents()
         with open_output(str(self._path)) as stream:
@@ -117,12 +116,18 @@ class PageWriter:
             "words": circumplex.WORDS,
             "neutral": circumplex.NEUTRAL,
             "neutralRadius": circumplex.NEUTRAL_RADIUS,
+            "sounds": self._sounds(),
             "quadrants": [(name, *corner) for name, corner in QUADRANTS.items()],
         }
         yield format_json(shared)[:-1] + ',"tracks":['
         for place, track in enumerate(self._tracks):
             yield f"{',' if place else ''}\n{track}"
         yield "]}"
+
+    def _sounds(self) -> Sequence[str | None]:
+        if self._only is None or self._only.sound is None or not _is_embedded(self._only.sound):
+            return self._links
+        return [_embed_sound(self._only.sound)]
 
 
 def format_json(value: object) -> str:
@@ -138,17 +143,17 @@ def link_sound(sound: Path, page: Path) -> str:
     return quote(os.fsencode(relative))
 
 
-def _embed_sound(sound: Path | None) -> str | None:
-    """Give the address that holds the sound itself, if a browser plays it and it is short."""
-    if sound is None or sound.suffix.lower() not in MEDIA_TYPES:
-        return None
-    if sound.stat().st_size > MAX_EMBEDDED_BYTES:
-        return None
+def _is_embedded(sound: Path) -> bool:
+    is_played = sound.suffix.lower() in MEDIA_TYPES
+    return is_played and sound.stat().st_size <= MAX_EMBEDDED_BYTES
+
+
+def _embed_sound(sound: Path) -> str:
     content = base64.b64encode(sound.read_bytes()).decode()
     return f"data:{MEDIA_TYPES[sound.suffix.lower()]};base64,{content}"
 
 
-def _format_track(track: ShownTrack, sound: str | None) -> str:
+def _format_track(track: ShownTrack) -> str:
     outline, duration = None, track.duration
     if track.sound is not None:
         peaks, duration = read_outline(track.sound, OUTLINE_BINS)
@@ -156,7 +161,6 @@ def _format_track(track: ShownTrack, sound: str | None) -> str:
     record: dict[str, Any] = {
         "name": track.name,
         "verdict": _tell(track),
-        "sound": sound,
         "duration": round(10 * duration),
         "wave": outline,
         "curves": {target: _format_curve(curve) for target, curve in track.curves.items()},
@@ -192,9 +196,9 @@ def _format_row(place: int, track: ShownTrack) -> str:
         colour = target if target in circumplex.TARGETS else OTHER
         cells.append(
             f'<td data-value="{curve.mean:.4f}" class="{colour}">'
-            f"{_format_rating(curve.mean)}"
             '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-            f'<rect x="{left:.1f}" width="{width:.1f}" height="10"/><path d="M50-2v14"/></svg></td>'
+            f'<rect x="{left:.1f}" width="{width:.1f}" height="10"/><path d="M50-2v14"/></svg>'
+            f"{_format_rating(curve.mean)}</td>"
         )
     if track.is_in_plane:
         quadrant = track.quadrant
@@ -205,7 +209,7 @@ def _format_row(place: int, track: ShownTrack) -> str:
 
 
 def _format_rating(rating: float) -> str:
-    return f"{rating:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{round(rating, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _read_file(name: str) -> str:
