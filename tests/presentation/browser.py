@@ -110,11 +110,13 @@ class Browser:
         return [json.dumps(event) for event in self.events if event["method"] in kinds]
 
     def requests(self) -> list[str]:
-        return [
+        """Give the addresses that were asked for, but for those that hold their content."""
+        urls = [
             event["params"]["request"]["url"]
             for event in self.events
             if event["method"] == "Network.requestWillBeSent"
         ]
+        return [url for url in urls if not url.startswith("data:")]
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:

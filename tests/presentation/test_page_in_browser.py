@@ -1,0 +1,126 @@
+"""The page in a real browser, used with keys and mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Browser, find_browser
+from made_tracks import HOSTILE, WriteTone, made_rows
+
+from mertools.presentation.output import open_presentation
+
+FOCUSED = "document.activeElement.textContent.trim()"
+NAMES = "[...document.querySelectorAll('tbody th button')].map(b => b.textContent)"
+SHOWN_NAME = HOSTILE[:-1] + "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium is installed (Debian: chromium)")
+    started = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path, write_tone: WriteTone) -> Browser:
+    """A page of three tracks, two of them with a sound of 6 s, that has been opened."""
+    sound = write_tone(tmp_path / "songs" / "Ça va? #1.wav", 6.0)
+    hidden = [0.6, 0.2, -0.4, -0.8, 0.4]
+    with open_presentation(None, tmp_path / "page.html") as show:
+        show(made_rows("track 10", [0.0] * 5, [0.5] * 5), sound)
+        show(made_rows("track 9", hidden, hidden[::-1]), sound)
+        show(made_rows(HOSTILE, [-0.5], [-0.5]), None)
+    browser.open(tmp_path / "page.html")
+    return browser
+
+
+def test_it_loads_nothing_but_sound_and_nothing_is_refused(page: Browser, tmp_path: Path) -> None:
+    page.evaluate(
+        "new Promise(done => audio.readyState ? done() : "
+        "audio.addEventListener('loadedmetadata', () => done()))"
+    )
+    assert page.evaluate("audio.duration") == pytest.approx(6.0, abs=0.1)
+    assert page.problems() == []
+    assert {Path(url).parent.name for url in page.requests()} == {tmp_path.name, "songs"}
+    # Scripts and styles that are not the page's own do not run.
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), "
+        "{textContent: 'window.broken = 1'}))"
+    )
+    assert page.evaluate("window.broken === undefined")
+
+
+def test_rows_are_sorted_and_tracks_chosen_with_keys_alone(page: Browser) -> None:
+    assert page.evaluate(NAMES) == ["track 10", "track 9", SHOWN_NAME]
+    for _ in range(30):
+        page.press("Tab")
+        if page.evaluate(FOCUSED) == "Track":
+            break
+    page.press("Space", " ")
+    assert page.evaluate(NAMES)[-2:] == ["track 9", "track 10"]
+    page.press("Tab")
+    page.press("Enter", "\r")
+    assert page.evaluate(NAMES) == ["track 10", "track 9", SHOWN_NAME]
+    states = "[...document.querySelectorAll('thead th')].map(h => h.getAttribute('aria-sort'))"
+    assert page.evaluate(states) == [None, "descending", None, None, None, None]
+    page.press("Enter", "\r")
+    assert page.evaluate(NAMES) == [SHOWN_NAME, "track 10", "track 9"]
+    for _ in range(5):
+        page.press("Tab")
+    assert page.evaluate(FOCUSED) == SHOWN_NAME
+    page.press("Enter", "\r")
+    assert page.evaluate("document.getElementById('name').textContent") == SHOWN_NAME
+    assert page.evaluate("document.querySelector('[aria-current]').textContent") == SHOWN_NAME
+    assert page.evaluate("document.getElementById('verdict').textContent").startswith("depressed")
+    assert page.evaluate("audio.hidden && document.querySelectorAll('b').length === 0")
+
+
+def test_the_curves_follow_the_sound_and_the_sound_the_curves(page: Browser) -> None:
+    page.click("tr[data-track='1'] button")
+    value = "Number(document.getElementById('timeline').getAttribute('aria-valuenow'))"
+    page.click("#playhead", 0.5)
+    assert page.evaluate(value) == pytest.approx(3.0, abs=0.05)
+    assert page.evaluate("audio.currentTime") == pytest.approx(3.0, abs=0.05)
+    told = page.evaluate("document.getElementById('timeline').getAttribute('aria-valuetext')")
+    assert told == "0:03 of 0:06, arousal \N{MINUS SIGN}0.40, valence \N{MINUS SIGN}0.40"
+    page.press("ArrowRight")
+    assert page.evaluate(value) == pytest.approx(4.0, abs=0.05)
+    page.press("Home")
+    assert page.evaluate("audio.currentTime") == 0
+    page.press("Space", " ")
+    page.evaluate(
+        "new Promise(done => audio.addEventListener('timeupdate', "
+        "() => audio.currentTime > 0.2 && done()))"
+    )
+    page.press("Space", " ")
+    assert page.evaluate("new Promise(done => setTimeout(() => done(audio.paused), 100))")
+    line = "parseFloat(document.querySelector('#playhead div').style.left)"
+    share = page.evaluate("audio.currentTime / track.duration")
+    assert share > 0.03
+    assert page.evaluate(line) == pytest.approx(100 * share, abs=0.5)
+
+
+def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browser) -> None:
+    page.click("tr[data-track='1'] button")
+    summary = page.evaluate("document.getElementById('summary').textContent")
+    assert "+0.00 ± " in summary
+    assert "between \N{MINUS SIGN}0.80 and +0.60" in summary
+    page.click("#values summary", 0.1)
+    rows = "[...document.querySelectorAll('#values tbody tr')].map(r => r.innerText)"
+    listed = page.evaluate(f"new Promise(done => setTimeout(() => done({rows}), 100))")
+    assert [row.split("\t")[0] for row in listed] == ["0:01", "0:02", "0:03", "0:04", "0:05"]
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    screen = {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    page.call("Emulation.setDeviceMetricsOverride", **screen)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    page.call("Emulation.setEmulatedMedia", features=dark)
+    assert page.evaluate(ground) != light
+    assert page.evaluate("document.documentElement.scrollWidth <= 360")
+    page.call("Emulation.clearDeviceMetricsOverride")
+    page.call("Emulation.setEmulatedMedia", features=[])
