@@ -155,7 +155,9 @@ function drawPlane() {
     circle.addEventListener("click", () => showTrack(k));
     return circle;
   });
-  at("plane-content").replaceChildren(
+  const picture = at("plane").querySelector("svg");
+  picture.setAttribute("aria-label", `The path of ${track.name} through the valence-arousal plane`);
+  picture.replaceChildren(
     make("rect", { class: "square", x: -100, y: -100, width: 200, height: 200, rx: 3 }),
     make("line", { class: "cross", x1: -100, x2: 100 }),
     make("line", { class: "cross", y1: -100, y2: 100 }),
@@ -169,7 +171,7 @@ function drawPlane() {
     past,
     make("circle", { class: "whole", cx: 100 * valence.whole[0], cy: -100 * arousal.whole[0], r: 4 }),
     now);
-  at("plane-label").textContent = others.length > 1
+  at("legend").textContent = others.length > 1
     ? "Ring: whole track. Dots: the others."
     : "Ring: whole track.";
   followers.push((time) => {
@@ -250,7 +252,7 @@ function loadSound(source) {
 function showTrack(k) {
   const found = data.tracks[k];
   const curves = Object.entries(found.curves).map(([target, curve]) => [target, readCurve(curve)]);
-  track = { duration: found.duration / 10, curves: Object.fromEntries(curves) };
+  track = { name: found.name, duration: found.duration / 10, curves: Object.fromEntries(curves) };
   followers = [];
   at("name").textContent = found.name;
   at("verdict").textContent = found.verdict;
@@ -346,7 +348,7 @@ at("tracks").addEventListener("click", (event) => {
     return;
   }
   showTrack(Number(button.closest("tr").dataset.track));
-  at("shown").scrollIntoView();
+  at("name").scrollIntoView({ block: "nearest" });
   at("name").focus({ preventScroll: true });
 });
 
