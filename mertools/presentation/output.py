@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mertools.artifacts.files import STANDARD_STREAM
 from mertools.artifacts.tables import Prediction
 from mertools.errors import UsageError
-from mertools.presentation.page import PageWriter
-from mertools.presentation.tracks import show_track
+
+if TYPE_CHECKING:
+    from mertools.presentation.page import PageWriter
+    from mertools.presentation.plot import PlotWriter
 
 Show = Callable[[Sequence[Prediction], Path | None], None]
 
@@ -27,14 +30,18 @@ def open_presentation(plot: Path | None, html: Path | None) -> Iterator[Show]:
         if path is not None:
             _check_place(path)
     if plot is not None:
-        from mertools.presentation.plot import PlotWriter  # imports matplotlib
+        from mertools.presentation.plot import PlotWriter
 
         writers.append(PlotWriter(plot))
     if html is not None:
+        from mertools.presentation.page import PageWriter
+
         writers.append(PageWriter(html))
 
     def show(rows: Sequence[Prediction], sound: Path | None) -> None:
         if writers:
+            from mertools.presentation.tracks import show_track
+
             track = show_track(rows, sound)
             for writer in writers:
                 writer.add(track)

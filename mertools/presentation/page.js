@@ -352,7 +352,5 @@ at("tracks").addEventListener("click", (event) => {
   at("name").focus({ preventScroll: true });
 });
 
-if (data.tracks.length) {
-  at("shown").hidden = false;
-  showTrack(0);
-}
+at("shown").hidden = false;
+showTrack(0);

@@ -75,7 +75,9 @@ class PageWriter:
         self._tracks.append(_format_track(track))
 
     def write(self) -> None:
-        """Write the page whole. Raises UsageError where it cannot be written."""
+        """Write the page, if there is a track. Raises UsageError where it cannot be written."""
+        if not self._tracks:
+            return
         parts = PLACEHOLDER.split(_read_file("template.html"))
         contents = self._contents()
         with open_output(str(self._path)) as stream:
@@ -87,7 +89,7 @@ class PageWriter:
         script, style = _read_file("page.js"), _read_file("page.css")
         n = len(self._tracks)
         of_what = self._only.name if self._only is not None else f"{n} tracks"
-        title = f"{' and '.join(self._classes) or 'Predictions'} of {of_what}"
+        title = f"{' and '.join(self._classes)} of {of_what}"
         policy = (
             f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
             "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
