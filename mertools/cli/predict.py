@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
@@ -13,10 +14,11 @@ from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
 from mertools.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mertools.artifacts.journal import Journal
     from mertools.artifacts.tables import Prediction
+    from mertools.audio.sources import Source
     from mertools.cli.failures import Failures
     from mertools.features.extract import FailedInput
     from mertools.parallel import Jobs
@@ -72,6 +74,22 @@ def predict(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Figure (.png, .svg) to draw: a track over time, or several in the plane.",
+            show_default=False,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Page to write: player, curves, plane and a table of all tracks.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Predict what tracks express: posteriors of segments and tracks, from features or sound.
 
@@ -87,6 +105,7 @@ def predict(
     Examples:
       mer predict song.mp3
       mer predict song.mp3 --over-time --window 5 > curve.csv
+      mer predict song.mp3 --over-time --plot song.svg --html song.html -o song.csv
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
@@ -97,15 +116,18 @@ def predict(
     from mertools.features.extract import FailedInput
     from mertools.prediction.installed import choose_models
     from mertools.prediction.predict import load_predictors
+    from mertools.presentation.output import open_presentation
 
     predictors = load_predictors(choose_models(model or []), device)
     predictors = _cut_as_asked(predictors, over_time, window, hop)
     shows_windows = level == "segment" or (over_time and level == "both")
     n_classes = max(len(predictor.classes) for predictor in predictors)
+    sounds: dict[str, Path] = {}
     seen: set[str] = set()
     with (
         Failures("predict", failures) as failed,
         _open_journal(output) as journal,
+        open_presentation(plot, html) as show,
         open_table_output(
             output,
             Prediction,
@@ -116,7 +138,7 @@ def predict(
         ) as write,
     ):
         outcomes = _predict_inputs(
-            inputs, predictors, level, cluster or jobs, null, id_from, journal, failed
+            inputs, predictors, level, cluster or jobs, null, id_from, journal, failed, sounds
         )
         for outcome in outcomes:
             if isinstance(outcome, FailedInput):
@@ -131,13 +153,12 @@ def predict(
             failed.count_done()
             for row in outcome.rows:
                 write(row)
+            show(outcome.rows, sounds.get(track_id))
 
 
 @contextmanager
 def _open_journal(output: str) -> Iterator[Journal | None]:
     """Open the journal of a file that is being made; there is none for standard output."""
-    from pathlib import Path
-
     from mertools.artifacts.files import is_replaced
     from mertools.artifacts.journal import Journal
 
@@ -180,10 +201,13 @@ def _predict_inputs(
     id_from: Literal["stem", "path"],
     journal: Journal | None,
     failed: Failures,
+    sounds: dict[str, Path],
 ) -> Iterator[PredictedTrack | FailedInput]:
-    """Predict inputs in their order; sound files that follow each other are worked on together."""
+    """Predict inputs in their order; sound files that follow each other are worked on together.
+
+    The file of each track that has one is noted in `sounds`.
+    """
     from itertools import groupby
-    from pathlib import Path
 
     from mertools.artifacts.features_file import is_hdf5
     from mertools.cli.console import track_progress
@@ -201,9 +225,19 @@ def _predict_inputs(
             yield from predict_features([Path(name) for name in names], predictors, level)
         else:
             found = gather_sources(names, null_separated=null_separated, id_from=id_from)
-            sources = tracks_among(found, failed) if over_time else found
+            sources = _note_sounds(tracks_among(found, failed) if over_time else found, sounds)
             if journal is None:
                 made = predict_audio(sources, predictors, level, jobs)
             else:
                 made = predict_resumably(sources, predictors, level, jobs, journal)
             yield from track_progress(made, "predict", count_if_known(found))
+
+
+def _note_sounds(sources: Iterable[Source], sounds: dict[str, Path]) -> Iterator[Source]:
+    """Pass sources on, and note each track's file."""
+    from mertools.errors import InputError
+
+    for source in sources:
+        if not isinstance(source, InputError):
+            sounds.setdefault(source.track_id, Path(source.path))
+        yield source

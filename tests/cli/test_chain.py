@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -428,3 +429,17 @@ def test_five_folds_on_real_music_reach_what_the_corpus_lets_expect(
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     track = metrics["targets"]["arousal"]["levels"]["track"]
     assert track["macro_f1"] == pytest.approx(scores["pooled"])
+
+
+def test_a_figure_and_a_page_come_beside_the_rows(chain: Path, mer: Mer, tmp_path: Path) -> None:
+    songs = sorted((EXAMPLES / "clips").iterdir())[:2]
+    models = ("-m", chain / "arousal.skops", "-m", chain / "valence.skops")
+    beside = ("--plot", "a.svg", "--html", "a.html")
+    done = mer("predict", *models, *songs, "gone.wav", *beside, status=3)
+    assert {row["track_id"] for row in rows(done.stdout)} == {"piece01", "piece02"}
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    shown = json.loads(data)
+    assert [track["name"] for track in shown["tracks"]] == ["piece01", "piece02"]
+    assert [(tmp_path / sound).resolve() for sound in shown["sounds"]] == songs
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
