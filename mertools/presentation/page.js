@@ -229,9 +229,13 @@ function seek(time) {
   if (!audio.hidden) audio.currentTime = position;
 }
 
+function play() {
+  audio.play().catch(() => {}); // what keeps it from playing is told by its event "error"
+}
+
 function togglePlay() {
   if (audio.hidden) return;
-  if (audio.paused) audio.play();
+  if (audio.paused) play();
   else audio.pause();
 }
 
@@ -243,10 +247,11 @@ function loadSound(source) {
   at("play-key").hidden = !source;
   if (!source) {
     audio.removeAttribute("src");
+    audio.load();
     return;
   }
   audio.src = source;
-  if (wasPlaying) audio.play();
+  if (wasPlaying) play();
 }
 
 function showTrack(k) {
@@ -328,11 +333,14 @@ timeline.addEventListener("pointermove", (event) => {
 });
 
 function followSound() {
+  if (audio.hidden) return;
   follow(audio.currentTime);
   if (!audio.paused && !stillness.matches) requestAnimationFrame(followSound);
 }
 audio.addEventListener("play", followSound);
-audio.addEventListener("timeupdate", () => follow(audio.currentTime));
+audio.addEventListener("timeupdate", () => {
+  if (!audio.hidden) follow(audio.currentTime);
+});
 audio.addEventListener("error", () => {
   at("trouble").textContent = "The sound cannot be played: it is not where it was " +
     "when this page was made, or the browser does not know its format.";

@@ -124,3 +124,19 @@ def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browse
     assert page.evaluate("document.documentElement.scrollWidth <= 360")
     page.call("Emulation.clearDeviceMetricsOverride")
     page.call("Emulation.setEmulatedMedia", features=[])
+
+
+def test_a_sound_that_has_gone_is_told(page: Browser, tmp_path: Path) -> None:
+    (tmp_path / "songs" / "Ça va? #1.wav").unlink()
+    page.open(tmp_path / "page.html")
+    told = page.evaluate(
+        "new Promise(done => audio.error ? done() : audio.addEventListener('error', () => done()))"
+        ".then(() => document.getElementById('trouble').textContent)"
+    )
+    assert "cannot be played" in told
+    page.click("#playhead", 0.5)
+    page.press("Space", " ")
+    assert "0:03 of 0:06" in page.evaluate("timeline.getAttribute('aria-valuetext')")
+    page.click("tr[data-track='2'] button")
+    assert "no sound" in page.evaluate("document.getElementById('trouble').textContent")
+    assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
