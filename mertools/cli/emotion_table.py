@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mertools.artifacts.tables import Prediction
-from mertools.prediction.emotion import Emotion, Rating, gather_emotions
+from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions
 
 WIDTH_OFF_TERMINAL = 80
 GAP = 2
@@ -21,8 +21,6 @@ HALF_BAR = 3
 """Cells of a bar to either side of its middle."""
 LOWER, UPPER, REST = "blue", "yellow", "dim"
 
-UNLIKE = 0.5
-"""From where on a note says that a track is unlike the training music."""
 MOST_NAMED = 6
 
 Columns = dict[str, list[Text]]

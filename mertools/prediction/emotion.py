@@ -14,6 +14,9 @@ from mertools.prediction.circumplex import (
     mean_rating,
 )
 
+UNLIKE = 0.5
+"""From where on a person is told that a track is unlike the training music."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rating:

@@ -261,6 +261,7 @@ function showTrack(k) {
   followers = [];
   at("name").textContent = found.name;
   at("verdict").textContent = found.verdict;
+  at("warning").textContent = found.warning;
   at("panels").replaceChildren();
   const line = make("div");
   at("playhead").replaceChildren(line);

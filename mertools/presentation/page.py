@@ -58,7 +58,7 @@ class PageWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._classes: dict[str, Sequence[str]] = {}
-        self._in_plane = False
+        self._in_plane = self._tells_unlike = False
         self._tracks: list[str] = []
         self._rows: list[str] = []
         self._links: list[str | None] = []
@@ -69,6 +69,7 @@ class PageWriter:
         if not self._tracks:
             self._classes = {target: curve.classes for target, curve in track.curves.items()}
             self._in_plane = track.is_in_plane
+            self._tells_unlike = track.unlike is not None
         self._only = None if self._tracks else track
         self._rows.append(_format_row(len(self._tracks), track))
         self._links.append(None if track.sound is None else link_sound(track.sound, self._path))
@@ -110,7 +111,8 @@ class PageWriter:
         """Name the table's columns, and tell those of words from those of numbers."""
         of_plane = [("Quadrant", True), ("Word", True)] if self._in_plane else []
         targets = [(target.capitalize(), False) for target in self._classes]
-        return [("Track", True), *targets, *of_plane, ("Length", False)]
+        unlike = [("Unlike", False)] if self._tells_unlike else []
+        return [("Track", True), *targets, *of_plane, *unlike, ("Length", False)]
 
     def _data(self) -> Iterator[str]:
         shared = {
@@ -163,6 +165,7 @@ def _format_track(track: ShownTrack) -> str:
     record: dict[str, Any] = {
         "name": track.name,
         "verdict": _tell(track),
+        "warning": track.warning,
         "duration": round(10 * duration),
         "wave": outline,
         "curves": {target: _format_curve(curve) for target, curve in track.curves.items()},
@@ -206,6 +209,8 @@ def _format_row(place: int, track: ShownTrack) -> str:
         quadrant = track.quadrant
         cells.append(f'<td class="text">{quadrant.name} {quadrant.probability:.0%}</td>')
         cells.append(f'<td class="text">{track.word}</td>')
+    if track.unlike is not None:
+        cells.append(f'<td data-value="{track.unlike:.4f}">{track.unlike:.2f}</td>')
     cells.append(f'<td data-value="{track.duration:.1f}">{format_time(track.duration)}</td>')
     return f'<tr data-track="{place}">{"".join(cells)}</tr>\n'
 

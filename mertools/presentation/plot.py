@@ -80,7 +80,8 @@ def draw_track(track: ShownTrack) -> Figure:
         figure = Figure(figsize=(7.5, 1.6 + 1.7 * n_curves), layout="constrained")
         over_time = figure.subfigures()
     panels = over_time.subplots(1 + n_curves, sharex=True, height_ratios=[0.5] + [1] * n_curves)
-    panels[0].set_title(track.name, loc="left", fontsize=12)
+    title = f"{track.name} ({track.warning})" if track.warning else track.name
+    panels[0].set_title(title, loc="left", fontsize=12)
     duration = _draw_waveform(panels[0], track)
     for axes, (target, curve) in zip(panels[1:], track.curves.items(), strict=True):
         _draw_curve(axes, target, curve, duration)

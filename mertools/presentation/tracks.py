@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.tables import Prediction
 from mertools.audio.io import probe, read_blocks
 from mertools.prediction.circumplex import TARGETS, Quadrant, find_quadrant, find_word
+from mertools.prediction.emotion import UNLIKE
 
 FloatArray = NDArray[np.float64]
 
@@ -46,13 +47,15 @@ class Curve:
 class ShownTrack:
     """A track: its sound, if there is a file, its length in seconds, and its curves by target.
 
-    Arousal comes first, then valence, then what else is predicted.
+    Arousal comes first, then valence, then what else is predicted. `unlike` is how unlike the
+    training music it is, from 0 to 1, where a model tells.
     """
 
     track_id: str
     sound: Path | None
     duration: float
     curves: Mapping[str, Curve]
+    unlike: float | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +66,12 @@ class ShownTrack:
     def is_in_plane(self) -> bool:
         """Whether both axes of the valence-arousal plane are predicted."""
         return all(target in self.curves for target in TARGETS)
+
+    @property
+    def warning(self) -> str:
+        """What a person should know before believing what is predicted; empty if nothing."""
+        is_unlike = self.unlike is not None and self.unlike > UNLIKE
+        return "unlike the training music, so little is known" if is_unlike else ""
 
     @property
     def quadrant(self) -> Quadrant:
@@ -100,6 +109,7 @@ def show_track(rows: Sequence[Prediction], sound: Path | None) -> ShownTrack:
         sound if sound is not None and sound.is_file() else None,
         max(row.start + row.duration for row in rows),
         {target: _make_curve(of_targets[target]) for target in first},
+        max((r.unlike for r in rows if r.level == "track" and r.unlike is not None), default=None),
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,17 @@ class Browser:
     def open(self, page: Path) -> None:
         self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+        while not self._has_loaded(page.as_uri()):
             self._receive()
+
+    def _has_loaded(self, url: str) -> bool:
+        methods = [
+            event["method"]
+            for event in self.events
+            if event["method"] != "Page.frameNavigated" or event["params"]["frame"]["url"] == url
+        ]
+        arrived = "Page.frameNavigated" in methods
+        return arrived and "Page.loadEventFired" in methods[methods.index("Page.frameNavigated") :]
 
     def evaluate(self, expression: str) -> Any:
         """Evaluate JavaScript in the page; a promise is waited for."""
@@ -82,6 +92,14 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def wait(self, condition: str, seconds: float = 20) -> Any:
+        """Evaluate JavaScript until it gives something true, and give that."""
+        until = time.monotonic() + seconds
+        while not (found := self.evaluate(condition)):
+            assert time.monotonic() < until, f"never came: {condition}"
+            time.sleep(0.02)
+        return found
+
     def press(self, key: str, text: str = "") -> None:
         name = {"Space": " "}.get(key, key)
         known = {"key": name, "code": key, "windowsVirtualKeyCode": KEYS[key]}
@@ -90,12 +108,15 @@ class Browser:
 
     def click(self, selector: str, x: float = 0.5, y: float = 0.5) -> None:
         """Click a place of an element, given as shares of its width and height."""
-        box = self.evaluate(
+        find = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center', behavior: 'instant'});"
             "const {left, top, width, height} = e.getBoundingClientRect();"
             "return [left, top, width, height]; })()"
         )
+        box = None
+        while box != (box := self.evaluate(find)):
+            time.sleep(0.05)  # the page may still be scrolling
         place = {"x": box[0] + x * box[2], "y": box[1] + y * box[3]}
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)

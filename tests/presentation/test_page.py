@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,17 @@ def test_the_table_and_the_curves_hold_what_was_predicted(tmp_path: Path) -> Non
     first = page.data()["tracks"][0]
     assert first["curves"]["arousal"][:2] == [[10, 20], [50, -25]]
     assert first["curves"]["valence"][:2] == [[10, 20], [10, 30]]
+
+
+def test_a_track_unlike_the_training_music_says_so(tmp_path: Path) -> None:
+    with open_presentation(tmp_path / "a.png", tmp_path / "a.html") as show:
+        for name, unlike in (("a", 0.25), ("b", 0.75)):
+            show([replace(row, unlike=unlike) for row in made_rows(name, [0.1], [0.2])], None)
+    page = Page(tmp_path / "a.html")
+    assert page.texts["button"][5] == "Unlike"
+    likely, unlikely = page.data()["tracks"]
+    assert not likely["warning"]
+    assert "unlike the training music" in unlikely["warning"]
 
 
 def test_sounds_are_linked_from_where_the_page_lies_and_a_single_one_is_in_it(

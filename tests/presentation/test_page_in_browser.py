@@ -40,11 +40,7 @@ def page(browser: Browser, tmp_path: Path, write_tone: WriteTone) -> Browser:
 
 
 def test_it_loads_nothing_but_sound_and_nothing_is_refused(page: Browser, tmp_path: Path) -> None:
-    page.evaluate(
-        "new Promise(done => audio.readyState ? done() : "
-        "audio.addEventListener('loadedmetadata', () => done()))"
-    )
-    assert page.evaluate("audio.duration") == pytest.approx(6.0, abs=0.1)
+    assert page.wait("audio.duration") == pytest.approx(6.0, abs=0.1)
     assert page.problems() == []
     assert {Path(url).parent.name for url in page.requests()} == {tmp_path.name, "songs"}
     # Scripts and styles that are not the page's own do not run.
@@ -93,16 +89,10 @@ def test_the_curves_follow_the_sound_and_the_sound_the_curves(page: Browser) -> 
     page.press("Home")
     assert page.evaluate("audio.currentTime") == 0
     page.press("Space", " ")
-    page.evaluate(
-        "new Promise(done => audio.addEventListener('timeupdate', "
-        "() => audio.currentTime > 0.2 && done()))"
-    )
+    page.wait("audio.currentTime > 0.2")
     page.press("Space", " ")
-    assert page.evaluate("new Promise(done => setTimeout(() => done(audio.paused), 100))")
     line = "parseFloat(document.querySelector('#playhead div').style.left)"
-    share = page.evaluate("audio.currentTime / track.duration")
-    assert share > 0.03
-    assert page.evaluate(line) == pytest.approx(100 * share, abs=0.5)
+    page.wait(f"audio.paused && Math.abs({line} - 100 * audio.currentTime / 6) < 0.5")
 
 
 def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browser) -> None:
@@ -112,7 +102,7 @@ def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browse
     assert "between \N{MINUS SIGN}0.80 and +0.60" in summary
     page.click("#values summary", 0.1)
     rows = "[...document.querySelectorAll('#values tbody tr')].map(r => r.innerText)"
-    listed = page.evaluate(f"new Promise(done => setTimeout(() => done({rows}), 100))")
+    listed = page.wait(f"{rows}.length && {rows}")
     assert [row.split("\t")[0] for row in listed] == ["0:01", "0:02", "0:03", "0:04", "0:05"]
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
@@ -129,11 +119,7 @@ def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browse
 def test_a_sound_that_has_gone_is_told(page: Browser, tmp_path: Path) -> None:
     (tmp_path / "songs" / "Ça va? #1.wav").unlink()
     page.open(tmp_path / "page.html")
-    told = page.evaluate(
-        "new Promise(done => audio.error ? done() : audio.addEventListener('error', () => done()))"
-        ".then(() => document.getElementById('trouble').textContent)"
-    )
-    assert "cannot be played" in told
+    assert "cannot be played" in page.wait("document.getElementById('trouble').textContent")
     page.click("#playhead", 0.5)
     page.press("Space", " ")
     assert "0:03 of 0:06" in page.evaluate("timeline.getAttribute('aria-valuetext')")
