@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -141,6 +142,7 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            assert select.select([self._stream], [], [], 60)[0], "the browser says nothing"
             block = self._stream.read(1 << 16)
             assert block, "the browser has ended"
             self._buffer += block
