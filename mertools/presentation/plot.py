@@ -80,7 +80,7 @@ def draw_track(track: ShownTrack) -> Figure:
         figure = Figure(figsize=(7.5, 1.6 + 1.7 * n_curves), layout="constrained")
         over_time = figure.subfigures()
     panels = over_time.subplots(1 + n_curves, sharex=True, height_ratios=[0.5] + [1] * n_curves)
-    title = f"{track.name} ({track.warning})" if track.warning else track.name
+    title = f"{track.name}\n{track.warning}".rstrip()
     panels[0].set_title(title, loc="left", fontsize=12)
     duration = _draw_waveform(panels[0], track)
     for axes, (target, curve) in zip(panels[1:], track.curves.items(), strict=True):
@@ -109,10 +109,11 @@ def draw_tracks(tracks: Sequence[ShownTrack]) -> Figure:
     axes = figure.add_subplot()
     _draw_plane(axes, tracks[0].curves)
     axes.set_title(f"{len(tracks)} tracks", loc="left", fontsize=12)
-    for track in tracks:
-        place = (track.curves["valence"].mean, track.curves["arousal"].mean)
-        axes.plot(*place, "o", color=INK, markersize=5 if is_few else 3.5, alpha=0.7, mew=0)
-        if is_few:
+    places = [(track.curves["valence"].mean, track.curves["arousal"].mean) for track in tracks]
+    size = 5 if is_few else 3.5
+    axes.plot(*np.transpose(places), "o", color=INK, markersize=size, alpha=0.7, mew=0)
+    if is_few:
+        for track, place in zip(tracks, places, strict=True):
             axes.annotate(track.name, place, (4, 3), textcoords="offset points", fontsize=8)
     return figure
 
