@@ -8,7 +8,7 @@ from pathlib import Path
 from mertools.artifacts.tables import Prediction
 
 CLASSES = {"arousal": "weak|neutral|strong", "valence": "negative|neutral|positive"}
-HOSTILE = "</script><b>\"Ça\" & 'ira' $x_$ 歌 \udcff"
+HOSTILE = "<!--<script></script x><b>\"Ça\" & 'ira' $x_$ 歌 \udcff"
 """A name with all that could break out of HTML, JSON or a formula, not all of it UTF-8."""
 
 WriteTone = Callable[..., Path]
