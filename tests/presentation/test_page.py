@@ -54,6 +54,7 @@ def test_no_name_breaks_out_of_the_page(tmp_path: Path) -> None:
     made = write_page(tmp_path / "a.html", **{HOSTILE: ([0.1], [0.2], None)})
     plain = write_page(tmp_path / "b.html", a=([0.1], [0.2], None))
     assert [tag for tag, _ in made.elements] == [tag for tag, _ in plain.elements]
+    assert "<" not in made.texts["script"][0]
     shown = HOSTILE[:-1] + "\N{REPLACEMENT CHARACTER}"
     assert made.data()["tracks"][0]["name"] == shown
     assert made.texts["title"] == [f"Arousal and valence of {shown}"]
