@@ -130,7 +130,7 @@ def test_the_same_tracks_give_the_same_bytes_or_none(tmp_path: Path, write_tone:
 
 
 def test_words_can_be_read_in_light_and_dark() -> None:
-    style = Path("mertools/presentation/page.css")
+    style = Path(__file__).parents[2] / "mertools" / "presentation" / "page.css"
     light, dark = re.findall(r":root {(.*?)}", style.read_text(encoding="utf-8"), re.DOTALL)
     for block in (light, dark):
         colours = dict(re.findall(r"--(\w+): (#\w{6});", block))
