@@ -1,0 +1,174 @@
+"""Write the model card of the models that come along, in Markdown, from what the Makefile made.
+
+`card.py OUT --tracks CORPUS/tracks.csv --name NAME > README.md`
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.artifacts.model_file import Card, read_card
+
+TARGETS = ("arousal", "valence")
+N_RESAMPLES = 2000
+SEED = 0
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What cross-validation says of each track beside what its listeners said.
+
+    predicted, rated: distributions, (n_tracks, 3); genres: (n_tracks,).
+    """
+
+    predicted: Floats
+    rated: Floats
+    genres: NDArray[np.str_]
+
+    @classmethod
+    def read(cls, folder: Path, target: str, genre_of: dict[str, str]) -> OutOfFold:
+        """Read the predictions and labels of a target."""
+        shares = ("p_1", "p_2", "p_3")
+        predicted = {
+            row["track_id"]: [float(row[p]) for p in shares]
+            for row in read(folder / f"{target}.csv")
+            if row["level"] == "track"
+        }
+        rated = {
+            row["track_id"]: [float(row[p]) for p in shares]
+            for row in read(folder / "labels.csv")
+            if row["target"] == target
+        }
+        ids = sorted(predicted)
+        return cls(
+            np.array([predicted[i] for i in ids]),
+            np.array([rated[i] for i in ids]),
+            np.array([genre_of[i] for i in ids]),
+        )
+
+    def interval(self, figure: Callable[[Floats, Floats], float], rows: Ints) -> str:
+        """Tell a figure of the mean ratings of some tracks with its bootstrap interval."""
+        x, y = (part[rows] @ [-1.0, 0.0, 1.0] for part in (self.predicted, self.rated))
+        chance = np.random.default_rng(SEED)
+        draws = [chance.integers(len(rows), size=len(rows)) for _ in range(N_RESAMPLES)]
+        low, high = np.quantile([figure(x[draw], y[draw]) for draw in draws], (0.025, 0.975))
+        return f"{figure(x, y):.2f} ({low:.2f} to {high:.2f})"
+
+    def reliability(self) -> Iterator[tuple[str, int, float, float]]:
+        """Yield how often listeners chose what was predicted at each probability."""
+        p, share = self.predicted.ravel(), self.rated.ravel()
+        for low, high in pairwise(BINS):
+            inside = (p >= low) & (p < high)
+            if inside.any():
+                yield (
+                    f"{low:g} to {high:g}",
+                    int(inside.sum()),
+                    p[inside].mean(),
+                    share[inside].mean(),
+                )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Read a table."""
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def correlation(x: Floats, y: Floats) -> float:
+    """Give Pearson's r."""
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def determination(x: Floats, y: Floats) -> float:
+    """Give R2 of predicting y by x."""
+    return float(1 - np.square(y - x).sum() / np.square(y - y.mean()).sum())
+
+
+def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """Yield a table in Markdown."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def scores(found: dict[str, OutOfFold]) -> Iterator[str]:
+    """Yield the scores of all tracks and of each genre."""
+    genres = sorted(set(found[TARGETS[0]].genres.tolist()))
+    head = ["music", "tracks"]
+    head += [f"{target}, {figure}" for target in TARGETS for figure in ("r", "R2")]
+    rows = []
+    for genre in ("all", *genres):
+        cells = []
+        for target in TARGETS:
+            genre_of = found[target].genres
+            inside = np.flatnonzero((genre_of == genre) | (genre == "all"))
+            cells.append(found[target].interval(correlation, inside))
+            cells.append(found[target].interval(determination, inside))
+        rows.append([genre, str(len(inside)), *cells])
+    yield from table(head, rows)
+
+
+def reliability(found: dict[str, OutOfFold]) -> Iterator[str]:
+    """Yield how the probabilities compare with listeners' shares."""
+    rows = [
+        [target, predicted, str(n), f"{mean:.2f}", f"{share:.2f}"]
+        for target in TARGETS
+        for predicted, n, mean, share in found[target].reliability()
+    ]
+    yield from table(["target", "probability", "classes", "its mean", "share of listeners"], rows)
+
+
+def describe(card: Card) -> list[str]:
+    """Tell a model's form in a row."""
+    form, training = card["architecture"], card["training"]
+    return [
+        card["target"],
+        ", ".join(card["classes"]),
+        f"{form['gamma']:g}",
+        f"{form['ridge']:g}",
+        str(training["n_rows"]),
+        str(training["n_copies"]),
+        f"`{training['digest']}`",
+    ]
+
+
+TEMPLATE = Path(__file__).with_name("card.md")
+
+
+def main() -> None:
+    """Print the card of what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tracks", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    options = parser.parse_args()
+    genre_of = {row["track_id"]: row["genre"] for row in read(options.tracks)}
+    found = {target: OutOfFold.read(options.folder, target, genre_of) for target in TARGETS}
+    cards = [
+        read_card(options.folder / f"{options.name}-{target}.safetensors") for target in TARGETS
+    ]
+    head = ["target", "classes", "gamma", "ridge", "segments", "copies", "digest of the data"]
+    parts = {
+        "form": table(head, [describe(card) for card in cards]),
+        "scores": scores(found),
+        "reliability": reliability(found),
+    }
+    texts = {name: "\n".join(lines) for name, lines in parts.items()}
+    print(TEMPLATE.read_text("utf-8").format(name=options.name, **texts), end="")
+
+
+if __name__ == "__main__":
+    main()
