@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from mertools.errors import UsageError
 
 AUTO = "auto"
 CPU = "cpu"
 ACCELERATORS = ("cuda", *(f"cuda:{index}" for index in range(16)), "mps")
+
+
+DRIVERS = ("nvidia*", "nvhost*", "nvmap", "dxg", "kfd")
+"""What drivers of GPUs put into /dev on Linux: NVIDIA's, on its boards too, Windows', and AMD's."""
 
 
 def find_device(name: str) -> str:
@@ -46,6 +53,8 @@ def training_precision(device: str) -> str:
 
 
 def _find_accelerators() -> list[str]:
+    if sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in DRIVERS):
+        return []  # which torch, slow to load, would say too
     import torch
 
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0

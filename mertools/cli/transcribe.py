@@ -95,9 +95,10 @@ def transcribe(
     from mertools.cli.work import gather_sources
     from mertools.devices import CPU, find_device
     from mertools.errors import InputError
+    from mertools.features.basic_pitch_weights import find_model
     from mertools.features.extract import Recipe, choose_sample_rate
     from mertools.features.registry import DEFAULT_ENGINE, request_kind
-    from mertools.features.transcription import SAMPLE_RATE, find_model
+    from mertools.features.transcription import SAMPLE_RATE
 
     find_model()
     found = find_device(device)

@@ -201,15 +201,10 @@ def _run_on(device: str, patches: NDArray[np.float32]) -> Iterator[list[NDArray[
 
 @cache
 def _load_session() -> InferenceSession:
-    import onnxruntime
-
     from mertools.features.musicnn_onnx import build_model
+    from mertools.features.onnx_session import start_session
 
-    options = onnxruntime.SessionOptions()
-    # Files are spread over processes.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    content = build_model(load_weights())
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return start_session(build_model(load_weights()))
 
 
 @cache

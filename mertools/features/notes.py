@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.features.excerpt import Excerpt
-from mertools.features.transcription import (
+from mertools.features.basic_pitch_weights import (
     HOP_SAMPLES,
-    LOWEST_PITCH,
     N_CONTOUR_BINS,
     N_NOTES,
+    WINDOW_FRAMES,
+    WINDOW_SAMPLES,
+)
+from mertools.features.excerpt import Excerpt
+from mertools.features.transcription import (
+    LOWEST_PITCH,
     SAMPLE_RATE,
     SEGMENT,
-    WINDOW_SAMPLES,
     Posteriorgrams,
     TranscriptionParams,
     find_context,
@@ -38,7 +41,6 @@ QUIET = b"\1" * QUIET_FRAMES
 BEND_RANGE = 25  # bins of the contour on either side of a note
 BEND_DEVIATION = 5.0  # of the Gaussian that weighs them
 
-WINDOW_FRAMES = 172
 WINDOW_SHIFT_S = (HOP_SAMPLES * WINDOW_FRAMES - WINDOW_SAMPLES) / SAMPLE_RATE + 0.0018
 """By how much the reference's frames come early, a window after the other."""
 

@@ -19,10 +19,10 @@ OPERATORS = 17
 """Versions of the format and of the operators, which onnxruntime reads since 1.13."""
 
 FLOAT, INT64 = 1, 7
-ATTRIBUTE_INT, ATTRIBUTE_INTS = 2, 7
+ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_INTS = 2, 3, 7
 
 Array = NDArray[np.float32] | NDArray[np.int64]
-Attribute = int | Sequence[int]
+Attribute = int | str | Sequence[int]
 
 
 class Graph:
@@ -78,6 +78,8 @@ class Graph:
 def _attribute(name: str, value: Attribute) -> bytes:
     if isinstance(value, int):
         return write_message([(1, name), (3, value), (20, ATTRIBUTE_INT)])
+    if isinstance(value, str):
+        return write_message([(1, name), (4, value), (20, ATTRIBUTE_STRING)])
     return write_message([(1, name), *((8, item) for item in value), (20, ATTRIBUTE_INTS)])
 
 

@@ -6,37 +6,39 @@ overlapping by 30 frames, put together in the same way.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import digest_file
 from mertools.devices import CPU
 from mertools.errors import UsageError
+from mertools.features.basic_pitch_weights import (
+    HOP_SAMPLES,
+    N_CONTOUR_BINS,
+    N_NOTES,
+    WINDOW_SAMPLES,
+    load_weights,
+)
 from mertools.features.excerpt import Excerpt
-from mertools.features.onnx_weights import read_weights
 
 if TYPE_CHECKING:
-    from mertools.features.basic_pitch import BasicPitch
+    from onnxruntime import InferenceSession
+
+    from mertools.features.basic_pitch_torch import BasicPitch
 
 SAMPLE_RATE = 22050
 FULL_SCALE = 2.0**15  # of 16-bit PCM
-HOP_SAMPLES = 256
-N_NOTES = 88  # A0 to C8
-N_CONTOUR_BINS = 264  # three a semitone
+OUTPUTS = ("note", "onset", "contour")
 LOWEST_PITCH = 21  # A0 in MIDI
 NOTE_COLUMNS = tuple(f"pitch_{LOWEST_PITCH + row}" for row in range(N_NOTES))
 CONTOUR_COLUMNS = tuple(f"bin_{row + 1}" for row in range(N_CONTOUR_BINS))
 
-WINDOW_SAMPLES = 2 * SAMPLE_RATE - HOP_SAMPLES
 OVERLAP_FRAMES = 30
 OVERLAP_SAMPLES = OVERLAP_FRAMES * HOP_SAMPLES
 WINDOW_HOP_SAMPLES = WINDOW_SAMPLES - OVERLAP_SAMPLES
@@ -46,13 +48,9 @@ FRAMES_PER_SECOND = SAMPLE_RATE // HOP_SAMPLES
 FRAMES_IN_10_S = 858
 """Frames of a segment's features, in proportion to its length; the network gives a few more."""
 
-WINDOWS_AT_ONCE = {CPU: 2}
-"""On a CPU few enough to stay in its cache. The number decides the last bits of results."""
-WINDOWS_AT_ONCE_ELSEWHERE = 64
-
-MODEL_FILE = "saved_models/icassp_2022/nmp.onnx"
-MODEL_DIGEST = "d7f5f53349ff3ef7737a69cc02efe76f"
-PACKAGE = "basic-pitch==0.4.0"
+WINDOWS_AT_ONCE = 64
+"""On an accelerator. On a CPU it is one, so that a window's values are the same bytes in any
+company."""
 
 SEGMENT, TRACK = "segment", "track"
 
@@ -162,59 +160,63 @@ def _resampled(y: NDArray[np.int16], sample_rate: int) -> NDArray[np.float32]:
 
 
 def _transcribe_whole(y: NDArray[np.float32], device: str) -> Posteriorgrams:
-    """Transcribe sound, and the silence after it to the end of the last window."""
-    made = zip(*_run_network(y, device), strict=True)
-    return Posteriorgrams(*(_unwrapped(windows) for windows in made))
+    """Transcribe sound, and the silence after it to the end of the last window.
+
+    onnxruntime runs the network on a CPU, where it is the faster one and starts sooner, torch
+    elsewhere.
+    """
+    windows = _cut_windows(y)
+    run = _run_on_cpu(windows) if device == CPU else _run_on(device, windows)
+    made = zip(*run, strict=True)
+    return Posteriorgrams(*(np.concatenate(parts) for parts in made))
 
 
-def _unwrapped(windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Put windows together, (n_windows, 172, n_bins) each, without the half of each overlap."""
-    cut = slice(OVERLAP_FRAMES // 2, -OVERLAP_FRAMES // 2)
-    return np.concatenate([part[:, cut].reshape(-1, part.shape[2]) for part in windows])
+def _cut_windows(y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut sound, with silence around it, into windows that overlap: (n_windows, 43844)."""
+    n_windows = -(-(len(y) + OVERLAP_SAMPLES // 2) // WINDOW_HOP_SAMPLES)
+    padded = np.zeros((n_windows - 1) * WINDOW_HOP_SAMPLES + WINDOW_SAMPLES, np.float32)
+    padded[OVERLAP_SAMPLES // 2 :][: len(y)] = y
+    return sliding_window_view(padded, WINDOW_SAMPLES)[::WINDOW_HOP_SAMPLES]
 
 
-def _run_network(y: NDArray[np.float32], device: str) -> Iterator[tuple[NDArray[np.float32], ...]]:
-    """Yield note, onset and contour of some windows after the other: (n_windows, 172, n_bins)."""
+def _run_on_cpu(windows: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield note, onset and contour of one window after the other, as `_inner_frames` has them."""
+    session = _load_session()
+    for window in windows:
+        yield _inner_frames(session.run(OUTPUTS, {"sound": window[None]}))
+
+
+def _run_on(device: str, windows: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield note, onset and contour of some windows after the other, as `_run_on_cpu` does."""
     import torch
 
-    network = _load_network(device)
-    # Two at least, as torch computes a single one otherwise, further from the reference.
-    n_windows = max(2, -(-(len(y) + OVERLAP_SAMPLES // 2) // WINDOW_HOP_SAMPLES))
-    n_padded = (n_windows - 1) * WINDOW_HOP_SAMPLES + WINDOW_SAMPLES
-    padded = np.zeros(n_padded, np.float32)
-    padded[OVERLAP_SAMPLES // 2 :][: len(y)] = y
-    windows = sliding_window_view(padded, WINDOW_SAMPLES)[::WINDOW_HOP_SAMPLES]
-    at_once = WINDOWS_AT_ONCE.get(device, WINDOWS_AT_ONCE_ELSEWHERE)
+    network = _load_module(device)
     # TensorFloat-32, which torch lets cuDNN use, is too coarse to agree with the reference.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        for batch in np.array_split(windows, max(1, n_windows // at_once)):
-            made = network(torch.from_numpy(batch.copy()).to(device))
-            yield tuple(part.cpu().numpy() for part in made)
+        for first in range(0, len(windows), WINDOWS_AT_ONCE):
+            batch = torch.from_numpy(windows[first : first + WINDOWS_AT_ONCE].copy())
+            yield _inner_frames([part.cpu().numpy() for part in network(batch.to(device))])
+
+
+def _inner_frames(made: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Leave out the half of each overlap: from (n_windows, 172, n_bins) to (n_frames, n_bins)."""
+    inner = slice(OVERLAP_FRAMES // 2, -OVERLAP_FRAMES // 2)
+    return [part[:, inner].reshape(-1, part.shape[2]) for part in made]
 
 
 @cache
-def _load_network(device: str) -> BasicPitch:
-    from mertools.features.basic_pitch import BasicPitch
+def _load_session() -> InferenceSession:
+    from mertools.features.basic_pitch_onnx import build_model
+    from mertools.features.onnx_session import start_session
 
-    content = find_model().read_bytes()
-    weights = {name.rsplit(";")[-1]: values for name, values in read_weights(content).items()}
-    return BasicPitch(weights).to(device)
+    return start_session(build_model(load_weights()))
 
 
-def find_model() -> Path:
-    """Find the model in the installed basic-pitch package, without importing that.
+@cache
+def _load_module(device: str) -> BasicPitch:
+    from mertools.features.basic_pitch_torch import BasicPitch
 
-    Raises UsageError where it is not there or not the one that this program knows.
-    """
-    spec = importlib.util.find_spec("basic_pitch")
-    folders = spec.submodule_search_locations if spec is not None else None
-    path = Path(folders[0]) / MODEL_FILE if folders else None
-    remedy = f"pip install --no-deps {PACKAGE}"
-    if path is None or not path.is_file():
-        raise UsageError("basic-pitch", "is not installed, and its model is needed", remedy)
-    if digest_file(path) != MODEL_DIGEST:
-        raise UsageError(path, f"is not the model of {PACKAGE}", remedy)
-    return path
+    return BasicPitch(load_weights()).to(device)
 
 
 def _frame_at(time_s: float) -> int:

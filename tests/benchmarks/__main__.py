@@ -101,7 +101,7 @@ def main() -> None:
         from benchmarks.profiling import profile  # imports torch
 
         for pair in pairs:
-            if pair.cost or pair.products:
+            if pair.cost or pair.with_torch:
                 profile(pair, Setup(options.corpus.resolve(), options.tracks, 1))
         return
     setup = Setup(options.corpus.resolve(), options.tracks, options.jobs)

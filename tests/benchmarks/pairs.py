@@ -98,6 +98,7 @@ class Cost:
     n_ffts: int = 0
     fft_length: int = 0
     flops: float = 0.0
+    precision: Literal["float32", "float64"] = "float64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +106,8 @@ class Pair:
     """Ours and a peer's way to do the same work.
 
     `amount` tells how many `unit`s of work a round is; seconds are given for one. `one_core`: both
-    sides have one core and one thread. Pairs with a `cost` or with torch's `products` have a
-    profile: torch counts its products, in the precision named; all others are told by `cost`.
+    sides have one core and one thread. Pairs with a `cost` or `with_torch` have a
+    profile: torch counts its own products, all others are told by `cost`.
     """
 
     name: str
@@ -118,7 +119,7 @@ class Pair:
     needs: tuple[Need, ...] = ()
     one_core: bool = False
     cost: Callable[[Setup], Cost] | None = None
-    products: Literal["float32", "training"] | None = None
+    with_torch: bool = False
 
     def missing(self) -> str | None:
         """Say what the pair needs and this machine does not have."""

@@ -97,7 +97,7 @@ def _watch_rounds(pair: WarmPair, setup: Setup) -> tuple[float, pstats.Stats, fl
             profiler.enable()
         elif n_laps == 3:
             profiler.disable()
-            if pair.products is None:
+            if not pair.with_torch:
                 raise AllSeenError
             register_module_forward_hook(
                 lambda module, inputs, output: of_lstms.append(_flops_of_lstm(module, inputs))
@@ -136,15 +136,11 @@ def _floors(pair: Pair, cost: Cost, flops: float) -> dict[str, float]:
         frames = np.random.default_rng(0).normal(size=(FRAMES_AT_ONCE, cost.fft_length))
         one = _time(lambda: np.fft.rfft(frames), REPEATS) / FRAMES_AT_ONCE
         parts[f"{cost.n_ffts} FFTs of {cost.fft_length}"] = cost.n_ffts * one
-    for count, precision in ((cost.flops, "float64"), (flops, _precision(pair))):
+    for count, precision in ((cost.flops, cost.precision), (flops, training_precision("cpu"))):
         if count:
             name = f"{count / 1e9:.3g} GFLOP of products in {precision}"
             parts[name] = count / _flops_per_second(precision)
     return parts
-
-
-def _precision(pair: Pair) -> str:
-    return training_precision("cpu") if pair.products == "training" else "float32"
 
 
 def _flops_per_second(precision: str) -> float:

@@ -26,7 +26,7 @@ PITCHES = (57, 60, 64, 69, 72)
 
 @pytest.fixture
 def transcribe(mer: Mer) -> Mer:
-    """Run `mer transcribe` in one process, which spares others from loading torch again."""
+    """Run `mer transcribe` in one process, which spares the start of others."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         return mer("transcribe", "--device", "cpu", "--jobs", 1, *arguments, **options)
@@ -316,13 +316,13 @@ def test_what_a_killed_run_had_made_is_not_computed_again(
     recipe = Recipe(kinds, RATE, SegmentSettings(), kinds[0])
     tracks = [Track(name, str(songs / name)) for name in ("long.wav", "low.flac")]
     runs: list[int] = []
-    run_network = transcription._run_network
+    transcribe_whole = transcription._transcribe_whole
 
     def count(y: NDArray[np.float32], device: str) -> object:
         runs.append(len(y))
-        return run_network(y, device)
+        return transcribe_whole(y, device)
 
-    monkeypatch.setattr(transcription, "_run_network", count)
+    monkeypatch.setattr(transcription, "_transcribe_whole", count)
     outcomes = build_features(tmp_path / "t.h5", tracks, recipe, 1, force=False)
     first = [next(outcomes), next(outcomes)]
     outcomes.close()

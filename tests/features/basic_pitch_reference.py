@@ -11,8 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mertools.features.basic_pitch_weights import find_model
 from mertools.features.notes import NoteEvent
-from mertools.features.transcription import SAMPLE_RATE, Posteriorgrams, find_model
+from mertools.features.transcription import SAMPLE_RATE, Posteriorgrams
 
 # The package complains of every runtime that is not installed.
 logging.disable(logging.WARNING)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mertools.errors import UsageError
 from mertools.features import transcription
+from mertools.features.basic_pitch_weights import find_model, load_weights
 from mertools.features.excerpt import Excerpt
 from mertools.features.onnx_weights import read_weights
 from mertools.features.registry import request_kind
@@ -26,7 +27,6 @@ from mertools.features.transcription import (
     SAMPLE_RATE,
     WINDOW_HOP_SAMPLES,
     TranscriptionParams,
-    find_model,
     transcribe,
 )
 
@@ -79,6 +79,32 @@ def assert_as_package(y: np.ndarray, folder: Path) -> None:
 @pytest.mark.parametrize("name", AWKWARD)
 def test_equals_the_package_on_awkward_sound(name: str, tmp_path: Path) -> None:
     assert_as_package(AWKWARD[name], tmp_path)
+
+
+def test_the_torch_module_gives_the_same() -> None:
+    import torch
+
+    from mertools.features.basic_pitch_torch import BasicPitch
+
+    y = np.concatenate([*AWKWARD.values()][-6:])
+    windows = transcription._cut_windows(y)
+    with torch.inference_mode():
+        made = BasicPitch(load_weights())(torch.from_numpy(windows.copy()))
+    expected = transcribe(y)
+    for name, part in zip(KINDS, made, strict=True):
+        inner = part[:, 15:-15].flatten(0, 1).numpy()[: len(expected.note)]
+        np.testing.assert_allclose(inner, getattr(expected, name), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_company_does_not_change_a_window(first: int) -> None:
+    y = np.concatenate(list(AWKWARD.values()))
+    windows = transcription._cut_windows(y)
+    whole = transcribe(y)
+    made = next(transcription._run_on_cpu(windows[first:]))
+    for name, part in zip(KINDS, made, strict=True):
+        expected = getattr(whole, name)[142 * first :][:142]
+        assert part.tobytes() == expected.tobytes()
 
 
 @pytest.mark.corpus
@@ -152,9 +178,9 @@ def test_segments_too_short_for_a_frame_have_one(n_samples: int) -> None:
 
 def test_one_run_of_the_network_makes_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
-    run = transcription._run_network
+    run = transcription._transcribe_whole
     monkeypatch.setattr(
-        transcription, "_run_network", lambda y, device: runs.append(1) or run(y, device)
+        transcription, "_transcribe_whole", lambda y, device: runs.append(1) or run(y, device)
     )
     excerpt = Excerpt(to_pcm(sine(440, 3)))
     for name in KINDS:
@@ -254,12 +280,19 @@ def test_what_is_no_model_is_refused_or_holds_nothing(content: bytes) -> None:
         assert isinstance(read_weights(content), dict)
 
 
-def test_torch_and_numpy_suffice() -> None:
+def test_onnxruntime_and_numpy_suffice() -> None:
     script = (
         "import sys, numpy\n"
-        "from mertools.features.transcription import transcribe\n"
-        "transcribe(numpy.zeros(30000, numpy.float32))\n"
-        "heavy = {'basic_pitch', 'tensorflow', 'onnx', 'onnxruntime', 'librosa', 'resampy'}\n"
+        "import mertools.cli.app\n"
+        "from mertools import devices\n"
+        "from mertools.features.excerpt import Excerpt\n"
+        "from mertools.features.notes import notes_in\n"
+        "from mertools.features.registry import request_kind\n"
+        "sound, kind = Excerpt(numpy.zeros(30000, numpy.int16)), request_kind('note', 22050)\n"
+        "devices.DRIVERS = ()\n"  # as on a machine without a GPU
+        "device = devices.find_device('auto' if sys.platform == 'linux' else 'cpu')\n"
+        "kind.compute(sound), notes_in(sound, 9, kind.params, device)\n"
+        "heavy = {'basic_pitch', 'tensorflow', 'torch', 'onnx', 'librosa', 'resampy', 'sklearn'}\n"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     command = [sys.executable, "-W", "error", "-c", script]

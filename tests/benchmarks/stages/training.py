@@ -32,7 +32,7 @@ def _pair(model: str, device: str, times: float) -> WarmPair:
         needs=() if on_cpu else (cuda,),
         ours=partial(_ours, model, device),
         theirs=partial(_plain, model, device),
-        products="training" if on_cpu else None,
+        with_torch=on_cpu,
     )
 
 

@@ -14,6 +14,7 @@ import soxr
 from benchmarks.pairs import (
     MER,
     ColdPair,
+    Cost,
     Faster,
     Lap,
     WarmPair,
@@ -23,9 +24,21 @@ from benchmarks.pairs import (
     program,
 )
 from benchmarks.setup import Setup
-from mertools.features.transcription import SAMPLE_RATE, find_model, transcribe
+from mertools.features.basic_pitch_weights import (
+    KERNEL_SAMPLES,
+    N_CONTOUR_BINS,
+    N_NOTES,
+    N_OCTAVES,
+    WINDOW_FRAMES,
+    WINDOW_SAMPLES,
+    cut_harmonics,
+    find_model,
+    load_weights,
+)
+from mertools.features.transcription import SAMPLE_RATE, WINDOW_HOP_SAMPLES, transcribe
 
 MOST_SONGS = 2
+OF_NOTES = ("note_stack", "note", "onset_stack", "onset")
 
 NEEDS = (module("basic_pitch"), module("onnxruntime"), module("librosa"))
 
@@ -55,6 +68,20 @@ def _transcribe(setup: Setup, lap: Lap) -> None:
         transcribe(soundfile.read(path, dtype="float32")[0])
 
     _with_each_song(setup, work, lap)
+
+
+def _cost(setup: Setup) -> Cost:
+    """Count the products of our own graph."""
+    w = load_weights()
+    n_windows = _minutes(setup) * 60 * SAMPLE_RATE / WINDOW_HOP_SAMPLES
+    n_samples = WINDOW_SAMPLES  # made at lower rates, all octaves together
+    products = n_samples * KERNEL_SAMPLES + WINDOW_FRAMES * (
+        N_OCTAVES * w["cqt_kernels"].size
+        + sum(matrix.size for _, _, matrix in cut_harmonics(w["contour_stack_weight"]))
+        + N_CONTOUR_BINS * w["contour_weight"].size
+        + N_NOTES * sum(w[f"{name}_weight"].size for name in OF_NOTES)
+    )
+    return Cost(flops=2.0 * n_windows * products, precision="float32")
 
 
 def _run_inference(setup: Setup, lap: Lap) -> None:
@@ -98,7 +125,7 @@ PAIRS = (
         needs=NEEDS,
         ours=_transcribe,
         theirs=_run_inference,
-        products="float32",
+        cost=_cost,
     ),
     ColdPair(
         name="transcribe-shell",
