@@ -12,11 +12,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.features.basic_pitch_weights import N_NOTES
 from mertools.features.excerpt import Excerpt
 from mertools.features.transcription import (
     FRAMES_PER_SECOND,
     LOWEST_PITCH,
-    N_NOTES,
     TranscriptionParams,
 )
 from mertools.features.transcription import (
