@@ -103,6 +103,37 @@ def test_a_cluster_gives_the_bytes_of_one_machine_though_a_worker_is_killed(
         assert (tones / "two.csv").read_bytes() == (tones / "one.csv").read_bytes()
 
 
+@pytest.mark.slow
+def test_a_search_on_a_cluster_chooses_what_one_machine_does(tones: Path, mer: Mer) -> None:
+    """A network, of which a worker that is killed has begun a fold."""
+    mer(*FEATURIZE, "-o", "f.h5", status=3)
+    levels = [f"{i:02},{rater},arousal,{1 + i // 15}" for i in range(30) for rater in "ab"]
+    (tones / "ratings.csv").write_text(
+        "\n".join(["track_id,annotator_id,target,value", *levels]) + "\n"
+    )
+    mer("aggregate-labels", "ratings.csv", "--classes", "arousal=low,high", "-o", "labels.csv")
+    data = ("--features", "f.h5", "--labels", "labels.csv", "--target", "arousal", "--cv", "2")
+    quick = ("--set", "max_epochs=4", "--device", "cpu")
+    trains = {
+        "cnn.safetensors": ("train", "cnn", *data, *quick),
+        "kernel.safetensors": ("train", "kernel", *data, "--kind", "handcrafted"),
+    }
+    for name, train in trains.items():
+        mer(*train, "--jobs", "1", "-o", f"one-{name}")
+    with running_cluster(tones / "cluster", n_workers=2) as (client, workers):
+        place = ("--cluster", client.scheduler.address)
+        process = start(tones, *trains["cnn.safetensors"], *place, "-o", "two-cnn.safetensors")
+        while not list(tones.glob(".two-cnn.safetensors.state/*.begun")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        workers[0].kill()
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        mer(*trains["kernel.safetensors"], *place, "-o", "two-kernel.safetensors")
+    for name in trains:
+        assert (tones / f"two-{name}").read_bytes() == (tones / f"one-{name}").read_bytes()
+
+
 def test_ctrl_c_takes_the_work_off_the_cluster_and_a_rerun_goes_on(tones: Path, mer: Mer) -> None:
     with running_cluster(tones / "cluster", n_workers=1) as (client, _):
         place = ("--cluster", client.scheduler.address)

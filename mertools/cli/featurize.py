@@ -18,7 +18,8 @@ def featurize(
         str, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")
     ],
     kind: Annotated[
-        list[str], typer.Option(help="Kind of feature: handcrafted, mel, musicnn, tonal; repeatable.")
+        list[str],
+        typer.Option(help="Kind of feature: handcrafted, mel, musicnn, tonal; repeatable."),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
         list[str] | None,

@@ -39,6 +39,7 @@ def svm(
     folds: options.Folds = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Train a support vector machine (RBF kernel, standardised, calibrated) and cross-validate it.
 
@@ -80,7 +81,7 @@ def svm(
 
     # Tracks are fitted to in less time than it takes processes to import scikit-learn.
     fitted = fit_svm(
-        joined.training_set, settings, jobs or (1 if unit == "track" else None), progress
+        joined.training_set, settings, cluster or jobs or (1 if unit == "track" else None), progress
     )
     write_model(Path(output), complete_card(fitted.card(), joined, licence), fitted.estimator)
     if predictions is not None:

@@ -51,6 +51,7 @@ def kernel(
     folds: options.Folds = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Train kernel ridge regression of the annotators' distributions, and cross-validate it.
 
@@ -109,7 +110,7 @@ def kernel(
     def progress(fits: Iterable[Any]) -> Iterable[Any]:
         return track_progress(fits, "train", cv + 1)
 
-    fitted = fit_kernel(material, settings, jobs, progress)
+    fitted = fit_kernel(material, settings, cluster or jobs, progress)
     card = complete_card(fitted.card(), joined, licence)
     write_network(Path(output), card, arrays_of(fitted.model))
     if predictions is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mertools.artifacts.tables import CrossValidation, Row
+    from mertools.parallel import Jobs
     from mertools.training.data import Joined
     from mertools.training.fit import Fit, NetworkSettings
     from mertools.training.search import PointResult
@@ -138,6 +139,7 @@ def train_network(
     ] = 1,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
 ) -> None:
     """Train a network."""
     from contextlib import ExitStack
@@ -192,7 +194,7 @@ def train_network(
             place = Path(stack.enter_context(TemporaryDirectory())) / place.name
             outputs = _Outputs(str(place) if refit else None, None, None, None, licence)
         state = stack.enter_context(StateFolder(place, resume=resume))
-        _search(joined, found, shared, state.path, outputs, jobs)
+        _search(joined, found, shared, state.path, outputs, cluster or jobs)
         state.discard()
     together.leave()
 
@@ -234,7 +236,7 @@ def _search(
     folds: NDArray[np.int64],
     folder: Path,
     outputs: _Outputs,
-    jobs: int | None,
+    jobs: Jobs,
 ) -> None:
     """Cross-validate, choose and train, and write each output as soon as it can be."""
     from pathlib import Path

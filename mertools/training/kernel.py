@@ -25,7 +25,7 @@ from mertools.models.kernel import (
     squared_distances,
     to_distributions,
 )
-from mertools.parallel import map_ordered
+from mertools.parallel import Jobs, map_ordered
 from mertools.training.data import Joined
 from mertools.training.folds import assign_folds, share_folds
 from mertools.training.scores import OutOfFold, mean_of_groups, score_card
@@ -235,14 +235,14 @@ class FittedKernel:
 def fit_kernel(
     material: Material,
     settings: KernelSettings,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> FittedKernel:
     """Fit a regression to all tracks, and one to the rest of each fold to be scored on that fold.
 
     For each, gamma and ridge are chosen by cross-validation within the tracks it learns from. The
-    result does not depend on `jobs`, the number of processes (None: all cores). `progress` is given
-    an iterable of the `n_folds` + 1 fits as they end, to pass on.
+    result does not depend on `jobs`, the number of processes (None: all cores) or a cluster.
+    `progress` is given an iterable of the `n_folds` + 1 fits as they end, to pass on.
     Raises UsageError where a class has too few tracks.
     """
     segments = material.segments

@@ -19,7 +19,7 @@ from mertools.artifacts.tables import CrossValidation, History
 from mertools.devices import CPU, training_precision
 from mertools.errors import UsageError
 from mertools.models.network import architecture_of
-from mertools.parallel import available_cores, map_ordered
+from mertools.parallel import Jobs, available_cores, map_ordered
 from mertools.training import together
 from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from mertools.training.parameters import Point, format_point
@@ -106,7 +106,7 @@ def cross_validate(
     settings: NetworkSettings,
     folds: NDArray[np.int64],
     folder: Path,
-    jobs: int | None,
+    jobs: Jobs,
     progress: Progress,
     *,
     then_refit: bool,
@@ -114,7 +114,8 @@ def cross_validate(
     """Train a network for each point of the grid and each fold, and yield what each point comes to.
 
     folds: (n_tracks,), the fold of each. What is done is kept in `folder`, and taken from there.
-    The results do not depend on `jobs`, the number of processes (None: what the cores allow). Where
+    The results do not depend on `jobs`, the number of processes (None: what the cores allow), or a
+    cluster, whose machines must find the files and the folder under the same names. Where
     there is one point only and `then_refit`, the training that `refit` wants is done beside.
     """
     points = settings.points()
@@ -125,10 +126,11 @@ def cross_validate(
     if n_processes > 1:
         open_batches.cache_clear()  # each process opens its own
     plan = Plan(data, settings, folds, folder, n_processes)
+    place = jobs if isinstance(jobs, str) else n_processes
     fits: list[Fit] = []
     for part, fit in zip(
         parts,
-        progress(map_ordered(partial(fit_network, plan), parts, n_processes), len(parts)),
+        progress(map_ordered(partial(fit_network, plan), parts, place), len(parts)),
         strict=True,
     ):
         fits.append(fit)
@@ -146,11 +148,11 @@ def refit(
     return fit
 
 
-def _count_jobs(settings: NetworkSettings, jobs: int | None, n_parts: int) -> int:
-    """Tell how many processes work: as many as cores allow, but one where there is one device."""
+def _count_jobs(settings: NetworkSettings, jobs: Jobs, n_parts: int) -> int:
+    """Tell how many processes of a machine work: what cores allow, but one where there is a GPU."""
     if together.count() > 1:
         return 1
-    if jobs is None:
+    if not isinstance(jobs, int):
         jobs = available_cores() // settings.n_threads if settings.device == CPU else 1
     return max(1, min(jobs, n_parts))
 

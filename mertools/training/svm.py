@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mertools.errors import SchemaError, UsageError
 from mertools.models.svm import ARCHITECTURE, STANDARDISATION, build_svm, fit_calibrated
-from mertools.parallel import map_ordered
+from mertools.parallel import Jobs, map_ordered
 from mertools.training.data import TrainingSet
 from mertools.training.folds import Split, assign_folds, share_folds, split_rows
 from mertools.training.scores import OutOfFold, mean_of_groups, score_card
@@ -115,14 +115,14 @@ class FittedSvm:
 def fit_svm(
     training_set: TrainingSet,
     settings: SvmSettings,
-    jobs: int | None = None,
+    jobs: Jobs = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> FittedSvm:
     """Fit an SVM to all tracks, and one to the rest of each fold to be scored on that fold.
 
     For each, C and gamma are chosen by cross-validation within the tracks it learns from. The
-    result does not depend on `jobs`, the number of processes (None: all cores). `progress` is given
-    an iterable of the `n_folds` + 1 fits as they end, to pass on.
+    result does not depend on `jobs`, the number of processes (None: all cores) or a cluster.
+    `progress` is given an iterable of the `n_folds` + 1 fits as they end, to pass on.
     Raises UsageError where a class has too few tracks, SchemaError for features that are no number.
     """
     X = training_set.X.astype(np.float64)
