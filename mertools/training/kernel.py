@@ -112,21 +112,26 @@ class Material:
         groups = self.segments.groups
         features = [tuple(part[tracks[groups]] for part in self.features)]
         places = [groups[tracks[groups]]]
+        weights = [np.ones(len(places[0]))]
         for of_copies, of_groups in self.copies:
             features.append(tuple(part[tracks[of_groups]] for part in of_copies))
             places.append(of_groups[tracks[of_groups]])
+            weights.append(np.full(len(places[-1]), 1 / len(self.copies)))
         joined = tuple(np.concatenate(parts) for parts in zip(*features, strict=True))
-        return _Rows(joined, np.concatenate(places), len(places[0]), len(features))
+        return _Rows(joined, np.concatenate(places), np.concatenate(weights), len(places[0]))
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to learn from; the first `n_landmarks` are landmarks, all are in `n_versions`."""
+    """Rows to learn from, of which the first `n_landmarks` are landmarks.
+
+    Copies together weigh as much as what they are copies of.
+    """
 
     features: Features
     groups: NDArray[np.int64]
+    weights: NDArray[np.float64]
     n_landmarks: int
-    n_versions: int
 
 
 def join_copies(
@@ -343,7 +348,7 @@ class _Problem:
     distances: tuple[NDArray[np.float64], ...]
     targets: NDArray[np.float64]
     groups: NDArray[np.int64]
-    n_versions: int
+    weights: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -363,12 +368,12 @@ class _Problem:
             ),
             material.segments.distributions[rows.groups],
             rows.groups,
-            rows.n_versions,
+            rows.weights,
         )
 
     @property
     def intercepts(self) -> NDArray[np.float64]:
-        means: NDArray[np.float64] = self.targets.mean(axis=0)
+        means: NDArray[np.float64] = np.average(self.targets, axis=0, weights=self.weights)
         return means
 
     def distances_to(self, features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
@@ -391,10 +396,13 @@ class _Problem:
 
         K = self.kernel(self.distances, point["gamma"])
         of_landmarks = K[: K.shape[1]]
-        penalty = point["ridge"] * self.n_versions * (of_landmarks + of_landmarks.T) / 2
+        # As strong for each row as without copies.
+        strength = point["ridge"] * self.weights.sum() / len(of_landmarks)
+        penalty = strength * (of_landmarks + of_landmarks.T) / 2
         penalty[np.diag_indices_from(penalty)] += JITTER
+        weighted = K.T * self.weights
         made: NDArray[np.float64] = solve(
-            K.T @ K + penalty, K.T @ (self.targets - self.intercepts), assume_a="pos"
+            weighted @ K + penalty, weighted @ (self.targets - self.intercepts), assume_a="pos"
         )
         return made
 
