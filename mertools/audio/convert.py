@@ -72,7 +72,10 @@ def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:
     Raises InputError where that is not possible.
     """
     settings = ConvertSettings(sample_rate)
-    return np.concatenate([b[:, 0] for b in convert_blocks(path, probe(path), settings)])
+    samples = bytearray()  # which grows in place, where blocks would be there twice at the end
+    for block in convert_blocks(path, probe(path), settings):
+        samples += block.tobytes()
+    return np.frombuffer(samples, np.int16)
 
 
 def convert_blocks(

@@ -7,13 +7,13 @@ overlapping by 30 frames, put together in the same way.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mertools.devices import CPU
@@ -165,37 +165,52 @@ def _transcribe_whole(y: NDArray[np.float32], device: str) -> Posteriorgrams:
     onnxruntime runs the network on a CPU, where it is the faster one and starts sooner, torch
     elsewhere.
     """
-    windows = _cut_windows(y)
-    run = _run_on_cpu(windows) if device == CPU else _run_on(device, windows)
-    made = zip(*run, strict=True)
-    return Posteriorgrams(*(np.concatenate(parts) for parts in made))
+    n_frames = _count_windows(y) * WINDOW_HOP_FRAMES
+    # Filled in place: of hours of music these are gigabytes, and no other copy is wanted.
+    made = [
+        np.empty((n_frames, n_bins), np.float32) for n_bins in (N_NOTES, N_NOTES, N_CONTOUR_BINS)
+    ]
+    windows, first = _cut_windows(y), 0
+    for parts in _run_on_cpu(windows) if device == CPU else _run_on(device, windows):
+        end = first + len(parts[0])
+        for whole, part in zip(made, parts, strict=True):
+            whole[first:end] = part
+        first = end
+    return Posteriorgrams(*made)
 
 
-def _cut_windows(y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cut sound, with silence around it, into windows that overlap: (n_windows, 43844)."""
-    n_windows = -(-(len(y) + OVERLAP_SAMPLES // 2) // WINDOW_HOP_SAMPLES)
-    padded = np.zeros((n_windows - 1) * WINDOW_HOP_SAMPLES + WINDOW_SAMPLES, np.float32)
-    padded[OVERLAP_SAMPLES // 2 :][: len(y)] = y
-    return sliding_window_view(padded, WINDOW_SAMPLES)[::WINDOW_HOP_SAMPLES]
+def _count_windows(y: NDArray[np.float32]) -> int:
+    return -(-(len(y) + OVERLAP_SAMPLES // 2) // WINDOW_HOP_SAMPLES)
 
 
-def _run_on_cpu(windows: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+def _cut_windows(y: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Cut sound, with silence around it, into windows that overlap: (43844,) each."""
+    for number in range(_count_windows(y)):
+        first = number * WINDOW_HOP_SAMPLES - OVERLAP_SAMPLES // 2
+        heard = y[max(0, first) : first + WINDOW_SAMPLES]
+        before = max(0, -first)
+        yield np.pad(heard, (before, WINDOW_SAMPLES - before - len(heard)))
+
+
+def _run_on_cpu(windows: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.float32]]]:
     """Yield note, onset and contour of one window after the other, as `_inner_frames` has them."""
     session = _load_session()
     for window in windows:
         yield _inner_frames(session.run(OUTPUTS, {"sound": window[None]}))
 
 
-def _run_on(device: str, windows: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+def _run_on(
+    device: str, windows: Iterator[NDArray[np.float32]]
+) -> Iterator[list[NDArray[np.float32]]]:
     """Yield note, onset and contour of some windows after the other, as `_run_on_cpu` does."""
     import torch
 
     network = _load_module(device)
     # TensorFloat-32, which torch lets cuDNN use, is too coarse to agree with the reference.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        for first in range(0, len(windows), WINDOWS_AT_ONCE):
-            batch = torch.from_numpy(windows[first : first + WINDOWS_AT_ONCE].copy())
-            yield _inner_frames([part.cpu().numpy() for part in network(batch.to(device))])
+        while batch := list(islice(windows, WINDOWS_AT_ONCE)):
+            made = network(torch.from_numpy(np.stack(batch)).to(device))
+            yield _inner_frames([part.cpu().numpy() for part in made])
 
 
 def _inner_frames(made: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from benchmarks.setup import Setup
+from mertools.parallel import available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).parent / "peers"
@@ -150,6 +151,11 @@ def module(name: str) -> Need:
 def program(name: str) -> Need:
     """Need a program."""
     return lambda: None if find_program(name) else f"the {name} program is not installed"
+
+
+def two_cores() -> str | None:
+    """Need two cores."""
+    return None if available_cores() > 1 else "there is one core only"
 
 
 def cuda() -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 
-from benchmarks.pairs import MER, ColdPair, Cost, Faster, program
+from benchmarks.pairs import MER, ColdPair, Cost, Faster, program, two_cores
 from benchmarks.setup import Setup
 
 SAMPLE_RATE = 8000
@@ -25,6 +26,11 @@ def _theirs(setup: Setup) -> list[list[str]]:
     return [["sh", "-c", f"mkdir wav && printf '%s\\0' {words} | {each}"]]
 
 
+def _tracks(n_processes: int, setup: Setup) -> list[list[str]]:
+    tracks = map(str, setup.tracks())
+    return [[*MER, "convert", *tracks, "-o", "wav", "--jobs", str(n_processes)]]
+
+
 PAIRS = (
     ColdPair(
         name="convert",
@@ -37,5 +43,16 @@ PAIRS = (
         ours=_ours,
         theirs=_theirs,
         cost=lambda setup: Cost(tuple(setup.songs())),
+    ),
+    ColdPair(
+        name="convert-jobs",
+        work="convert tracks to 8 kHz mono, two processes",
+        against="mer, one process",
+        goal=Faster(1.8),
+        unit="track",
+        amount=lambda setup: len(setup.tracks()),
+        needs=(two_cores,),
+        ours=partial(_tracks, 2),
+        theirs=partial(_tracks, 1),
     ),
 )

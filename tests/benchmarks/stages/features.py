@@ -17,6 +17,7 @@ from benchmarks.pairs import (
     WarmPair,
     again_and_again,
     module,
+    two_cores,
 )
 from benchmarks.setup import SEGMENT_S, Setup
 from mertools.features.handcrafted import HandcraftedParams, handcrafted, handcrafted_reference
@@ -98,6 +99,12 @@ def _mel_from_the_shell(setup: Setup) -> list[list[str]]:
     return [[*MER, "featurize", str(setup.tracks()[0]), *options]]
 
 
+def _from_the_shell(n_processes: int, setup: Setup) -> list[list[str]]:
+    tracks = map(str, setup.tracks())
+    options = ["--kind", "handcrafted", "--kind", "mel", "--jobs", str(n_processes), "-o", "f.h5"]
+    return [[*MER, "featurize", *tracks, *options]]
+
+
 def _librosa_from_the_shell(setup: Setup) -> list[list[str]]:
     return [[sys.executable, str(PEERS / "mel.py"), str(setup.tracks()[0]), "mel.npy"]]
 
@@ -151,5 +158,16 @@ PAIRS = (
         ours=_mel_from_the_shell,
         theirs=_librosa_from_the_shell,
         cost=lambda setup: Cost((setup.tracks()[0],)),
+    ),
+    ColdPair(
+        name="featurize-jobs",
+        work="tracks to handcrafted and mel, two processes",
+        against="mer, one process",
+        goal=Faster(1.8),
+        unit="track",
+        amount=lambda setup: len(setup.tracks()),
+        needs=(two_cores,),
+        ours=partial(_from_the_shell, 2),
+        theirs=partial(_from_the_shell, 1),
     ),
 )
