@@ -29,7 +29,7 @@ def write(path: Path, card: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     from safetensors.numpy import save
 
     # It takes the bytes as they lie in memory, whatever the order of the dimensions there.
-    in_order = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    in_order = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with replacing(path) as part:
         part.write_bytes(save(in_order, {CARD_KEY: card}))
 
