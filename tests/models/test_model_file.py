@@ -32,7 +32,7 @@ from mertools.errors import SchemaError, UsageError
 
 HEAD = {
     "schema": "model.card",
-    "schema_version": "1.1",
+    "schema_version": "1.2",
     "producer": "mertools",
     "producer_version": "0.1.0",
 }
