@@ -6,14 +6,13 @@ import itertools
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -28,29 +27,10 @@ Jobs = int | str | None
 TASKS_AHEAD = 3
 """Tasks handed out for each process: enough to keep it busy, few enough to bound memory."""
 
-START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-"""Not "fork", which would copy locks that threads of this process hold. On Linux processes are
-forks of one that has done nothing but import what they need; elsewhere its libraries might not bear
-that."""
-
-COMMANDS = "mertools.cli.app"
-"""Is imported by the script `mer`, which a new process runs up to its `if __name__`."""
-
 
 def available_cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def prepare_processes(*modules: str) -> None:
-    """Begin to import what processes will need, while this one gets ready itself.
-
-    It is of no use where they are not forks.
-    """
-    if START_METHOD == "forkserver":
-        multiprocessing.set_forkserver_preload([COMMANDS, *modules])
-        with _interrupts_held():
-            forkserver.ensure_running()
 
 
 def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> Iterator[U]:
@@ -71,7 +51,8 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> I
     if jobs == 1 or len(first) < 2:
         yield from map(function, itertools.chain(first, source))
         return
-    context = multiprocessing.get_context(START_METHOD)
+    # Spawned, not forked: a fork would copy locks that threads of this process hold.
+    context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
         jobs, context, initializer=_start_worker, initargs=(lifeline, function)
@@ -100,7 +81,6 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> I
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Hold Ctrl-C back while processes start: they inherit that, and leave it to the parent."""
-    resource_tracker.ensure_running()  # which would let it through again as it starts
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

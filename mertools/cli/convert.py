@@ -43,10 +43,6 @@ def convert(
       mer convert songs/ -o wav > tracks.csv
       find . -name '*.mp3' -print0 | mer convert -0 - -o wav16 --sample-rate 16000 > t.csv
     """
-    from mertools.cli.processes import start_early
-
-    start_early(inputs, jobs, cluster, "mertools.audio.convert", "mertools.cli.work")
-
     from functools import partial
     from pathlib import Path
 

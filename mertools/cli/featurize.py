@@ -67,10 +67,6 @@ def featurize(
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
       mer featurize songs/ --kind musicnn -o musicnn.h5
     """
-    from mertools.cli.processes import start_early
-
-    start_early(inputs, jobs, cluster, "mertools.features.extract")
-
     from mertools.audio.settings import ConvertSettings
     from mertools.audio.sources import Source
     from mertools.cli.failures import Failures

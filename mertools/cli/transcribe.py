@@ -82,10 +82,6 @@ def transcribe(
       mer transcribe segments.csv -o notes.h5 --device cuda
       mer transcribe song.mp3 --context track -o song.h5 --midi . --notes notes.csv
     """
-    from mertools.cli.processes import start_early
-
-    start_early(inputs, jobs, cluster, "mertools.features.extract")
-
     from contextlib import ExitStack
     from itertools import groupby
     from pathlib import Path
