@@ -82,7 +82,8 @@ def kernel(
         report_scores,
     )
     from mertools.models.kernel import arrays_of
-    from mertools.training.kernel import DEFAULT_GRID, KernelSettings, fit_kernel, join_copies
+    from mertools.training.copies import join_copies
+    from mertools.training.kernel import DEFAULT_GRID, KernelSettings, fit_kernel
     from mertools.training.scores import mean_of_groups
 
     settings = KernelSettings(

@@ -6,7 +6,6 @@ and multipitch estimation*, ICASSP 2022. The reference is the ONNX model in basi
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -14,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import digest_file
-from mertools.errors import UsageError
 from mertools.features.onnx_weights import read_weights
+from mertools.features.packages import find_files
 
 Weights = Mapping[str, NDArray[np.float32]]
 
 PACKAGE = "basic-pitch==0.4.0"
-MODEL_FILE = "saved_models/icassp_2022/nmp.onnx"
+FOLDER = "saved_models/icassp_2022"
+MODEL_FILE = "nmp.onnx"
 MODEL_DIGEST = "d7f5f53349ff3ef7737a69cc02efe76f"
 
 WINDOW_SAMPLES = 43844
@@ -85,15 +84,7 @@ def find_model() -> Path:
 
     Raises UsageError where it is not there or not the one that this program knows.
     """
-    spec = importlib.util.find_spec("basic_pitch")
-    folders = spec.submodule_search_locations if spec is not None else None
-    path = Path(folders[0]) / MODEL_FILE if folders else None
-    remedy = f"pip install --no-deps {PACKAGE}"
-    if path is None or not path.is_file():
-        raise UsageError("basic-pitch", "is not installed, and its model is needed", remedy)
-    if digest_file(path) != MODEL_DIGEST:
-        raise UsageError(path, f"is not the model of {PACKAGE}", remedy)
-    return path
+    return find_files(PACKAGE, FOLDER, {MODEL_FILE: MODEL_DIGEST}) / MODEL_FILE
 
 
 def cut_harmonics(

@@ -16,7 +16,6 @@ what was at least 0 is at most 0.
 
 from __future__ import annotations
 
-import importlib.util
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import digest_file
-from mertools.errors import UsageError
+from mertools.features.packages import find_files
 from mertools.features.tensor_bundle import read_variables
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -100,16 +98,7 @@ def find_checkpoint() -> Path:
 
     Raises UsageError where it is not there or not the one that this program knows.
     """
-    spec = importlib.util.find_spec("musicnn")
-    folders = spec.submodule_search_locations if spec is not None else None
-    folder = Path(folders[0]) / FOLDER if folders else None
-    remedy = f"pip install --no-deps {PACKAGE}"
-    if folder is None or not all((folder / name).is_file() for name in DIGESTS):
-        raise UsageError("musicnn", "is not installed, and its network is needed", remedy)
-    for name, digest in DIGESTS.items():
-        if digest_file(folder / name) != digest:
-            raise UsageError(folder / name, f"is not that of {PACKAGE}", remedy)
-    return folder
+    return find_files(PACKAGE, FOLDER, DIGESTS)
 
 
 def _fold(variables: Weights) -> Weights:

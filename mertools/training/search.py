@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from mertools.errors import UsageError
 from mertools.models.network import architecture_of
 from mertools.parallel import Jobs, available_cores, map_ordered
 from mertools.training import together
+from mertools.training.cards import describe_versions
 from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from mertools.training.parameters import Point, format_point
 from mertools.training.scores import OutOfFold, mean_interval, mean_of_groups, score_card
@@ -234,8 +233,5 @@ def make_card(
             "chosen": dict(point),
         },
         "scores": score_card(levels, [point] * settings.n_folds),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES},
-        },
+        "versions": describe_versions(LIBRARIES),
     }

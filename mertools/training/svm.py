@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from mertools.errors import SchemaError, UsageError
 from mertools.models.svm import ARCHITECTURE, STANDARDISATION, build_svm, fit_calibrated
 from mertools.parallel import Jobs, map_ordered
+from mertools.training.cards import describe_versions
 from mertools.training.data import TrainingSet
 from mertools.training.folds import Split, assign_folds, share_folds, split_rows
 from mertools.training.scores import OutOfFold, mean_of_groups, score_card
@@ -105,10 +104,7 @@ class FittedSvm:
                 "chosen": dict(self.chosen),
             },
             "scores": score_card(self.levels, self.chosen_of_folds),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in LIBRARIES},
-            },
+            "versions": describe_versions(LIBRARIES),
         }
 
 

@@ -19,7 +19,8 @@ from sklearn.kernel_ridge import KernelRidge as Reference
 
 from mertools.artifacts.model_file import read_model
 from mertools.models.kernel import Standardisation, restore
-from mertools.training.kernel import KernelSettings, fit_kernel, join_copies
+from mertools.training.copies import join_copies
+from mertools.training.kernel import KernelSettings, fit_kernel
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 
