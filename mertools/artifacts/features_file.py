@@ -7,15 +7,14 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from mertools import __version__
+from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.files import replacing, reserve
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
@@ -33,36 +32,6 @@ ROW_OVERHEAD_BYTES = 256
 CHUNK_OVERHEAD_BYTES = 128
 COLUMN_OVERHEAD_BYTES = 64
 """What HDF5 takes at most beside the data: for the file, a row's texts, a chunk's place, a name."""
-
-Features = NDArray[np.float32] | NDArray[np.float16]
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureRow:
-    """What is known of a segment beside its features; `start` and `duration` in seconds."""
-
-    segment_id: str
-    track_id: str
-    start: float
-    duration: float
-    silent: bool
-    padded: bool
-    source_digest: str
-
-
-@dataclass(frozen=True)
-class KindDescription:
-    """What a dataset of features holds: (n_segments, *shape) of `dtype`."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    dimensions: tuple[str, ...]
-    columns: tuple[str, ...]
-    unit: str
-    params: Mapping[str, Any]
-    params_digest: str
-    engine: str
 
 
 def write_features(

@@ -10,14 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mertools.artifacts.features_file import (
-    FeatureRow,
-    Features,
-    FeaturesFile,
-    KindDescription,
-    open_features,
-    write_features,
-)
+from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
+from mertools.artifacts.features_file import FeaturesFile, open_features, write_features
 from mertools.artifacts.files import remove_stale_parts
 from mertools.artifacts.journal import Header, Journal
 from mertools.audio.sources import Source

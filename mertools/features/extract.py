@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mertools.artifacts.features_file import FeatureRow, Features
+from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.tables import Segment, Track
 from mertools.audio.convert import read_converted

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import Features, KindDescription
+from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.devices import ACCELERATORS, CPU
 from mertools.errors import UsageError

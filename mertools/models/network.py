@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mertools.artifacts.features_file import Features
+from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.model_file import Card, Learnt
 from mertools.devices import find_device
 from mertools.errors import SchemaError, UsageError

@@ -12,13 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import (
-    FeatureRow,
-    Features,
-    FeaturesFile,
-    open_features,
-    read_places,
-)
+from mertools.artifacts.feature_rows import FeatureRow, Features
+from mertools.artifacts.features_file import FeaturesFile, open_features, read_places
 from mertools.artifacts.model_file import Card, read_model
 from mertools.artifacts.tables import CLASS_SEPARATOR, Prediction
 from mertools.audio.settings import SegmentSettings

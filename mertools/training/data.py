@@ -12,13 +12,8 @@ from typing import Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import (
-    FeatureRow,
-    FeaturesFile,
-    KindDescription,
-    open_features,
-    read_places,
-)
+from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.features_file import FeaturesFile, open_features, read_places
 from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.tables import Label, read_table
 from mertools.errors import SchemaError, UsageError

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import Features, open_features, read_places
+from mertools.artifacts.feature_rows import Features
+from mertools.artifacts.features_file import open_features, read_places
 from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.tables import Label
 from mertools.errors import SchemaError

@@ -8,13 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from mertools.artifacts.features_file import (
-    FeatureRow,
-    KindDescription,
-    _size_at_most,
-    open_features,
-    write_features,
-)
+from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.features_file import _size_at_most, open_features, write_features
 from mertools.artifacts.validate import problems_of
 from mertools.errors import SchemaError
 

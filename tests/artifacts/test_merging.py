@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mertools.artifacts.features_file import FeatureRow, KindDescription, write_features
+from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.features_file import write_features
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import mertools
 from mertools import parallel
-from mertools.artifacts.features_file import Features
+from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.journal import Journal
 from mertools.artifacts.tables import Prediction, Track, parse_table
 from mertools.cli.app import app

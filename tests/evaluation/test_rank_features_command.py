@@ -14,7 +14,8 @@ from matplotlib.image import imread
 from scipy import stats
 from typer.testing import CliRunner
 
-from mertools.artifacts.features_file import FeatureRow, KindDescription, write_features
+from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.features_file import write_features
 from mertools.artifacts.tables import Label
 from mertools.cli.app import app
 

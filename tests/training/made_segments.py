@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mertools.artifacts.features_file import FeatureRow, KindDescription, write_features
+from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.features_file import write_features
 from mertools.artifacts.tables import Label, write_table
 
 CLASSES = ("weak", "neutral", "strong")

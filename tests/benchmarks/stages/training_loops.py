@@ -12,7 +12,8 @@ from torch import nn
 
 from benchmarks.pairs import Lap
 from benchmarks.setup import Setup
-from mertools.artifacts.features_file import FeatureRow, Features, KindDescription, write_features
+from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
+from mertools.artifacts.features_file import write_features
 from mertools.models.network import Network
 from mertools.models.registry import find_model
 from mertools.training.loop import Lesson, train
