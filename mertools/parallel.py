@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +15,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 from mertools.errors import MerError
+from mertools.memory import keep_freed_memory
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -45,17 +48,17 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> I
 
         yield from map_on_cluster(function, items, jobs)
         return
+    keep_freed_memory()
     jobs = jobs or available_cores()
     source = iter(items)
     first = list(itertools.islice(source, 2))
     if jobs == 1 or len(first) < 2:
         yield from map(function, itertools.chain(first, source))
         return
-    # Spawned, not forked: a fork would copy locks that threads of this process hold.
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork" if _may_fork() else "spawn")
     lifeline, held = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
-        jobs, context, initializer=_start_worker, initargs=(lifeline, function)
+        jobs, context, initializer=_start_worker, initargs=(lifeline, held, function)
     )
     try:
         pending: deque[Future[U]] = deque()
@@ -78,6 +81,15 @@ def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> I
         executor.shutdown(wait=True, cancel_futures=True)
 
 
+def _may_fork() -> bool:
+    """Tell whether processes may be forked, which spares each of them the import of everything.
+
+    A fork copies the locks that other threads hold, and what torch has begun with a device.
+    """
+    threads = Path("/proc/self/task")
+    return threads.exists() and len(list(threads.iterdir())) == 1 and "torch" not in sys.modules
+
+
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Hold Ctrl-C back while processes start: they inherit that, and leave it to the parent."""
@@ -93,10 +105,12 @@ _function: Callable[[Any], Any]
 small, as Python 3.10 hangs when it is ended with more there than a pipe holds."""
 
 
-def _start_worker(lifeline: Connection, function: Callable[[Any], Any]) -> None:
-    """End when the parent closes its end of the lifeline, or is gone, killed or not."""
+def _start_worker(lifeline: Connection, held: Connection, function: Callable[[Any], Any]) -> None:
+    """End when the parent closes `held`, its end of the lifeline, or is gone, killed or not."""
     global _function
     _function = function
+    held.close()  # this process's copy
+    keep_freed_memory()
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
 

@@ -24,7 +24,8 @@ PACKAGE = ROOT / "mertools"
 # What each layer may import besides itself; the names at the top level are modules.
 LAYERS = {
     "errors": set(),
-    "parallel": {"errors", "cluster"},
+    "memory": set(),
+    "parallel": {"errors", "memory", "cluster"},
     "cluster": {"errors"},
     "devices": {"errors"},
     "figures": {"errors", "artifacts"},
@@ -33,7 +34,7 @@ LAYERS = {
     "features": {"errors", "parallel", "devices", "artifacts", "audio"},
     "labels": {"errors", "artifacts"},
     "models": {"errors", "devices", "artifacts"},
-    "training": {"errors", "parallel", "devices", "artifacts", "labels", "models"},
+    "training": {"errors", "memory", "parallel", "devices", "artifacts", "labels", "models"},
     "prediction": {"errors", "parallel", "artifacts", "audio", "features", "models"},
     "presentation": {"errors", "artifacts", "audio", "prediction", "figures"},
     "evaluation": {"errors", "artifacts", "figures"},
@@ -113,7 +114,7 @@ def test_wheel_holds_schemas_types_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         entry_points = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "mer = mertools.cli.app:main" in archive.read(entry_points).decode()
+        assert "mer = mertools.__main__:main" in archive.read(entry_points).decode()
     schemas = {f"mertools/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
     assert len(schemas) > 5
     assert schemas <= names

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mertools.artifacts.files import STANDARD_STREAM
 from mertools.artifacts.tables import Segment, Track
 from mertools.audio.settings import IdFrom
 from mertools.audio.sources import Source, find_sources
-from mertools.cli.failures import Failures
 from mertools.errors import InputError, UsageError
 from mertools.parallel import Jobs, map_ordered
+
+if TYPE_CHECKING:  # its typer is nothing that processes need
+    from mertools.cli.failures import Failures
 
 T = TypeVar("T")
 

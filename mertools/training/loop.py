@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import hashlib
 import math
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from mertools.devices import training_precision
 from mertools.errors import MerError
+from mertools.memory import keep_freed_memory
 from mertools.models.network import Network, logits_of, to_tensors, weights_of
 from mertools.training import checkpoint, together
 from mertools.training.parameters import Parameters
@@ -28,11 +28,6 @@ SAVING_SHARE = 0.1
 """Of the time, what saving the state may take; an epoch that takes ten times as long is saved."""
 
 ROWS_AT_ONCE = 64
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
-
-LARGE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ def train(
     processor the same seed gives the same weights to the last bit, as long as
     torch's number of threads is the same. Raises MerError where the loss is no number at once.
     """
-    _keep_freed_memory()
+    keep_freed_memory()
     device = network.classifier.weight.device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for block in frozen:
@@ -147,17 +142,6 @@ def train(
         report(epoch)
     network.load_state_dict(course.best)
     return course
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep large blocks of memory that are freed, for the next batch.
-
-    Otherwise the system takes them back, and clears them for each batch anew: a third of the time
-    that a recurrent network's batch takes. Other libraries than glibc have no such setting.
-    """
-    if hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-        library.mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
 
 
 def _make_optimiser(network: Network, parameters: Parameters) -> torch.optim.Optimizer:
