@@ -7,6 +7,7 @@ formats says in its own way where it ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -99,6 +100,7 @@ def _id3v2_bytes(content: bytes) -> int:
     return 10 + sum((content[6 + i] & 0x7F) << (7 * (3 - i)) for i in range(4))
 
 
+@lru_cache(maxsize=1024)  # a file has few different headers, of thousands of frames
 def _mpeg_frame_bytes(header: bytes) -> int:
     """Give a frame's length from its header (ISO 11172-3, 2.4.1.3), 0 where it is no header."""
     if header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
