@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import shutil
 import statistics
 import sys
@@ -169,6 +170,11 @@ def find_program(name: str) -> str | None:
     """Find a program: beside this Python, or else where the shell looks."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
+
+
+def at_once(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """Make one command of two that run side by side, and fails where either does."""
+    return ["sh", "-c", f"{shlex.join(first)} & {shlex.join(second)} && wait $!"]
 
 
 def again_and_again(work: Callable[[], object], lap: Lap) -> None:

@@ -33,6 +33,11 @@ class Setup:
         """List the tracks: `n_tracks` of all, evenly spread."""
         return self._spread("audio", self.n_tracks)
 
+    def halves(self) -> tuple[list[Path], list[Path]]:
+        """Cut the tracks in two; a single one is both."""
+        tracks = self.tracks()
+        return tracks[::2], tracks[1::2] or tracks
+
     def songs(self) -> list[Path]:
         """List the songs, twelve at most."""
         return self._spread("originals", min(self.n_tracks, MOST_SONGS))

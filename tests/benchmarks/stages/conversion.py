@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
-from benchmarks.pairs import MER, ColdPair, Cost, Faster, program, two_cores
+from benchmarks.pairs import MER, ColdPair, Cost, Faster, at_once, program, two_cores
 from benchmarks.setup import Setup
 
 SAMPLE_RATE = 8000
@@ -26,9 +28,17 @@ def _theirs(setup: Setup) -> list[list[str]]:
     return [["sh", "-c", f"mkdir wav && printf '%s\\0' {words} | {each}"]]
 
 
+def _convert(tracks: Sequence[Path], n_processes: int) -> list[str]:
+    return [*MER, "convert", *map(str, tracks), "-o", "wav", "--jobs", str(n_processes)]
+
+
 def _tracks(n_processes: int, setup: Setup) -> list[list[str]]:
-    tracks = map(str, setup.tracks())
-    return [[*MER, "convert", *tracks, "-o", "wav", "--jobs", str(n_processes)]]
+    return [_convert(setup.tracks(), n_processes)]
+
+
+def _apart(setup: Setup) -> list[list[str]]:
+    even, odd = setup.halves()
+    return [at_once(_convert(even, 1), _convert(odd, 1))]
 
 
 PAIRS = (
@@ -54,5 +64,16 @@ PAIRS = (
         needs=(two_cores,),
         ours=partial(_tracks, 2),
         theirs=partial(_tracks, 1),
+    ),
+    ColdPair(
+        name="convert-apart",
+        work="convert tracks to 8 kHz mono, two processes",
+        against="two mer at once, half of the tracks each",
+        goal=Faster(0.9),
+        unit="track",
+        amount=lambda setup: len(setup.tracks()),
+        needs=(two_cores,),
+        ours=partial(_tracks, 2),
+        theirs=_apart,
     ),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from benchmarks.pairs import (
     Lap,
     WarmPair,
     again_and_again,
+    at_once,
     module,
     two_cores,
 )
@@ -102,10 +105,18 @@ def _mel_from_the_shell(setup: Setup) -> list[list[str]]:
     return [[*MER, "featurize", str(setup.tracks()[0]), *options]]
 
 
+def _featurize(tracks: Sequence[Path], n_processes: int, output: str = "f.h5") -> list[str]:
+    options = ["--kind", "handcrafted", "--kind", "mel", "--jobs", str(n_processes), "-o", output]
+    return [*MER, "featurize", *map(str, tracks), *options]
+
+
 def _from_the_shell(n_processes: int, setup: Setup) -> list[list[str]]:
-    tracks = map(str, setup.tracks())
-    options = ["--kind", "handcrafted", "--kind", "mel", "--jobs", str(n_processes), "-o", "f.h5"]
-    return [[*MER, "featurize", *tracks, *options]]
+    return [_featurize(setup.tracks(), n_processes)]
+
+
+def _apart(setup: Setup) -> list[list[str]]:
+    even, odd = setup.halves()
+    return [at_once(_featurize(even, 1, "even.h5"), _featurize(odd, 1, "odd.h5"))]
 
 
 def _librosa_from_the_shell(setup: Setup) -> list[list[str]]:
@@ -172,5 +183,16 @@ PAIRS = (
         needs=(two_cores,),
         ours=partial(_from_the_shell, 2),
         theirs=partial(_from_the_shell, 1),
+    ),
+    ColdPair(
+        name="featurize-apart",
+        work="tracks to handcrafted and mel, two processes",
+        against="two mer at once, half of the tracks each",
+        goal=Faster(0.9),
+        unit="track",
+        amount=lambda setup: len(setup.tracks()),
+        needs=(two_cores,),
+        ours=partial(_from_the_shell, 2),
+        theirs=_apart,
     ),
 )
