@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mertools import __version__
 from mertools.errors import MerError, UsageError
+from mertools.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -92,6 +93,7 @@ class _Work(Generic[T, U]):
                 "start it with OMP_NUM_THREADS=1",
             )
         with _alone:
+            keep_freed_memory()
             try:
                 os.chdir(self.folder)
             except OSError as error:

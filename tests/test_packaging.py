@@ -26,7 +26,7 @@ LAYERS = {
     "errors": set(),
     "memory": set(),
     "parallel": {"errors", "memory", "cluster"},
-    "cluster": {"errors"},
+    "cluster": {"errors", "memory"},
     "devices": {"errors"},
     "figures": {"errors", "artifacts"},
     "artifacts": {"errors"},
