@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
@@ -71,11 +72,23 @@ def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:
 
     Raises InputError where that is not possible.
     """
-    settings = ConvertSettings(sample_rate)
-    samples = bytearray()  # which grows in place, where blocks would be there twice at the end
-    for block in convert_blocks(path, probe(path), settings):
-        samples += block.tobytes()
-    return np.frombuffer(samples, np.int16)
+    return read_at_rates(path, [sample_rate])[0]
+
+
+def read_at_rates(path: Path, sample_rates: Sequence[int]) -> list[NDArray[np.int16]]:
+    """Convert a sound file as `read_converted` does to several rates in Hz, decoding it once."""
+    info = probe(path)
+    sources = itertools.tee(map(mix_to_mono, read_blocks(path, info)), len(sample_rates))
+    converted = [
+        _convert_blocks(source, info, ConvertSettings(rate))
+        for source, rate in zip(sources, sample_rates, strict=True)
+    ]
+    # They grow in place, where blocks would be there twice at the end.
+    samples = [bytearray() for _ in sample_rates]
+    for blocks in itertools.zip_longest(*converted):
+        for made, block in zip(samples, blocks, strict=True):
+            made += b"" if block is None else block.tobytes()
+    return [np.frombuffer(made, np.int16) for made in samples]
 
 
 def convert_blocks(
@@ -85,10 +98,16 @@ def convert_blocks(
 
     A file shorter than one sample at the new rate is filled up with silence to one.
     """
-    n_frames = 0
     blocks = read_blocks(path, info)
-    if not settings.keep_channels:
-        blocks = map(mix_to_mono, blocks)
+    return _convert_blocks(
+        blocks if settings.keep_channels else map(mix_to_mono, blocks), info, settings
+    )
+
+
+def _convert_blocks(
+    blocks: Iterator[NDArray[np.float32]], info: AudioInfo, settings: ConvertSettings
+) -> Iterator[NDArray[np.int16]]:
+    n_frames = 0
     for block in _resampled(blocks, info, settings):
         n_frames += len(block)
         if len(block):

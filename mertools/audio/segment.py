@@ -112,11 +112,21 @@ def read_segments(
                     yield _filled_up(to_int16(mix_to_mono(block)[:, 0]), n)
                 return
     y = read_converted(path, sample_rate)
-    for first, n in _in_frames(spans, sample_rate):
-        if first >= len(y):
-            yield _beyond_end(path, first, len(y), sample_rate)
-        else:
-            yield _filled_up(y[first : first + n], n)
+    for start, duration in spans:
+        yield cut_out(y, path, start, duration, sample_rate)
+
+
+def cut_out(
+    y: NDArray[np.int16], path: Path, start: float, duration: float, sample_rate: int
+) -> Cut | InputError:
+    """Cut a stretch (start and duration in seconds) out of a file's samples, as they are there.
+
+    A stretch that starts beyond the end gives an InputError.
+    """
+    [(first, n)] = _in_frames([(start, duration)], sample_rate)
+    if first >= len(y):
+        return _beyond_end(path, first, len(y), sample_rate)
+    return _filled_up(y[first : first + n], n)
 
 
 def read_track(
@@ -135,8 +145,7 @@ def read_track(
         return
     y = read_converted(path, sample_rate)
     for segment in cut(track.track_id, track.path, len(y), sample_rate, settings):
-        [(first, n)] = _in_frames([(segment.start, segment.duration)], sample_rate)
-        yield segment, _filled_up(y[first : first + n], n)
+        yield segment, cut_out(y, path, segment.start, segment.duration, sample_rate)
 
 
 def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:

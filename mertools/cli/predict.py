@@ -52,7 +52,8 @@ def predict(
     over_time: Annotated[
         bool,
         typer.Option(
-            "--over-time", help="Predict windows that overlap, in place of segments as in training."
+            "--over-time",
+            help="Predict windows of the track that overlap, in place of segments as in training.",
         ),
     ] = False,
     window: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,3 +42,15 @@ class Excerpt:
             self._made[key] = make()
         made: T = self._made[key]
         return made
+
+    def recent(self, key: Hashable, places: Sequence[int], make: Callable[[int], T]) -> list[T]:
+        """Give what `make` makes at ascending places of this sound, of which some were asked for.
+
+        What lies before the first of them is forgotten, so that windows which overlap share their
+        work in little memory.
+        """
+        kept: dict[int, T] = self._made.get(key, {})
+        made = {place: kept[place] if place in kept else make(place) for place in places}
+        later = {place: value for place, value in kept.items() if place > places[0]}
+        self._made[key] = later | made
+        return list(made.values())

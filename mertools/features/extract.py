@@ -11,9 +11,9 @@ from pathlib import Path
 from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.tables import Segment, Track
-from mertools.audio.convert import read_converted
+from mertools.audio.convert import read_at_rates
 from mertools.audio.io import check_readable
-from mertools.audio.segment import Cut, read_segments, read_track
+from mertools.audio.segment import Cut, cut, cut_out, read_segments, read_track
 from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
 from mertools.errors import InputError
@@ -40,12 +40,14 @@ class Recipe:
 
     `segment` is for whole tracks, which are cut at `sample_rate`; segments that a manifest gives
     are taken as they are. `notes` is the kind along with which notes are decoded, if any.
+    `as_windows` tells that segments are windows of their track, which may share what is made of it.
     """
 
     kinds: tuple[RequestedKind, ...]
     sample_rate: int
     segment: SegmentSettings
     notes: RequestedKind | None = None
+    as_windows: bool = False
 
     def kind_names(self) -> tuple[str, ...]:
         """Name the kinds in order."""
@@ -55,9 +57,10 @@ class Recipe:
         """Name all that is made of a segment: the kinds in order, and notes."""
         return self.kind_names() + ((NOTES,) if self.notes else ())
 
-    def further_rates(self) -> list[int]:
-        """Give the sample rates in Hz that kinds need beside `sample_rate`."""
-        return sorted({kind.sample_rate for kind in self.kinds} - {self.sample_rate})
+    def rates(self) -> list[int]:
+        """Give `sample_rate` and then those in Hz that kinds need beside it."""
+        further = {kind.sample_rate for kind in self.kinds} - {self.sample_rate}
+        return [self.sample_rate, *sorted(further)]
 
     def notes_digest(self) -> str:
         """Tell notes that are interchangeable from others: a track's last segment has the rest."""
@@ -154,8 +157,8 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
         source_digest = digest_file(path)
         if task.segments is not None and (rows := _kept_rows(recipe, task, source_digest)):
             return [SegmentFeatures(row, dict.fromkeys(recipe.kind_names())) for row in rows]
-        wholes = _Wholes(path)
-        for segment, cuts in _cuts(recipe, task, path):
+        wholes = _Wholes(path, recipe.rates())
+        for segment, cuts in _cuts(recipe, task, wholes):
             if isinstance(cuts, InputError):
                 outcomes.append(FailedInput(segment.track_id, segment.segment_id, cuts))
                 continue
@@ -178,16 +181,18 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
 
 
 class _Wholes:
-    """A whole file at each sample rate, decoded when it is first asked for."""
+    """A whole file at each of some sample rates, decoded when one is first asked for."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, rates: Sequence[int]) -> None:
+        self.path = path
+        self._rates = rates
         self._excerpts: dict[int, Excerpt] = {}
 
     def read(self, sample_rate: int) -> Excerpt:
         """Read the file at a sample rate in Hz."""
-        if sample_rate not in self._excerpts:
-            self._excerpts[sample_rate] = Excerpt(read_converted(self._path, sample_rate))
+        if not self._excerpts:
+            sounds = read_at_rates(self.path, self._rates)
+            self._excerpts = dict(zip(self._rates, map(Excerpt, sounds), strict=True))
         return self._excerpts[sample_rate]
 
 
@@ -205,33 +210,40 @@ def _key(name: str, segment: Segment | FeatureRow, source_digest: str) -> KeptKe
 
 
 def _cuts(
-    recipe: Recipe, task: _Task, path: Path
+    recipe: Recipe, task: _Task, wholes: _Wholes
 ) -> Iterator[tuple[Segment, dict[int, Cut] | InputError]]:
     """Yield segments with their samples at each sample rate that is needed."""
+    track, path = task.track, wholes.path
+    first_rate, *further = rates = recipe.rates()
+    if further or recipe.as_windows:
+        sounds = {rate: wholes.read(rate).y for rate in rates}
+        segments = task.segments or cut(
+            track.track_id, track.path, len(sounds[first_rate]), first_rate, recipe.segment
+        )
+        for segment in segments:
+            by_rate = {
+                rate: cut_out(y, path, segment.start, segment.duration, rate)
+                for rate, y in sounds.items()
+            }
+            yield segment, _all_or_error(by_rate)
+        return
     cuts: Iterable[tuple[Segment, Cut | InputError]]
     if task.segments is None:
-        cuts = read_track(task.track, recipe.sample_rate, recipe.segment)
+        cuts = read_track(track, first_rate, recipe.segment)
     else:
         spans = [(segment.start, segment.duration) for segment in task.segments]
-        cuts = zip(task.segments, read_segments(path, spans, recipe.sample_rate), strict=True)
-    further = recipe.further_rates()
-    if not further:
-        yield from ((segment, _by_rate([recipe.sample_rate], [cut])) for segment, cut in cuts)
-        return
-    cuts = list(cuts)
-    spans = [(segment.start, segment.duration) for segment, _ in cuts]
-    others = zip(*(read_segments(path, spans, rate) for rate in further), strict=True)
-    for (segment, cut), other_cuts in zip(cuts, others, strict=True):
-        yield segment, _by_rate([recipe.sample_rate, *further], [cut, *other_cuts])
+        cuts = zip(task.segments, read_segments(path, spans, first_rate), strict=True)
+    for segment, made in cuts:
+        yield segment, _all_or_error({first_rate: made})
 
 
-def _by_rate(rates: Sequence[int], cuts: Sequence[Cut | InputError]) -> dict[int, Cut] | InputError:
-    by_rate: dict[int, Cut] = {}
-    for rate, cut in zip(rates, cuts, strict=True):
-        if isinstance(cut, InputError):
-            return cut
-        by_rate[rate] = cut
-    return by_rate
+def _all_or_error(cuts: Mapping[int, Cut | InputError]) -> dict[int, Cut] | InputError:
+    made: dict[int, Cut] = {}
+    for rate, found in cuts.items():
+        if isinstance(found, InputError):
+            return found
+        made[rate] = found
+    return made
 
 
 def _row(
@@ -255,7 +267,8 @@ def _compute(
     features: dict[str, Features | None] = {}
     for kind in recipe.kinds:
         known = _key(kind.name, row, row.source_digest) in task.kept
-        features[kind.name] = None if known else kind.compute(excerpts[kind.sample_rate])
+        compute = kind.compute_window if recipe.as_windows else kind.compute
+        features[kind.name] = None if known else compute(excerpts[kind.sample_rate])
     if recipe.notes is None or _key(NOTES, row, row.source_digest) in task.kept:
         return SegmentFeatures(row, features)
     return SegmentFeatures(row, features, _notes(recipe, excerpts, row.start + row.duration))

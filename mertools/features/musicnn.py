@@ -8,7 +8,7 @@ layer for all, where each patch has its own here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -113,6 +113,9 @@ PATCHES_AT_ONCE = 64
 """On a GPU. On a CPU it is one, so that a patch's values are the same bytes in any company."""
 
 
+Sound = NDArray[np.int16] | NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class MusicnnParams:
     """How sound is heard: first at `sample_rate` in Hz, which is then resampled to 16 kHz.
@@ -138,11 +141,36 @@ class MusicnnParams:
 
 def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
     """Give the statistics of the layers over the patches of an excerpt: (924,)."""
-    layers = zip(LAYERS, run_network(cut_patches(excerpt.y, params), device), strict=True)
+    return _summarise(run_network(cut_patches(excerpt.y, params), device))
+
+
+def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+    """Give the statistics over the patches of a window of a track: (924,).
+
+    Patches begin whole tenths of a second apart (3 s for 2.992 s), so that windows that overlap
+    have some in common, and hear what is around them. A window shorter than a patch is a segment.
+    """
+    missing = params.least_samples - len(excerpt.y)
+    if missing > 0:
+        return feature(CPU, excerpt, params)
+    spacing_s = max(1, round(10 * params.hop_frames * HOP_LENGTH / SAMPLE_RATE)) / 10
+    n_patches = 1 + int(-missing / (spacing_s * params.sample_rate))
+    starts = [
+        round((excerpt.start_s + place * spacing_s) * SAMPLE_RATE) for place in range(n_patches)
+    ]
+    whole = excerpt.whole
+    y = whole.once((_resampled, params), lambda: _resampled(whole.y, params))
+    made = whole.recent(
+        (run_network, params), starts, lambda start: run_network(_cut_patch(y, start)[None])
+    )
+    return _summarise([np.concatenate(parts) for parts in zip(*made, strict=True)])
+
+
+def _summarise(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.concatenate(
         [
             getattr(values, statistic)(axis=0)
-            for layer, values in layers
+            for layer, values in zip(LAYERS, layers, strict=True)
             for statistic in STATISTICS[layer]
         ]
     )
@@ -154,16 +182,27 @@ def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float
     Frames at the end that fill no patch are left out. The frames of a signal that has fewer than a
     patch are repeated, as they were in the network's training.
     """
-    S = mel_spectrogram(_resampled(y, params), SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS).T
-    S = np.log10(COMPRESSION * S + 1)
+    S = _log_mel_spectrogram(_resampled(y, params))
     if len(S) < PATCH_FRAMES:
         S = np.take(S, np.arange(PATCH_FRAMES), axis=0, mode="wrap")
     return sliding_window_view(S, PATCH_FRAMES, axis=0)[:: params.hop_frames].transpose(0, 2, 1)
 
 
-def _resampled(
-    y: NDArray[np.int16], params: MusicnnParams
-) -> NDArray[np.int16] | NDArray[np.float32]:
+def _cut_patch(y: Sound, start: int) -> NDArray[np.float32]:
+    """Cut the patch that begins at a sample of sound at 16 kHz, with silence around: (187, 96)."""
+    first, end = start - HOP_LENGTH, start + PATCH_FRAMES * HOP_LENGTH
+    heard = y[max(0, first) : end]
+    around, before = np.zeros(end - first, np.float32), max(0, -first)
+    around[before : before + len(heard)] = heard
+    return _log_mel_spectrogram(around)[1:-1]  # the outer frames lack half of their sound
+
+
+def _log_mel_spectrogram(y: Sound) -> NDArray[np.float32]:
+    S = mel_spectrogram(y, SAMPLE_RATE, N_FFT, HOP_LENGTH, N_BANDS).T
+    return np.log10(COMPRESSION * S + 1)
+
+
+def _resampled(y: NDArray[np.int16], params: MusicnnParams) -> Sound:
     if params.sample_rate == SAMPLE_RATE:
         return y
     import soxr

@@ -33,7 +33,9 @@ class FeatureKind:
     the parameters, and these, of `params_type`, to an array whose dimensions `dimensions` names. A
     segment shorter than `window` samples is filled up. `version` counts up when the same samples
     and parameters would give other features than before. Where a network hears sound at one sample
-    rate, `highest_rate` in Hz is that, and nothing is computed at a higher one.
+    rate, `highest_rate` in Hz is that, and nothing is computed at a higher one. `of_window`, where
+    there is one, makes features of a window of a track, like those of a segment, from what windows
+    that overlap have in common.
     """
 
     name: str
@@ -45,6 +47,7 @@ class FeatureKind:
     window: Callable[[Any], int]
     version: int
     highest_rate: int | None = None
+    of_window: Compute | None = None
 
     @property
     def has_time_axis(self) -> bool:
@@ -69,6 +72,7 @@ def _posteriorgram(name: str, dimension: str, columns: tuple[str, ...]) -> Featu
         "1",
         lambda params: params.least_samples,
         1,
+        of_window=partial(transcription.window_feature, name),
     )
 
 
@@ -111,6 +115,7 @@ KINDS: Mapping[str, FeatureKind] = {
             lambda params: params.least_samples,
             1,
             musicnn.SAMPLE_RATE,
+            musicnn.window_feature,
         ),
         FeatureKind(
             "tonal",
@@ -122,6 +127,7 @@ KINDS: Mapping[str, FeatureKind] = {
             lambda params: params.least_samples,
             1,
             transcription.SAMPLE_RATE,
+            tonal.window_feature,
         ),
     )
 }
@@ -155,6 +161,14 @@ class RequestedKind:
     def compute(self, excerpt: Excerpt) -> Features:
         """Compute the features of a segment from its sound at the sample rate."""
         return KINDS[self.name].engines[self.engine](excerpt, self.params)
+
+    def compute_window(self, excerpt: Excerpt) -> Features:
+        """Compute the features of a window of a track, after those before it.
+
+        They are those of a segment, or close to them where windows can share their work.
+        """
+        of_window = KINDS[self.name].of_window
+        return of_window(excerpt, self.params) if of_window else self.compute(excerpt)
 
     def fills_up(self, y: NDArray[np.int16]) -> bool:
         """Tell whether a segment is shorter than a window and has to be filled up."""

@@ -22,8 +22,14 @@ from mertools.features.transcription import (
 from mertools.features.transcription import (
     feature as posteriorgram,
 )
+from mertools.features.transcription import (
+    window_feature as window_posteriorgram,
+)
 
 Floats = NDArray[np.float64]
+
+KINDS = ("note", "onset")
+"""The posteriorgrams that are described."""
 
 NOTE_THRESHOLD, ONSET_THRESHOLD = 0.3, 0.5
 """From which posterior on a note sounds, or begins: the defaults of basic-pitch."""
@@ -40,6 +46,8 @@ CHANGE_S = 0.5
 MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 """How well each pitch class above the tonic fits a key, as listeners said."""
+KEYS = np.array([[np.roll(scale, tonic) for tonic in range(OCTAVE)] for scale in (MAJOR, MINOR)])
+KEYS -= KEYS.mean(axis=2, keepdims=True)
 
 CONSONANCE = np.array([-1.428, -0.582, 0.594, 0.386, 1.240, -0.453])
 """Of the interval classes from 1, minor second or major seventh, to 6, tritone."""
@@ -75,11 +83,14 @@ COLUMN_NAMES = (
 
 def feature(device: str, excerpt: Excerpt, params: TranscriptionParams) -> NDArray[np.float32]:
     """Describe the notes of an excerpt: (36,), all zero where there are none."""
-    note, onset = (
-        posteriorgram(name, device, excerpt, params).astype(np.float64)
-        for name in ("note", "onset")
-    )
-    return describe_notes(note, onset)
+    note, onset = (posteriorgram(name, device, excerpt, params) for name in KINDS)
+    return describe_notes(note.astype(np.float64), onset.astype(np.float64))
+
+
+def window_feature(excerpt: Excerpt, params: TranscriptionParams) -> NDArray[np.float32]:
+    """Describe the notes of a window of a track, transcribed as that is at once: (36,)."""
+    note, onset = (window_posteriorgram(name, excerpt, params) for name in KINDS)
+    return describe_notes(note.astype(np.float64), onset.astype(np.float64))
 
 
 def describe_notes(note: Floats, onset: Floats) -> NDArray[np.float32]:
@@ -103,13 +114,9 @@ def describe_notes(note: Floats, onset: Floats) -> NDArray[np.float32]:
 
 def _key(profile: Floats) -> list[float]:
     """Correlate how often pitch classes sound, (12,), with all keys; and transform that."""
-    keys = np.array(
-        [[np.roll(scale, tonic) for tonic in range(OCTAVE)] for scale in (MAJOR, MINOR)]
-    )
-    keys -= keys.mean(axis=2, keepdims=True)
     centred = profile - profile.mean()
-    norms = np.linalg.norm(keys, axis=2) * np.linalg.norm(centred)
-    correlations = np.divide(keys @ centred, norms, out=np.zeros((2, OCTAVE)), where=norms > 0)
+    norms = np.linalg.norm(KEYS, axis=2) * np.linalg.norm(centred)
+    correlations = np.divide(KEYS @ centred, norms, out=np.zeros((2, OCTAVE)), where=norms > 0)
     major, minor = correlations.max(axis=1)
     tonic = int(correlations.max(axis=0).argmax())
     third = profile[(tonic + 4) % OCTAVE] - profile[(tonic + 3) % OCTAVE]

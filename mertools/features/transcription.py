@@ -54,6 +54,8 @@ company."""
 
 SEGMENT, TRACK = "segment", "track"
 
+Sound = NDArray[np.int16] | NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionParams:
@@ -130,7 +132,7 @@ def transcribe_once(sound: Excerpt, params: TranscriptionParams, device: str) ->
     """Transcribe sound for all that is made from it, to the end of the network's last window."""
     return sound.once(
         (transcribe, params, device),
-        lambda: _transcribe_whole(_resampled(sound.y, params.sample_rate), device),
+        lambda: _transcribe_whole(_scaled(_resampled(sound.y, params.sample_rate)), device),
     )
 
 
@@ -144,19 +146,42 @@ def feature(
     n_frames = params.n_frames(len(excerpt.y))
     first = 0 if params.context == SEGMENT else _frame_at(excerpt.start_s)
     made = transcribe_once(find_context(excerpt, params), params, device)
-    values: NDArray[np.float32] = getattr(made.frames(first, first + n_frames), name)
-    missing = n_frames - len(values)
-    return np.pad(values, ((0, missing), (0, 0))).astype(np.float16)
+    return _filled_up(getattr(made.frames(first, first + n_frames), name), n_frames)
 
 
-def _resampled(y: NDArray[np.int16], sample_rate: int) -> NDArray[np.float32]:
-    scaled = y.astype(np.float32) / np.float32(FULL_SCALE)
+def window_feature(name: str, excerpt: Excerpt, params: TranscriptionParams) -> NDArray[np.float16]:
+    """Give the `name`d posteriorgram of a window of a track as `feature` cuts it from the track's.
+
+    But only the network's windows that it draws on are computed.
+    """
+    n_frames, first = params.n_frames(len(excerpt.y)), _frame_at(excerpt.start_s)
+    whole = excerpt.whole
+    y = whole.once((_resampled, params), lambda: _resampled(whole.y, params.sample_rate))
+    numbers = range(
+        first // WINDOW_HOP_FRAMES,
+        min(_count_windows(y), -(-(first + n_frames) // WINDOW_HOP_FRAMES)),
+    )
+    made = whole.recent((_run_on_cpu, params), numbers, lambda n: _transcribe_window(y, n))
+    values = np.concatenate([getattr(part, name) for part in made])
+    first -= numbers[0] * WINDOW_HOP_FRAMES
+    return _filled_up(values[first : first + n_frames], n_frames)
+
+
+def _filled_up(values: NDArray[np.float32], n_frames: int) -> NDArray[np.float16]:
+    return np.pad(values, ((0, n_frames - len(values)), (0, 0))).astype(np.float16)
+
+
+def _resampled(y: NDArray[np.int16], sample_rate: int) -> Sound:
     if sample_rate == SAMPLE_RATE:
-        return scaled
+        return y
     import soxr
 
-    resampled: NDArray[np.float32] = soxr.resample(scaled, sample_rate, SAMPLE_RATE)
+    resampled: NDArray[np.float32] = soxr.resample(y.astype(np.float32), sample_rate, SAMPLE_RATE)
     return resampled
+
+
+def _scaled(y: Sound) -> NDArray[np.float32]:
+    return y.astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def _transcribe_whole(y: NDArray[np.float32], device: str) -> Posteriorgrams:
@@ -179,17 +204,28 @@ def _transcribe_whole(y: NDArray[np.float32], device: str) -> Posteriorgrams:
     return Posteriorgrams(*made)
 
 
-def _count_windows(y: NDArray[np.float32]) -> int:
+def _transcribe_window(y: Sound, number: int) -> Posteriorgrams:
+    """Transcribe one of the windows of sound in 16 bit: its frames as `_transcribe_whole`'s."""
+    (made,) = _run_on_cpu([_scaled(_cut_window(y, number))])
+    return Posteriorgrams(*made)
+
+
+def _count_windows(y: Sound) -> int:
     return -(-(len(y) + OVERLAP_SAMPLES // 2) // WINDOW_HOP_SAMPLES)
 
 
 def _cut_windows(y: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Cut sound, with silence around it, into windows that overlap: (43844,) each."""
     for number in range(_count_windows(y)):
-        first = number * WINDOW_HOP_SAMPLES - OVERLAP_SAMPLES // 2
-        heard = y[max(0, first) : first + WINDOW_SAMPLES]
-        before = max(0, -first)
-        yield np.pad(heard, (before, WINDOW_SAMPLES - before - len(heard)))
+        yield _cut_window(y, number)
+
+
+def _cut_window(y: Sound, number: int) -> NDArray[np.float32]:
+    first = number * WINDOW_HOP_SAMPLES - OVERLAP_SAMPLES // 2
+    heard = y[max(0, first) : first + WINDOW_SAMPLES]
+    window, before = np.zeros(WINDOW_SAMPLES, np.float32), max(0, -first)
+    window[before : before + len(heard)] = heard
+    return window
 
 
 def _run_on_cpu(windows: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.float32]]]:

@@ -62,7 +62,8 @@ class Predictor:
         audio = self.card["audio"]
         kinds = tuple(_restore_kind(self.path, kind) for kind in self.card["features"])
         segment = SegmentSettings(audio["length_s"], audio["hop_s"], audio["last"])
-        return Recipe(kinds, audio["sample_rate"], self.windows or segment)
+        cutting = self.windows or segment
+        return Recipe(kinds, audio["sample_rate"], cutting, as_windows=self.windows is not None)
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
         """Give the same model for windows of `length_s`, one each `hop_s`, in place of segments.

@@ -28,10 +28,7 @@ def predict_resumably(
 
     A track is taken over where the same file was predicted with the same models, level and windows.
     """
-    models = [
-        (digest_file(predictor.path), dataclasses.asdict(predictor.recipe().segment))
-        for predictor in predictors
-    ]
+    models = [(digest_file(predictor.path), _cutting(predictor)) for predictor in predictors]
     run = digest_json([level, *models])
     places = {
         (header["track_id"], header["source_digest"]): (place, header["n_bytes"])
@@ -71,6 +68,11 @@ def predict_resumably(
             journal.append(header, data)
         yield made
     yield from kept()
+
+
+def _cutting(predictor: Predictor) -> dict[str, object]:
+    recipe = predictor.recipe()
+    return dataclasses.asdict(recipe.segment) | {"as_windows": recipe.as_windows}
 
 
 def _key(track: Track) -> tuple[str, str]:

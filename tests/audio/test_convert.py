@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mertools.artifacts.tables import Track
-from mertools.audio.convert import convert, read_converted
+from mertools.audio.convert import convert, read_at_rates, read_converted
 from mertools.audio.io import BLOCK_FRAMES, to_int16
 from mertools.audio.settings import ConvertSettings
 from mertools.errors import InputError
@@ -33,7 +33,9 @@ def test_resampling_is_soxrs_own_in_one_piece(
     path = write_tone(tmp_path / "a.wav", 2.5 * BLOCK_FRAMES / sample_rate, sample_rate)
     y, _ = soundfile.read(path, dtype="float32")
     expected = to_int16(soxr.resample(y, sample_rate, 8000) if sample_rate != 8000 else y)
-    np.testing.assert_array_equal(read_converted(path, 8000), expected)
+    together = read_at_rates(path, [8000, 22050])
+    for made, alone in zip(together, (expected, read_converted(path, 22050)), strict=True):
+        np.testing.assert_array_equal(made, alone)
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff", "a.opus"])
