@@ -40,8 +40,19 @@ class Quadrant:
 
 def mean_rating(posterior: Sequence[float]) -> float:
     """Scale the mean of a distribution over the ratings from 1 up to -1 to 1."""
+    return sum(p * rating for p, rating in zip(posterior, _ratings(posterior), strict=True))
+
+
+def rating_spread(posterior: Sequence[float]) -> float:
+    """Give the standard deviation of a distribution over the ratings, scaled to -1 to 1."""
+    mean = mean_rating(posterior)
+    squares = ((rating - mean) ** 2 for rating in _ratings(posterior))
+    return math.sqrt(sum(p * square for p, square in zip(posterior, squares, strict=True)))
+
+
+def _ratings(posterior: Sequence[float]) -> list[float]:
     last = len(posterior) - 1
-    return sum(p * (2 * k / last - 1) for k, p in enumerate(posterior))
+    return [2 * k / last - 1 for k in range(len(posterior))]
 
 
 def find_quadrant(valence: Sequence[float], arousal: Sequence[float]) -> Quadrant:

@@ -12,6 +12,7 @@ from mertools.prediction.circumplex import (
     find_quadrant,
     find_word,
     mean_rating,
+    rating_spread,
 )
 
 UNLIKE = 0.5
@@ -37,6 +38,11 @@ class Rating:
     def probability(self) -> float:
         """How likely the predicted class is."""
         return self.posterior[self.classes.index(self.predicted)]
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the ratings, on the scale of `mean`."""
+        return rating_spread(self.posterior)
 
 
 @dataclass(frozen=True, slots=True)

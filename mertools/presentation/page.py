@@ -67,9 +67,9 @@ class PageWriter:
     def add(self, track: ShownTrack) -> None:
         """Take a track in. Raises InputError where its sound cannot be decoded."""
         if not self._tracks:
-            self._classes = {target: curve.classes for target, curve in track.curves.items()}
+            self._classes = {target: curve.whole.classes for target, curve in track.curves.items()}
             self._in_plane = track.is_in_plane
-            self._tells_unlike = track.unlike is not None
+            self._tells_unlike = track.whole.unlike is not None
         self._only = None if self._tracks else track
         self._rows.append(_format_row(len(self._tracks), track))
         self._links.append(None if track.sound is None else link_sound(track.sound, self._path))
@@ -176,16 +176,15 @@ def _format_track(track: ShownTrack) -> str:
 def _format_curve(curve: Curve) -> list[list[int]]:
     """Give times in tenths of a second, means, spreads, and those of the whole, in hundredths."""
     scaled = (10 * curve.times, 100 * curve.means, 100 * curve.spreads)
-    whole = [round(100 * curve.mean), round(100 * curve.spread)]
+    whole = [round(100 * curve.whole.mean), round(100 * curve.whole.spread)]
     return [*([round(float(value)) for value in values] for values in scaled), whole]
 
 
 def _tell(track: ShownTrack) -> str:
-    if track.is_in_plane:
-        quadrant = track.quadrant
-        return f"{track.word}, most likely in {quadrant.name} ({quadrant.probability:.0%})"
-    likely = (max(zip(c.posterior, c.classes, strict=True)) for c in track.curves.values())
-    return ", ".join(f"{name} ({probability:.0%})" for probability, name in likely)
+    if quadrant := track.whole.quadrant:
+        return f"{track.whole.word}, most likely in {quadrant.name} ({quadrant.probability:.0%})"
+    ratings = (curve.whole for curve in track.curves.values())
+    return ", ".join(f"{rating.predicted} ({rating.probability:.0%})" for rating in ratings)
 
 
 def _format_head(name: str, is_text: bool) -> str:
@@ -196,21 +195,21 @@ def _format_head(name: str, is_text: bool) -> str:
 def _format_row(place: int, track: ShownTrack) -> str:
     cells = [f'<th scope="row"><button type="button">{escape(track.name)}</button></th>']
     for target, curve in track.curves.items():
-        width = 50 * abs(curve.mean)
-        left = 50 - width if curve.mean < 0 else 50
+        mean = curve.whole.mean
+        width = 50 * abs(mean)
+        left = 50 - width if mean < 0 else 50
         colour = target if target in circumplex.TARGETS else OTHER
         cells.append(
-            f'<td data-value="{curve.mean:.4f}" class="{colour}">'
+            f'<td data-value="{mean:.4f}" class="{colour}">'
             '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
             f'<rect x="{left:.1f}" width="{width:.1f}" height="10"/><path d="M50-2v14"/></svg>'
-            f"{_format_rating(curve.mean)}</td>"
+            f"{_format_rating(mean)}</td>"
         )
-    if track.is_in_plane:
-        quadrant = track.quadrant
+    if quadrant := track.whole.quadrant:
         cells.append(f'<td class="text">{quadrant.name} {quadrant.probability:.0%}</td>')
-        cells.append(f'<td class="text">{track.word}</td>')
-    if track.unlike is not None:
-        cells.append(f'<td data-value="{track.unlike:.4f}">{track.unlike:.2f}</td>')
+        cells.append(f'<td class="text">{track.whole.word}</td>')
+    if (unlike := track.whole.unlike) is not None:
+        cells.append(f'<td data-value="{unlike:.4f}">{unlike:.2f}</td>')
     cells.append(f'<td data-value="{track.duration:.1f}">{format_time(track.duration)}</td>')
     return f'<tr data-track="{place}">{"".join(cells)}</tr>\n'
 

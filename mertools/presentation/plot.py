@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from mertools.errors import UsageError
 from mertools.figures import COLOURS, FORMATS, REFERENCE_COLOUR, STYLE, save_figure
 from mertools.prediction.circumplex import find_word
+from mertools.prediction.emotion import Emotion
 from mertools.presentation.tracks import QUADRANTS, Curve, ShownTrack, format_time, read_outline
 
 TARGET_COLOURS = {"arousal": COLOURS[1], "valence": COLOURS[0]}
@@ -74,7 +75,7 @@ def draw_track(track: ShownTrack) -> Figure:
         figure = Figure(figsize=(12, 1.6 + 1.7 * n_curves), layout="constrained")
         over_time, beside = figure.subfigures(1, 2, width_ratios=(1.6, 1))
         axes = beside.subplots()
-        _draw_plane(axes, track.curves)
+        _draw_plane(axes, track.whole)
         _draw_path(axes, track)
     else:
         figure = Figure(figsize=(7.5, 1.6 + 1.7 * n_curves), layout="constrained")
@@ -107,9 +108,9 @@ def draw_tracks(tracks: Sequence[ShownTrack]) -> Figure:
         return figure
     figure = Figure(figsize=(7, 7), layout="constrained")
     axes = figure.add_subplot()
-    _draw_plane(axes, tracks[0].curves)
+    _draw_plane(axes, tracks[0].whole)
     axes.set_title(f"{len(tracks)} tracks", loc="left", fontsize=12)
-    places = [(track.curves["valence"].mean, track.curves["arousal"].mean) for track in tracks]
+    places = [(track.whole["valence"].mean, track.whole["arousal"].mean) for track in tracks]
     size = 5 if is_few else 3.5
     axes.plot(*np.transpose(places), "o", color=INK, markersize=size, alpha=0.7, mew=0)
     if is_few:
@@ -140,10 +141,10 @@ def _draw_curve(axes: Axes, target: str, curve: Curve, duration: float) -> None:
     axes.plot(times, means, color=colour)
     axes.set(ylim=(-1.04, 1.04), ylabel=target)
     axes.yaxis.label.set(color=colour, fontweight="bold")
-    _name_ratings(axes.set_yticks, curve)
+    _name_ratings(axes.set_yticks, curve.whole.classes)
 
 
-def _draw_plane(axes: Axes, curves: Mapping[str, Curve]) -> None:
+def _draw_plane(axes: Axes, whole: Emotion) -> None:
     """Draw the plane itself, with its quadrants named."""
     for line in (axes.axhline, axes.axvline):
         line(0, color=GRID, linewidth=0.8, zorder=0)
@@ -162,8 +163,8 @@ def _draw_plane(axes: Axes, curves: Mapping[str, Curve]) -> None:
     axes.xaxis.label.set(color=TARGET_COLOURS["valence"], fontweight="bold")
     axes.yaxis.label.set(color=TARGET_COLOURS["arousal"], fontweight="bold")
     axes.spines[:].set(visible=True, color=GRID)
-    _name_ratings(axes.set_xticks, curves["valence"])
-    _name_ratings(axes.set_yticks, curves["arousal"])
+    _name_ratings(axes.set_xticks, whole["valence"].classes)
+    _name_ratings(axes.set_yticks, whole["arousal"].classes)
 
 
 def _draw_path(axes: Axes, track: ShownTrack) -> None:
@@ -174,7 +175,7 @@ def _draw_path(axes: Axes, track: ShownTrack) -> None:
     lines = LineCollection(list(steps), cmap=PATH_COLOURS, linewidths=1.6, capstyle="round")
     lines.set_array(np.arange(len(steps)))
     axes.add_collection(lines)
-    whole = (track.curves["valence"].mean, track.curves["arousal"].mean)
+    whole = (track.whole["valence"].mean, track.whole["arousal"].mean)
     marks = (
         (points[0], "o", "white", "start"),
         (points[-1], "o", INK, "end"),
@@ -185,31 +186,32 @@ def _draw_path(axes: Axes, track: ShownTrack) -> None:
             *place, shape, markersize=7, mfc=colour, mec=INK, mew=1, linestyle="", label=label
         )
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=3, handletextpad=0.1)
-    quadrant = track.quadrant
-    axes.set_title(f"{track.word}, {quadrant.name} {quadrant.probability:.0%}", fontsize=12, pad=26)
+    if quadrant := track.whole.quadrant:
+        title = f"{track.whole.word}, {quadrant.name} {quadrant.probability:.0%}"
+        axes.set_title(title, fontsize=12, pad=26)
 
 
 def _draw_in_order(axes: Axes, target: str, tracks: Sequence[ShownTrack]) -> None:
     """Draw tracks from the lowest to the highest, with their bands."""
-    ordered = sorted(tracks, key=lambda track: track.curves[target].mean)
-    curves = [track.curves[target] for track in ordered]
-    means, spreads = (np.array([getattr(c, name) for c in curves]) for name in ("mean", "spread"))
+    ordered = sorted(tracks, key=lambda track: track.whole[target].mean)
+    ratings = [track.whole[target] for track in ordered]
+    means, spreads = (np.array([getattr(r, name) for r in ratings]) for name in ("mean", "spread"))
     colour = TARGET_COLOURS.get(target, OTHER_COLOUR)
-    places = np.arange(len(curves))
+    places = np.arange(len(ratings))
     low, high = np.clip(means - spreads, -1, 1), np.clip(means + spreads, -1, 1)
     axes.axvline(0, color=GRID, linewidth=0.8)
     axes.hlines(places, low, high, color=colour, alpha=0.3)
-    axes.plot(means, places, "o", color=colour, markersize=5 if len(curves) <= MAX_NAMES else 2)
+    axes.plot(means, places, "o", color=colour, markersize=5 if len(ratings) <= MAX_NAMES else 2)
     axes.set(xlim=(-1.04, 1.04), xlabel=target)
     axes.set_yticks(places, [track.name for track in ordered], fontsize=8)
-    if len(curves) > MAX_NAMES:
+    if len(ratings) > MAX_NAMES:
         axes.set_yticks([])
-        axes.set_title(f"{len(curves)} tracks", loc="left", fontsize=12)
-    _name_ratings(axes.set_xticks, curves[0])
+        axes.set_title(f"{len(ratings)} tracks", loc="left", fontsize=12)
+    _name_ratings(axes.set_xticks, ratings[0].classes)
 
 
-def _name_ratings(set_ticks: Callable[..., object], curve: Curve) -> None:
+def _name_ratings(set_ticks: Callable[..., object], names: Sequence[str]) -> None:
     """Name the classes on an axis: the lowest, the highest, and one in the middle."""
-    names, places = curve.classes, np.linspace(-1, 1, len(curve.classes))
+    places = np.linspace(-1, 1, len(names))
     shown = range(0, len(names), (len(names) - 1) // 2 if len(names) % 2 else len(names) - 1)
     set_ticks([places[k] for k in shown], [names[k] for k in shown], fontsize=9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.tables import Prediction
 from mertools.audio.io import probe, read_blocks
-from mertools.prediction.circumplex import TARGETS, Quadrant, find_quadrant, find_word
-from mertools.prediction.emotion import UNLIKE
+from mertools.prediction.circumplex import TARGETS
+from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions
+from mertools.prediction.predict import make_prediction
 
 FloatArray = NDArray[np.float64]
 
@@ -28,60 +29,46 @@ OUTLINE_FRAMES = 512
 
 @dataclass(frozen=True)
 class Curve:
-    """What is predicted for a target, as ratings from -1 (the first class) to 1 (the last).
+    """What is predicted for a target over time, and its rating of the whole track.
 
-    times: the middles of the windows in seconds, (n,), ascending; means and spreads, (n,): mean
-    and standard deviation of each window's distribution; posterior, mean and spread: the track's.
+    times: the middles of the windows in seconds, (n,), ascending; means and spreads, (n,): those of
+    each window's rating.
     """
 
-    classes: tuple[str, ...]
+    whole: Rating
     times: FloatArray
     means: FloatArray
     spreads: FloatArray
-    posterior: tuple[float, ...]
-    mean: float
-    spread: float
 
 
 @dataclass(frozen=True)
 class ShownTrack:
     """A track: its sound, if there is a file, its length in seconds, and its curves by target.
 
-    Arousal comes first, then valence, then what else is predicted. `unlike` is how unlike the
-    training music it is, from 0 to 1, where a model tells.
+    Arousal comes first, then valence, then what else is predicted. `whole` is what it expresses as
+    a whole.
     """
 
-    track_id: str
+    whole: Emotion
     sound: Path | None
     duration: float
     curves: Mapping[str, Curve]
-    unlike: float | None = None
 
     @property
     def name(self) -> str:
         """The track_id as it can be shown, even if it comes from a name that is not UTF-8."""
-        return self.track_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return self.whole.track_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     @property
     def is_in_plane(self) -> bool:
         """Whether both axes of the valence-arousal plane are predicted."""
-        return all(target in self.curves for target in TARGETS)
+        return self.whole.quadrant is not None
 
     @property
     def warning(self) -> str:
         """What a person should know before believing what is predicted; empty if nothing."""
-        is_unlike = self.unlike is not None and self.unlike > UNLIKE
+        is_unlike = self.whole.unlike is not None and self.whole.unlike > UNLIKE
         return "unlike the training music, so little is known" if is_unlike else ""
-
-    @property
-    def quadrant(self) -> Quadrant:
-        """The most likely quadrant of the plane."""
-        return find_quadrant(*(self.curves[target].posterior for target in TARGETS))
-
-    @property
-    def word(self) -> str:
-        """Russell's word for the track's place in the plane."""
-        return find_word(*(self.curves[target].mean for target in TARGETS))
 
     def path(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Give the path through the plane: times, valence and arousal, each (n,).
@@ -100,44 +87,43 @@ def show_track(rows: Sequence[Prediction], sound: Path | None) -> ShownTrack:
     A target without a row of the whole track has the mean of its windows' posteriors for it, one
     without windows the whole track as its only window. A sound that is not there is left out.
     """
-    of_targets: dict[str, list[Prediction]] = {}
-    for row in rows:
-        of_targets.setdefault(row.target, []).append(row)
-    first = sorted(of_targets, key=lambda target: (target not in TARGETS, target == "valence"))
+    emotions = gather_emotions([*rows, *_missing_wholes(rows)])
+    (whole,) = (emotion for emotion in emotions if emotion.segment_id is None)
+    windows = sorted((e for e in emotions if e.segment_id is not None), key=lambda e: e.start)
+    first = sorted(whole.ratings, key=lambda target: (target not in TARGETS, target == "valence"))
     return ShownTrack(
-        rows[0].track_id,
+        whole,
         sound if sound is not None and sound.is_file() else None,
         max(row.start + row.duration for row in rows),
-        {target: _make_curve(of_targets[target]) for target in first},
-        max((r.unlike for r in rows if r.level == "track" and r.unlike is not None), default=None),
+        {target: _make_curve(target, whole, windows) for target in first},
     )
 
 
-def _make_curve(rows: Sequence[Prediction]) -> Curve:
-    windows = sorted((row for row in rows if row.level == "segment"), key=lambda row: row.start)
-    wholes = [row.posteriors for row in rows if row.level == "track"]
-    whole = wholes[0] if wholes else tuple(np.mean([row.posteriors for row in windows], axis=0))
-    shown = (windows or list(rows))[:: -(-len(windows) // MAX_WINDOWS) or 1]
-    means, spreads = _moments([row.posteriors for row in shown])
-    (mean,), (spread,) = _moments([whole])
+def _missing_wholes(rows: Sequence[Prediction]) -> Iterator[Prediction]:
+    """Yield a row of the whole track for each target that has only rows of its windows."""
+    with_whole = {row.target for row in rows if row.level == "track"}
+    windows: dict[str, list[Prediction]] = {}
+    for row in rows:
+        if row.target not in with_whole:
+            windows.setdefault(row.target, []).append(row)
+    for target, some in windows.items():
+        start = min(row.start for row in some)
+        duration = max(row.start + row.duration for row in some) - start
+        posterior = np.mean([row.posteriors for row in some], axis=0)
+        named = (target, some[0].class_names(), some[0].track_id)
+        yield make_prediction(*named, None, start, duration, posterior)
+
+
+def _make_curve(target: str, whole: Emotion, windows: Sequence[Emotion]) -> Curve:
+    rated = [window for window in windows if target in window.ratings]
+    shown = rated[:: -(-len(rated) // MAX_WINDOWS)] if rated else [whole]
+    ratings = [window[target] for window in shown]
     return Curve(
-        rows[0].class_names(),
-        np.array([row.start + row.duration / 2 for row in shown]),
-        means,
-        spreads,
-        whole,
-        float(mean),
-        float(spread),
+        whole[target],
+        np.array([window.start + window.duration / 2 for window in shown]),
+        np.array([rating.mean for rating in ratings]),
+        np.array([rating.spread for rating in ratings]),
     )
-
-
-def _moments(posteriors: Sequence[Sequence[float]]) -> tuple[FloatArray, FloatArray]:
-    """Give mean and standard deviation of distributions over ratings, (n, n_classes)."""
-    p = np.array(posteriors)
-    ratings = np.linspace(-1, 1, p.shape[1])
-    means = p @ ratings
-    deviations = (ratings - means[:, None]) ** 2
-    return means, np.sqrt((p * deviations).sum(axis=1))
 
 
 def read_outline(sound: Path, n_bins: int) -> tuple[FloatArray, float]:

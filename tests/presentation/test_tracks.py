@@ -22,18 +22,19 @@ def test_curves_are_means_and_deviations_of_the_ratings_at_the_middles_of_window
     assert curve.means == pytest.approx([-1, 0, 0.3])
     assert curve.spreads == pytest.approx([0, 1, np.std([-1, -1, 0, 0, 0, 1, 1, 1, 1, 1])])
     # Without a row of the whole track it is the mean of its windows.
-    assert curve.posterior == pytest.approx(np.mean(posteriors, axis=0))
+    assert curve.whole.posterior == pytest.approx(np.mean(posteriors, axis=0))
 
 
 def test_a_track_without_windows_is_its_own_only_window() -> None:
-    rows = [row for row in made_rows("a", [0.1, 0.3], [0.2] * 4) if row.level == "track"]
+    rows = [row for row in made_rows("a", [0.1, 0.3], [0.2] * 2) if row.level == "track"]
     track = show_track(rows, None)
     assert list(track.curves) == ["arousal", "valence"]
     times, valence, arousal = track.path()
-    assert times.tolist() == [1.5, 2.5]
-    assert valence == pytest.approx([0.2, 0.2])
-    assert arousal == pytest.approx([0.2, 0.2])
-    assert (track.quadrant.name, track.word) == ("Q1", "excited")
+    assert times.tolist() == [1.5]
+    assert valence == pytest.approx([0.2])
+    assert arousal == pytest.approx([0.2])
+    assert track.whole.quadrant is not None
+    assert (track.whole.quadrant.name, track.whole.word) == ("Q1", "excited")
 
 
 def test_long_tracks_keep_windows_from_end_to_end() -> None:
