@@ -135,7 +135,8 @@ def read_outline(sound: Path, n_bins: int) -> tuple[FloatArray, float]:
     peaks, n_frames = [], 0
     for block in read_blocks(sound, info):
         starts = np.arange(0, len(block), OUTLINE_FRAMES)
-        peaks.append(np.maximum.reduceat(np.abs(block).max(axis=1), starts))
+        # Channels last: along so short an axis a maximum takes longer than decoding.
+        peaks.append(np.maximum.reduceat(np.abs(block), starts).max(axis=1))
         n_frames += len(block)
     all_peaks = np.concatenate(peaks)
     edges = np.arange(n_bins) * len(all_peaks) // n_bins
