@@ -25,6 +25,22 @@ if TYPE_CHECKING:
     from mertools.prediction.predict import PredictedTrack, Predictor
 
 
+def complete_models(incomplete: str) -> list[str]:
+    """Complete the name of a model at hand, or of a model's file here; a shell knows other files.
+
+    What is wrong with MER_MODELS is told by the command, not while it is typed.
+    """
+    from mertools.errors import UsageError
+    from mertools.prediction.installed import find_installed, models_in
+
+    try:
+        names = [path.stem for path in find_installed()]
+    except UsageError:
+        names = []
+    found = [*names, *(path.name for path in models_in(Path()))]
+    return [name for name in dict.fromkeys(found) if name.startswith(incomplete)]
+
+
 def predict(
     inputs: Annotated[
         list[str],
@@ -43,6 +59,7 @@ def predict(
             help="Model, as a file or by a name that mer models lists; several for several "
             "targets.",
             show_default="the first of each target that mer models lists",
+            autocompletion=complete_models,
         ),
     ] = None,
     output: options.Output = "-",

@@ -58,3 +58,24 @@ def test_bash_completes_commands_options_and_their_values(tmp_path: Path) -> Non
         check=True,
     )
     assert done.stdout.split() == ["rank-features", "svm", "--over-time", "track"]
+
+
+def test_models_at_hand_and_their_files_are_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.skops", "emotive.safetensors", "empty.csv", "own/song.skops"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+
+    def offered(typed: str) -> list[str]:
+        words = {"COMP_WORDS": f"mer predict -m {typed}", "COMP_CWORD": "3"}
+        return tell(_MER_COMPLETE="complete_bash", **words).split()
+
+    bundled = ["emotify-arousal", "emotify-valence"]
+    assert offered("") == [*bundled, "emotive.safetensors", "mine.skops"]
+    monkeypatch.setenv("MER_MODELS", str(tmp_path / "own"))
+    assert offered("s") == ["song"]
+    assert offered("own/") == []  # the shell completes files itself
+    monkeypatch.setenv("MER_MODELS", "nowhere")
+    assert offered("m") == ["mine.skops"]
