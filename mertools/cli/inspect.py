@@ -18,26 +18,65 @@ def inspect(
         str, typer.Argument(help="Any artifact or model, or the name of one that mer models lists.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    card: Annotated[
+        bool,
+        typer.Option(
+            "--card", help="Print a model's card in Markdown instead: README.md beside it."
+        ),
+    ] = False,
 ) -> None:
-    """Tell what an artifact or model holds: rows, columns, parameters, a model's card.
+    """Tell what an artifact or model holds: rows, columns, parameters, how a model was made.
+
+    With --card it is what a model's authors say of it: what it learnt from, how well it predicts,
+    what it is not for.
 
     \b
     Examples:
       mer inspect features.h5
       mer inspect arousal.skops --json | jq .scores
+      mer inspect emotify-arousal --card
     """
     import json
     from pathlib import Path
 
-    from mertools.prediction.installed import find_by_name
+    from mertools.errors import UsageError
+    from mertools.prediction.installed import find_by_name, find_card
 
     path = Path(file)
-    content = describe(path if path.exists() else find_by_name(file) or path)
-    if as_json:
+    path = path if path.exists() else find_by_name(file) or path
+    if card and as_json:
+        raise UsageError("--card", "is Markdown, not JSON", "give one of --card and --json")
+    content = describe(path)
+    found = find_card(path) if content["artifact"] == "model" else None
+    if card:
+        if found is None:
+            raise UsageError(path, "has no card in Markdown", "put one beside it, as README.md")
+        _show_card(found)
+    elif as_json:
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         for line in _lines(content):
             typer.echo(line)
+        if found is not None:
+            typer.echo(f"card: {found} (--card prints it)")
+
+
+def _show_card(card: Path) -> None:
+    """Print a card: as it stands, or laid out and without its head on a terminal."""
+    import os
+    import sys
+
+    from mertools.prediction.installed import CARD_FENCE
+
+    text = card.read_text("utf-8")
+    if not sys.stdout.isatty():
+        typer.echo(text, nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    _, _, body = text.partition(f"\n{CARD_FENCE}\n")
+    Console(no_color="NO_COLOR" in os.environ).print(Markdown(body))
 
 
 def describe(path: Path) -> dict[str, Any]:

@@ -15,6 +15,8 @@ VARIABLE = "MER_MODELS"
 """Names folders of models, or models, that are looked through before those that come along."""
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
+CARD_FENCE = "---"
+"""The line before and after the head of a card in Markdown, as model hubs have it."""
 SUFFIXES = frozenset(spec.suffix for spec in MODELS.values())
 
 
@@ -57,6 +59,15 @@ def describe_model(path: Path) -> Model:
         path.stat().st_size,
         str(path),
     )
+
+
+def find_card(path: Path) -> Path | None:
+    """Find the card in Markdown of a model: README.md beside it, with a head in YAML."""
+    card = path.with_name("README.md")
+    if not card.is_file():
+        return None
+    with card.open("rb") as stream:
+        return card if stream.readline().rstrip() == CARD_FENCE.encode() else None
 
 
 def choose_models(names: Sequence[str]) -> list[Path]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,40 @@ def test_they_are_small_and_say_what_they_are(mer: Mer) -> None:
     assert [row["target"] for row in listed] == ["arousal", "valence"]
     assert all("non-commercial" in row["licence"] for row in listed)
     assert json.loads(mer("inspect", "emotify-arousal", "--json").stdout)["target"] == "arousal"
+    assert mer("inspect", "emotify-arousal", "--card").stdout == told
+    assert str(BUNDLED / "README.md") in mer("inspect", "emotify-arousal").stdout.splitlines()[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+def test_the_card_is_laid_out_on_a_terminal() -> None:
+    command = [sys.executable, "-m", "mertools", "inspect", "emotify-valence", "--card"]
+    terminal, slave = os.openpty()
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=slave, env=environment) as running:
+        os.close(slave)
+        shown = bytearray()
+        with suppress(OSError):  # Linux' way of telling that the other end is closed
+            while part := os.read(terminal, 1 << 16):
+                shown += part
+    os.close(terminal)
+    text = shown.decode()
+    assert running.returncode == 0
+    assert "library_name" not in text
+    assert "For research and non-commercial use only" in text
+    assert "**" not in text
+    assert "| --- |" not in text
+    assert "classical" in text
+
+
+def test_only_a_model_with_a_card_beside_it_has_one(mer: Mer, tmp_path: Path) -> None:
+    model = tmp_path / "emotify-arousal.safetensors"
+    shutil.copy(BUNDLED / model.name, model)
+    (tmp_path / "README.md").write_text("# Songs\n")  # which is no card
+    refused = mer("inspect", model, "--card", status=2)
+    assert "has no card in Markdown: put one beside it" in refused.stderr
+    (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
+    assert mer("inspect", model, "--card").stdout.endswith("# Mine\n")
+    assert "give one of" in mer("inspect", model, "--card", "--json", status=2).stderr
 
 
 def test_a_song_is_told_at_once_and_without_heavy_libraries(tmp_path: Path) -> None:
