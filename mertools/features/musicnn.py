@@ -8,7 +8,7 @@ layer for all, where each patch has its own here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -114,6 +114,8 @@ PATCHES_AT_ONCE = 64
 
 
 Sound = NDArray[np.int16] | NDArray[np.float32]
+Layers = tuple[NDArray[np.float32], ...]
+"""Each of `LAYERS`, (n_patches, n)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,15 @@ def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float3
     Patches begin whole tenths of a second apart (3 s for 2.992 s), so that windows that overlap
     have some in common, and hear what is around them. A window shorter than a patch is a segment.
     """
-    missing = params.least_samples - len(excerpt.y)
-    if missing > 0:
-        return feature(CPU, excerpt, params)
+    return _summarise(_run_on_window(excerpt, params))
+
+
+def _run_on_window(excerpt: Excerpt, params: MusicnnParams) -> Layers:
+    n_beyond_a_patch = len(excerpt.y) - params.least_samples
+    if n_beyond_a_patch < 0:
+        return run_network(cut_patches(excerpt.y, params))
     spacing_s = max(1, round(10 * params.hop_frames * HOP_LENGTH / SAMPLE_RATE)) / 10
-    n_patches = 1 + int(-missing / (spacing_s * params.sample_rate))
+    n_patches = 1 + int(n_beyond_a_patch / (spacing_s * params.sample_rate))
     starts = [
         round((excerpt.start_s + place * spacing_s) * SAMPLE_RATE) for place in range(n_patches)
     ]
@@ -163,10 +169,10 @@ def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float3
     made = whole.recent(
         (run_network, params), starts, lambda start: run_network(_cut_patch(y, start)[None])
     )
-    return _summarise([np.concatenate(parts) for parts in zip(*made, strict=True)])
+    return tuple(np.concatenate(parts) for parts in zip(*made, strict=True))
 
 
-def _summarise(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _summarise(layers: Layers) -> NDArray[np.float32]:
     return np.concatenate(
         [
             getattr(values, statistic)(axis=0)
@@ -213,8 +219,8 @@ def _resampled(y: NDArray[np.int16], params: MusicnnParams) -> Sound:
     return resampled
 
 
-def run_network(patches: NDArray[np.float32], device: str = CPU) -> tuple[NDArray[np.float32], ...]:
-    """Run the network on patches, (n_patches, 187, 96): give each of `LAYERS`, (n_patches, n).
+def run_network(patches: NDArray[np.float32], device: str = CPU) -> Layers:
+    """Run the network on patches, (n_patches, 187, 96).
 
     onnxruntime runs it on a CPU, where it is the faster one and starts sooner, torch elsewhere.
     Raises UsageError where the musicnn package, whose network this is, is not installed.
