@@ -39,7 +39,9 @@ RETRIES = 2
 """How often a task is tried again that raises what `function` should not."""
 
 
-def map_on_cluster(function: Callable[[T], U], items: Iterable[T], address: str) -> Iterator[U]:
+def map_on_cluster(
+    function: Callable[[T], U], items: Iterable[T], address: str, *, grouped: bool
+) -> Iterator[U]:
     """Apply `function` to each item on the cluster whose scheduler is at `address`, in order.
 
     Workers join and leave as they like: what a lost one had in hand is done by another. Items are
@@ -56,7 +58,7 @@ def map_on_cluster(function: Callable[[T], U], items: Iterable[T], address: str)
         n_drawn = 0
         while True:
             n_ahead = TASKS_AHEAD * max(1, sum(client.nthreads().values()))
-            size = min(ITEMS_AT_ONCE, 1 + n_drawn // n_ahead)
+            size = min(ITEMS_AT_ONCE, 1 + n_drawn // n_ahead) if grouped else 1
             drawn = list(itertools.islice(source, size * max(0, n_ahead - len(pending))))
             n_drawn += len(drawn)
             tasks = [drawn[begin : begin + size] for begin in range(0, len(drawn), size)]

@@ -36,17 +36,21 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_ordered(function: Callable[[T], U], items: Iterable[T], jobs: Jobs) -> Iterator[U]:
+def map_ordered(
+    function: Callable[[T], U], items: Iterable[T], jobs: Jobs, *, grouped: bool = True
+) -> Iterator[U]:
     """Apply `function` to each item, yielding in order.
 
-    Items are drawn as they are needed. A single item, or `jobs` of 1, is worked on in process.
+    Items are drawn as they are needed. A single item, or `jobs` of 1, is worked on in process. A
+    cluster gets several items at once where they are `grouped`, as those should be that take less
+    than a second.
     Raises what `function` raises, and MerError where a process dies; `map_on_cluster` says what
     else may happen on a cluster.
     """
     if isinstance(jobs, str):
         from mertools.cluster import map_on_cluster
 
-        yield from map_on_cluster(function, items, jobs)
+        yield from map_on_cluster(function, items, jobs, grouped=grouped)
         return
     keep_freed_memory()
     jobs = jobs or available_cores()

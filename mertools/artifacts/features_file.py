@@ -15,7 +15,7 @@ import numpy as np
 
 from mertools import __version__
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
-from mertools.artifacts.files import replacing, reserve
+from mertools.artifacts.files import allow_open_files, replacing, reserve
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
 
@@ -26,6 +26,12 @@ CHUNK_BYTES = 1 << 15
 """Small rows share a chunk of about this size; a larger row is a chunk of its own."""
 
 ROWS_AT_ONCE = 64
+
+MADE_BY = ("params_digest", "engine")
+"""Attributes of a dataset that tell how its features were made."""
+
+MADE_OF = ("segments/segment_id", "segments/source_digest")
+"""Datasets that tell which segments those features are of, and of which sound."""
 
 OVERHEAD_BYTES = 1 << 16
 ROW_OVERHEAD_BYTES = 256
@@ -52,25 +58,28 @@ def write_features(
                 _write_kind(file["features"], kind, len(rows), read)
 
 
-def write_joined(path: Path, files: Sequence[FeaturesFile]) -> None:
-    """Write a features.h5 of the rows of all files, whose features stay where they are.
+def write_joined(
+    path: Path,
+    rows: Sequence[FeatureRow],
+    kinds: Sequence[KindDescription],
+    shards: Sequence[tuple[Path, int]],
+) -> None:
+    """Write a features.h5 of the rows of all shards, whose features stay where they are.
 
-    The files hold the same kinds and lie in the folder of `path` or below it.
+    Each shard is given with its number of rows, holds all kinds, and lies in the folder of `path`
+    or below it.
     """
-    rows = [row for file in files for row in file.rows]
+    folder = path.parent.resolve()
+    places = [(str(shard.resolve().relative_to(folder)), n_rows) for shard, n_rows in shards]
     with replacing(path) as part, _created(part, rows, "v110") as joined:
-        for kind in files[0].kinds.values():
+        for kind in kinds:
             layout = h5py.VirtualLayout((len(rows), *kind.shape), kind.dtype)
             begin = 0
-            for file in files:
-                end = begin + len(file.rows)
-                layout[begin:end] = h5py.VirtualSource(
-                    str(file.path.resolve().relative_to(path.parent.resolve())),
-                    f"/features/{kind.name}",
-                    (len(file.rows), *kind.shape),
-                    kind.dtype,
+            for place, n_rows in places:
+                layout[begin : begin + n_rows] = h5py.VirtualSource(
+                    place, f"/features/{kind.name}", (n_rows, *kind.shape), kind.dtype
                 )
-                begin = end
+                begin += n_rows
             _describe_dataset(joined["features"].create_virtual_dataset(kind.name, layout), kind)
 
 
@@ -352,12 +361,16 @@ def _refuse_links(path: Path, group: h5py.Group, *, joined: bool) -> None:
         elif entry.external or (entry.is_virtual and not joined):
             raise SchemaError(path, f"{entry.name} lies in other files", "copy its data in")
         elif entry.is_virtual:
-            for source in entry.virtual_sources():
+            sources = entry.virtual_sources()
+            allow_open_files(len(sources))  # HDF5 keeps those open that were read
+            for source in sources:
                 _check_source(path, entry, source)
 
 
 def _check_source(path: Path, dataset: h5py.Dataset, source: Any) -> None:
     """Check that a part of a joined dataset is there: HDF5 would give zeros in its place.
+
+    It holds the same segments of the same sound, with the same parameters, as when it was joined.
 
     It lies in the joined file's folder or below, so that no file can lead to any place.
     """
@@ -367,5 +380,19 @@ def _check_source(path: Path, dataset: h5py.Dataset, source: Any) -> None:
     with open_hdf5(path.parent / name, joined=False) as file:
         found = file.get(dataset.name)
         first, last = np.array(source.vspace.get_select_bounds())
-        if not isinstance(found, h5py.Dataset) or found.shape != tuple(last - first + 1):
+        if (
+            not isinstance(found, h5py.Dataset)
+            or found.shape != tuple(last - first + 1)
+            or any(found.attrs.get(name) != dataset.attrs.get(name) for name in MADE_BY)
+            or not _holds_rows(file, dataset.file, first[0], last[0] + 1)
+        ):
             raise SchemaError(path, f"was joined of another {name}", "join it again (mer merge)")
+
+
+def _holds_rows(shard: h5py.File, joined: h5py.File, begin: int, end: int) -> bool:
+    pairs = [(file.get(name) for file in (shard, joined)) for name in MADE_OF]
+    return all(
+        np.array_equal(one[...], other[begin:end])
+        for one, other in pairs
+        if isinstance(one, h5py.Dataset) and isinstance(other, h5py.Dataset)
+    )

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import resource
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -126,6 +127,15 @@ def reserve(path: Path, n_bytes: int) -> None:
         with path.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, n_bytes)
             stream.truncate(0)
+
+
+def allow_open_files(n_files: int) -> None:
+    """Let this process have so many more files open at once, as far as the machine allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        wanted = soft + n_files
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def make_folder(path: Path) -> None:

@@ -93,6 +93,11 @@ class Journal:
         self._stream.seek(place)
         return self._stream.read(n_bytes)
 
+    def clear(self) -> None:
+        """Remove all records."""
+        self._stream.seek(0)
+        self._stream.truncate()
+
     def discard(self) -> None:
         """Delete the journal: its target is made."""
         self.path.unlink()

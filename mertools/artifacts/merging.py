@@ -12,7 +12,7 @@ from mertools.artifacts.features_file import (
     write_features,
     write_joined,
 )
-from mertools.artifacts.files import remove_stale_parts
+from mertools.artifacts.files import allow_open_files, remove_stale_parts
 from mertools.errors import SchemaError, UsageError
 
 PLACEHOLDER = "%"
@@ -28,22 +28,25 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
     Raises UsageError where a file cannot be read or referred to, SchemaError where the files do not
     hold the same kinds of feature, or a segment twice.
     """
+    allow_open_files(len(paths))
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path, joined=copy)) for path in paths]
         _check_agreement(files)
+        kinds = list(files[0].kinds.values())
         places = [(file, place) for file in files for place in range(len(file.rows))]
         remove_stale_parts(target.parent, target.name)
+        rows = [file.rows[place] for file, place in places]
         if copy:
-            rows = [file.rows[place] for file, place in places]
             write_features(
                 target,
                 rows,
-                list(files[0].kinds.values()),
+                kinds,
                 lambda kind, row: places[row][0].read(kind, places[row][1]),
             )
         else:
-            _check_reach(target, paths)
-            write_joined(target, files)
+            for path in paths:
+                check_reach(target, path, "give --copy, or -o in a folder that holds all shards")
+            write_joined(target, rows, kinds, [(file.path, len(file.rows)) for file in files])
     return len(places)
 
 
@@ -66,16 +69,16 @@ def _check_agreement(files: Sequence[FeaturesFile]) -> None:
             seen.add(row.segment_id)
 
 
-def _check_reach(target: Path, paths: Sequence[Path]) -> None:
+def check_reach(target: Path, path: Path, remedy: str) -> None:
+    """Check that a file `target` can refer to `path`, a shard or a folder of shards.
+
+    Raises UsageError, with the remedy, where it cannot.
+    """
     folder = target.parent.resolve()
-    for path in paths:
-        if path.resolve() == target.resolve():
-            raise UsageError(target, "is one of its own shards", "choose another -o")
-        if not path.resolve().is_relative_to(folder):
-            raise UsageError(
-                path,
-                f"lies outside of {folder}, where {target.name} could refer to it",
-                "give --copy, or -o in a folder that holds all shards",
-            )
-        if PLACEHOLDER in str(path.resolve().relative_to(folder)):
-            raise UsageError(path, f"has {PLACEHOLDER} in its name", "give --copy, or rename it")
+    if path.resolve() in (target.resolve(), folder):
+        raise UsageError(target, "is one of its own shards", "choose another -o")
+    if not path.resolve().is_relative_to(folder):
+        problem = f"lies outside of {folder}, where {target.name} could refer to it"
+        raise UsageError(path, problem, remedy)
+    if PLACEHOLDER in str(path.resolve().relative_to(folder)):
+        raise UsageError(path, f"has {PLACEHOLDER} in its name", f"rename it, or {remedy}")

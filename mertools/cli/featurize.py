@@ -54,6 +54,8 @@ def featurize(
     force: options.Force = False,
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
+    shards: options.Shards = None,
+    shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
     """Compute features of segments, tracks or audio files into one HDF5 file.
 
@@ -99,6 +101,13 @@ def featurize(
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:
         for _ in make_features(
-            "featurize", output, sources, choose_recipe, failed, cluster or jobs, force=force
+            "featurize",
+            output,
+            sources,
+            choose_recipe,
+            failed,
+            cluster or jobs,
+            force=force,
+            shards=(shards, shard_size),
         ):
             pass

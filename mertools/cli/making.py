@@ -15,6 +15,7 @@ from mertools.devices import CPU
 from mertools.errors import UsageError
 from mertools.features.build import build_features
 from mertools.features.extract import FailedInput, Recipe, SegmentFeatures
+from mertools.features.shards import build_shards
 from mertools.parallel import Jobs, available_cores
 
 PROCESSES_ON_A_DEVICE = 4
@@ -37,18 +38,27 @@ def make_features(
     jobs: Jobs,
     *,
     force: bool,
+    shards: tuple[str | None, int],
 ) -> Iterator[SegmentFeatures]:
     """Make features by the recipe that fits the first source, yielding each segment's.
 
-    The file is written, and what it holds is said, once all are drawn. Raises UsageError where
-    there is no source.
+    `shards` are the folder for them, if any, and the tracks of each. The file is written, and what
+    it holds is said, once all are drawn. Raises UsageError where there is no source.
     """
     waiting = iter(sources)
     first = next(waiting, None)
     if first is None:
         raise UsageError("the manifest", "names no segment", "give one with rows")
     all_sources = itertools.chain([first], waiting)
-    made = build_features(Path(output), all_sources, choose_recipe(first), jobs, force=force)
+    recipe = choose_recipe(first)
+    folder, n_tracks = shards
+    made = (
+        build_features(Path(output), all_sources, recipe, jobs, force=force)
+        if folder is None
+        else build_shards(
+            Path(output), Path(folder), n_tracks, all_sources, recipe, jobs, force=force
+        )
+    )
     n_silent = n_padded = n_segments = 0
     # How many segments a whole track gives shows only when it is cut.
     total = count_if_known(sources) if isinstance(first, Segment) else None

@@ -36,6 +36,17 @@ Cluster = Annotated[
         show_default=False,
     ),
 ]
+Shards = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Leave the features there, in files that workers write; -o refers to them.",
+        show_default=False,
+    ),
+]
+ShardSize = Annotated[int, typer.Option(min=1, help="Tracks of a file of --shards.")]
+TRACKS_OF_A_SHARD = 100
+"""A task of seconds to half a minute, far longer than it takes to hand out."""
 Device = Annotated[
     str,
     typer.Option(

@@ -68,6 +68,8 @@ def transcribe(
     force: options.Force = False,
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
+    shards: options.Shards = None,
+    shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
     """Transcribe music: posteriors of notes, onsets and pitch contours, and notes as CSV and MIDI.
 
@@ -117,7 +119,14 @@ def transcribe(
             make_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
         made = make_features(
-            "transcribe", output, sources, choose_recipe, failed, cluster or jobs, force=force
+            "transcribe",
+            output,
+            sources,
+            choose_recipe,
+            failed,
+            cluster or jobs,
+            force=force,
+            shards=(shards, shard_size),
         )
         written: set[str] = set()
         for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):

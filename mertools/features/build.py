@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,22 @@ from mertools.features.notes import NoteEvent
 from mertools.parallel import Jobs
 
 
+@dataclass(frozen=True, slots=True)
+class Precedents:
+    """What other shards of the same features decide: shapes, and segment_ids that are taken."""
+
+    descriptions: Mapping[str, KindDescription] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+
+
 def build_features(
-    target: Path, sources: Iterable[Source], recipe: Recipe, jobs: Jobs, *, force: bool
+    target: Path,
+    sources: Iterable[Source],
+    recipe: Recipe,
+    jobs: Jobs,
+    *,
+    force: bool,
+    precedents: Precedents | None = None,
 ) -> Iterator[Outcome]:
     """Compute the features of all sources and write them to `target`, yielding each outcome.
 
@@ -38,16 +53,20 @@ def build_features(
     from the journal of a run that was killed, unless `force` says to make them anew. The file is
     written once all outcomes are drawn, and not at all where every one of them is a failure. Notes
     do not stand in it: those of a killed run are kept, others are made anew.
+
+    With `precedents` the file is a shard: where all of it is kept it is not written again, and its
+    journal stays with the notes, as the run is not over.
     """
     remove_stale_parts(target.parent, target.name)
     with Journal(target) as journal, ExitStack() as stack:
         former = None
         if target.exists() and not force:
             try:
-                former = stack.enter_context(open_features(target))
+                former = stack.enter_context(open_features(target, joined=precedents is None))
             except SchemaError:
                 former = None  # what is no features.h5 is replaced
-        store = _Store(recipe, journal, former, use_journal=not force)
+        decided = precedents or Precedents()
+        store = _Store(recipe, journal, former, decided, use_journal=not force)
         rows: list[FeatureRow] = []
         for outcomes in extract(sources, recipe, jobs, store.kept):
             for outcome in outcomes:
@@ -55,29 +74,38 @@ def build_features(
                 if isinstance(checked, SegmentFeatures):
                     rows.append(checked.row)
                 yield checked
-        if rows:
+        if rows and not (precedents and store.is_former(rows)):
             descriptions = [store.descriptions[name] for name in recipe.kind_names()]
             write_features(
                 target, rows, descriptions, lambda kind, i: store.read(kind, rows[i].segment_id)
             )
-        journal.discard()
+        if precedents:
+            store.leave_notes()
+        else:
+            journal.discard()
 
 
 class _Store:
     """All features at hand: those of the former file, of the journal, and those put in."""
 
     def __init__(
-        self, recipe: Recipe, journal: Journal, former: FeaturesFile | None, *, use_journal: bool
+        self,
+        recipe: Recipe,
+        journal: Journal,
+        former: FeaturesFile | None,
+        decided: Precedents,
+        *,
+        use_journal: bool,
     ) -> None:
         self._recipe = recipe
         self._journal = journal
         self._former = former
-        self.descriptions: dict[str, KindDescription] = {}
+        self.descriptions = dict(decided.descriptions)
         self._in_former: dict[tuple[str, str], int] = {}
-        self._in_journal: dict[tuple[str, str], int] = {}
+        self._in_journal: dict[tuple[str, str], tuple[int, KindDescription]] = {}
         self._by_track: dict[str, dict[tuple[str, str], FeatureRow]] = {}
         self._notes: dict[str, tuple[int, int]] = {}
-        self._put: set[str] = set()
+        self._put = set(decided.taken)
         if former is not None:
             self._load_former(former)
         self._load_journal(use_journal)
@@ -87,13 +115,13 @@ class _Store:
             found = former.kinds.get(kind.name)
             if found is None or found != kind.describe(_like(found.shape, found.dtype)):
                 continue
-            self.descriptions[kind.name] = found
             for place, row in enumerate(former.rows):
                 self._in_former[kind.name, row.segment_id] = place
                 self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
 
     def _load_journal(self, use: bool) -> None:
         kinds = {(kind.name, kind.digest, kind.engine): kind for kind in self._recipe.kinds}
+        described: dict[tuple[str, str], KindDescription] = {}
         for header, place in self._journal.records():
             if header["kind"] == NOTES:
                 if use:
@@ -102,11 +130,11 @@ class _Store:
             kind = kinds.get((header["kind"], header["digest"], header["engine"]))
             if use and kind is not None:
                 row = FeatureRow(**header["row"])
-                self._in_journal[kind.name, row.segment_id] = place
+                key = kind.name, str(header["shape"])
+                if key not in described:
+                    described[key] = kind.describe(_like(header["shape"], header["dtype"]))
+                self._in_journal[kind.name, row.segment_id] = place, described[key]
                 self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
-                if kind.name not in self.descriptions:
-                    features = _like(tuple(header["shape"]), header["dtype"])
-                    self.descriptions[kind.name] = kind.describe(features)
 
     def _load_notes(self, header: Header, place: int) -> None:
         if self._recipe.notes and header["digest"] == self._recipe.notes_digest():
@@ -128,15 +156,20 @@ class _Store:
             return _refused(made, "is the segment_id of two segments", "give each its own")
         for kind in self._recipe.kinds:
             features = made.features[kind.name]
-            if features is None:
-                continue
-            described = self.descriptions.setdefault(kind.name, kind.describe(features))
-            if described.shape != features.shape:
+            found = (
+                self._describe_kept(kind.name, segment_id)
+                if features is None
+                else kind.describe(features)
+            )
+            decided = self.descriptions.setdefault(kind.name, found)
+            if decided.shape != found.shape:
                 return _refused(
                     made,
-                    f"gives {kind.name} of shape {features.shape}, others {described.shape}",
+                    f"gives {kind.name} of shape {found.shape}, others {decided.shape}",
                     "cut segments of one length (--last pad or drop)",
                 )
+            if features is None:
+                continue
             header = {
                 "kind": kind.name,
                 "digest": kind.digest,
@@ -146,7 +179,7 @@ class _Store:
                 "row": dataclasses.asdict(made.row),
             }
             place = self._journal.append(header, features.tobytes())
-            self._in_journal[kind.name, segment_id] = place
+            self._in_journal[kind.name, segment_id] = place, decided
         self._put.add(segment_id)
         return self._with_notes(made) if self._recipe.notes else made
 
@@ -168,13 +201,38 @@ class _Store:
         self._journal.append(header, content)
         return made
 
+    def leave_notes(self) -> None:
+        """Leave nothing but notes in the journal."""
+        notes = [
+            (header, self._journal.read(place, header["n_bytes"]))
+            for header, place in (self._journal.records() if self._recipe.notes else ())
+            if header["kind"] == NOTES
+        ]
+        self._journal.clear()
+        for header, content in notes:
+            self._journal.append(header, content)
+
+    def is_former(self, rows: Sequence[FeatureRow]) -> bool:
+        """Tell whether the former file holds these rows, and all that is asked for, already."""
+        return (
+            self._former is not None
+            and self._former.rows == rows
+            and self._former.kinds.keys() == set(self._recipe.kind_names())
+            and not self._in_journal
+        )
+
+    def _describe_kept(self, kind: str, segment_id: str) -> KindDescription:
+        if (kind, segment_id) in self._in_journal:
+            return self._in_journal[kind, segment_id][1]
+        assert self._former is not None  # noqa: S101
+        return self._former.kinds[kind]
+
     def read(self, kind: str, segment_id: str) -> Features:
         """Read features that were put in or kept."""
-        place = self._in_journal.get((kind, segment_id))
-        if place is None:
+        if (kind, segment_id) not in self._in_journal:
             assert self._former is not None  # noqa: S101
             return self._former.read(kind, self._in_former[kind, segment_id])
-        described = self.descriptions[kind]
+        place, described = self._in_journal[kind, segment_id]
         dtype = np.dtype(described.dtype)
         n_bytes = int(np.prod(described.shape, dtype=np.int64)) * dtype.itemsize
         features: Features = np.frombuffer(self._journal.read(place, n_bytes), dtype)
