@@ -390,7 +390,7 @@ def _check_source(path: Path, dataset: h5py.Dataset, source: Any) -> None:
 
 
 def _holds_rows(shard: h5py.File, joined: h5py.File, begin: int, end: int) -> bool:
-    pairs = [(file.get(name) for file in (shard, joined)) for name in MADE_OF]
+    pairs = [(shard.get(name), joined.get(name)) for name in MADE_OF]
     return all(
         np.array_equal(one[...], other[begin:end])
         for one, other in pairs

@@ -43,6 +43,10 @@ class _Made:
     def rows(self) -> list[FeatureRow]:
         return [made.row for made in self.outcomes if isinstance(made, SegmentFeatures)]
 
+    def segment_ids(self) -> Iterator[str | None]:
+        for made in self.outcomes:
+            yield made.row.segment_id if isinstance(made, SegmentFeatures) else made.segment_id
+
 
 def build_shards(
     target: Path,
@@ -82,7 +86,7 @@ def build_shards(
     with Journal(target) as journal:
         for made in map_ordered(make, parts(), jobs, grouped=False):
             part = waiting.popleft()
-            clashes = taken.intersection(row.segment_id for row in made.rows())
+            clashes = taken.intersection(made.segment_ids())
             if clashes or (kinds and made.kinds and made.kinds != kinds):
                 # It could not know what the shards before it would decide.
                 known = Precedents(kinds, frozenset(clashes))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,7 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow, KindDescription
-from mertools.artifacts.features_file import write_features
+from mertools.artifacts.features_file import open_features, write_features
+from mertools.artifacts.merging import merge_features
+from mertools.errors import SchemaError
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -82,8 +86,34 @@ def test_a_joined_file_misses_its_shards(shards: Path, mer: Mer) -> None:
     mer("merge", "shards/a.h5", "shards/b.h5", "-o", "joined.h5")
     shutil.copy(shards / "shards/b.h5", shards / "shards/a.h5")
     assert "was joined of another shards/a.h5" in mer("inspect", "joined.h5", status=2).stderr
+    other = dataclasses.replace(KINDS[0], params_digest="of other parameters")
+    for places, kinds in ((range(1, 5), KINDS), (range(4), [other, KINDS[1]])):
+        write(shards / "shards/a.h5", places, kinds)
+        with (
+            pytest.raises(SchemaError, match=r"was joined of another shards/a\.h5"),
+            open_features(shards / "joined.h5"),
+        ):
+            pass
     (shards / "shards/a.h5").unlink()
     assert "shards/a.h5" in mer("inspect", "joined.h5", status=2).stderr
+
+
+def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i:02}.h5" for i in range(40)]
+    for i, path in enumerate(paths):
+        write(path, range(i, i + 1), KINDS[1:])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "00.h5").open() as file:
+        n_open = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, limits[1]))
+    try:
+        merge_features(tmp_path / "joined.h5", paths, copy=False)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, limits[1]))
+        merge_features(tmp_path / "copy.h5", [tmp_path / "joined.h5"], copy=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    write(tmp_path / "whole.h5", range(40), KINDS[1:])
+    assert (tmp_path / "copy.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_a_file_joined_of_what_lies_elsewhere_is_refused(shards: Path, mer: Mer) -> None:
