@@ -15,6 +15,7 @@ import pytest
 from distributed import Client
 
 from mertools import __version__
+from mertools.artifacts.merging import merge_features
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 WriteTone = Callable[..., Path]
@@ -101,6 +102,46 @@ def test_a_cluster_gives_the_bytes_of_one_machine_though_a_worker_is_killed(
         assert again.stdout == listed
         assert {path.name: path.read_bytes() for path in (tones / "w").iterdir()} == converted
         assert (tones / "two.csv").read_bytes() == (tones / "one.csv").read_bytes()
+
+
+def test_shards_of_killed_workers_are_those_of_one_machine(
+    tmp_path: Path, write_tone: WriteTone, mer: Mer
+) -> None:
+    for i in range(12):
+        write_tone(tmp_path / f"in/{i:02}.wav", 6.0, hz=100.0 + 20 * i)
+    (tmp_path / "in/bad.wav").write_bytes(b"")
+    notes = ("--notes", "notes.csv", "--midi", "midi", "--length", "3", "--device", "cpu")
+    commands = {"f": FEATURIZE, "t": ("transcribe", "in", *notes)}
+    expected: dict[str, list[bytes]] = {}
+    for name, command in commands.items():
+        mer(*command, "-j", "1", "-o", f"{name}.h5", "--failures", f"{name}.csv", status=3)
+        expected[name] = read_all(tmp_path, name)
+    with running_cluster(tmp_path / "cluster", n_workers=3) as (client, workers):
+        place = ("--cluster", client.scheduler.address, "--shard-size", "1")
+        for (name, command), worker in zip(commands.items(), workers, strict=False):
+            output = ("-o", f"{name}.h5", "--shards", name, "--failures", f"{name}.csv")
+            process = start(tmp_path, *command, *place, *output)
+            wait_for_size(tmp_path / name / "000002.h5", 1, process)
+            worker.kill()
+            n_made = len(list((tmp_path / name).glob("*.h5")))
+            _, stderr = process.communicate(timeout=60)
+            assert process.returncode == 3, stderr
+            assert stderr.count(b"\n") == 3, stderr
+            assert n_made < 12
+            shards = sorted((tmp_path / name).iterdir())
+            assert [path.name for path in shards] == [f"{i:06}.h5" for i in range(12)]
+            assert (tmp_path / f"{name}.h5").stat().st_size < len(expected[name][0]) / 2
+            merge_features(tmp_path / f"{name}.h5", shards, copy=True)
+            assert read_all(tmp_path, name) == expected[name]
+        assert len(client.nthreads()) == 1
+
+
+def read_all(folder: Path, name: str) -> list[bytes]:
+    """Read features, failures and what is made of notes."""
+    made = [folder / f"{name}.h5", folder / f"{name}.csv"]
+    if name == "t":
+        made += [folder / "notes.csv", *sorted((folder / "midi").iterdir())]
+    return [path.read_bytes() for path in made]
 
 
 @pytest.mark.slow
