@@ -26,7 +26,7 @@ OF_A_SHARD = re.compile(r"\d{6,}\.h5|\.\d{6,}\.h5\.journal")
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Inputs of one shard, and what is known of the shards before it."""
+    """The inputs of a shard, and what is known of the shards before it."""
 
     path: Path
     sources: list[Source]
@@ -35,17 +35,11 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What comes back of a part: outcomes without features, and kinds if there is a shard."""
+    """What comes back of a part: outcomes without features, and kinds where there is a shard."""
 
     outcomes: list[Outcome]
+    rows: list[FeatureRow]
     kinds: dict[str, KindDescription]
-
-    def rows(self) -> list[FeatureRow]:
-        return [made.row for made in self.outcomes if isinstance(made, SegmentFeatures)]
-
-    def segment_ids(self) -> Iterator[str | None]:
-        for made in self.outcomes:
-            yield made.row.segment_id if isinstance(made, SegmentFeatures) else made.segment_id
 
 
 def build_shards(
@@ -61,12 +55,12 @@ def build_shards(
     """Compute features into shards of `n_tracks` tracks in `folder`, joined in `target`.
 
     Each is made as `build_features` makes a file, by the worker that computes it, and keeps what it
-    holds already. Yields the outcomes that `build_features` would, in the same order, but for their
-    features. Once all are drawn, `target` is written, and what other runs left in `folder` removed;
-    where every outcome is a failure, neither.
+    holds already. Yields the outcomes of `build_features`, in its order, without their features.
+    Once all are drawn, `target` is written, and what other runs left in `folder` is removed; where
+    every outcome is a failure, neither.
 
-    Raises UsageError where `target` could not refer to the shards, MerError where the shards that
-    workers wrote do not lie in this machine's `folder`.
+    Raises UsageError where `target` could not refer to the shards, MerError where a shard that a
+    worker wrote does not lie in this machine's `folder`.
     """
     check_reach(target, folder, "give -o in the folder that holds it")
     make_folder(folder)
@@ -86,52 +80,58 @@ def build_shards(
     with Journal(target) as journal:
         for made in map_ordered(make, parts(), jobs, grouped=False):
             part = waiting.popleft()
-            clashes = taken.intersection(made.segment_ids())
+            clashes = taken.intersection(map(_segment_id, made.outcomes))
             if clashes or (kinds and made.kinds and made.kinds != kinds):
-                # It could not know what the shards before it would decide.
-                known = Precedents(kinds, frozenset(clashes))
-                (made,) = map_ordered(make, [replace(part, precedents=known)], jobs)
-            kinds = kinds or made.kinds
-            new = made.rows()
-            if new:
-                shards.append((part.path, len(new)))
-                rows += new
-                taken.update(row.segment_id for row in new)
+                # It could not know yet what the shards before it would decide.
+                told = replace(part, precedents=Precedents(kinds, frozenset(clashes)))
+                (made,) = map_ordered(make, [told], jobs)
+            if made.rows:
+                kinds = kinds or made.kinds
+                shards.append((part.path, len(made.rows)))
+                rows += made.rows
+                taken.update(row.segment_id for row in made.rows)
             yield from made.outcomes
         if rows:
-            _check_presence(folder, [path for path, _ in shards])
+            paths = [path for path, _ in shards]
+            _check_presence(folder, paths)
             write_joined(target, rows, list(kinds.values()), shards)
-            _remove_others(folder, {path.name for path, _ in shards})
+            _leave_only(folder, set(paths))
         journal.discard()
 
 
 def _cut(sources: Iterable[Source], n_tracks: int) -> Iterator[list[Source]]:
-    """Cut sources into those of so many tracks; segments of one that follow each other stay so."""
+    """Cut sources into those of so many tracks each; segments of a track stay together."""
 
     def track_of(source: Source) -> str | None:
         return None if isinstance(source, InputError) else source.track_id
 
-    tracks = (list(group) for _, group in itertools.groupby(sources, track_of))
+    tracks = (list(of_track) for _, of_track in itertools.groupby(sources, track_of))
     while some := list(itertools.islice(tracks, n_tracks)):
         yield list(itertools.chain.from_iterable(some))
 
 
+def _segment_id(outcome: Outcome) -> str | None:
+    return outcome.row.segment_id if isinstance(outcome, SegmentFeatures) else outcome.segment_id
+
+
 def _make_shard(recipe: Recipe, force: bool, part: _Part) -> _Made:
-    outcomes = [
-        replace(outcome, features={}) if isinstance(outcome, SegmentFeatures) else outcome
-        for outcome in build_features(
-            part.path, part.sources, recipe, 1, force=force, precedents=part.precedents
-        )
-    ]
-    made = _Made(outcomes, {})
-    if not made.rows():
-        return made
-    with open_features(part.path) as file:
-        return replace(made, kinds=file.kinds)
+    made = _Made([], [], {})
+    for outcome in build_features(
+        part.path, part.sources, recipe, 1, force=force, precedents=part.precedents
+    ):
+        if isinstance(outcome, SegmentFeatures):
+            made.rows.append(outcome.row)
+            made.outcomes.append(replace(outcome, features={}))
+        else:
+            made.outcomes.append(outcome)
+    if made.rows:
+        with open_features(part.path) as file:
+            made.kinds.update(file.kinds)
+    return made
 
 
 def _check_presence(folder: Path, paths: Iterable[Path]) -> None:
-    """Look into the whole folder: of one name, network storage may remember that it was missing."""
+    """List the folder: of a single name, network storage may remember that it was missing."""
     found = {path.name for path in folder.iterdir()}
     for path in paths:
         if path.name not in found:
@@ -139,9 +139,9 @@ def _check_presence(folder: Path, paths: Iterable[Path]) -> None:
             raise MerError(path, problem, "give a folder that all machines share")
 
 
-def _remove_others(folder: Path, names: set[str]) -> None:
-    """Remove shards of other runs, and journals, which hold notes until a run is over."""
-    for path in folder.iterdir():
-        if OF_A_SHARD.fullmatch(path.name) and path.name not in names:
+def _leave_only(folder: Path, shards: set[Path]) -> None:
+    """Remove other shards, and all journals: they keep notes until the run is over."""
+    for path in set(folder.iterdir()) - shards:
+        if OF_A_SHARD.fullmatch(path.name):
             path.unlink(missing_ok=True)
     remove_stale_parts(folder)
