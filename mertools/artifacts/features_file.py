@@ -244,7 +244,12 @@ def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
             "make it again",
         ) from None
     with file:
-        _refuse_links(path, file, joined=joined)
+        shards: dict[str, list[_Part]] = {}
+        for part in _virtual_parts(path, file, joined=joined):
+            shards.setdefault(part[1].file_name, []).append(part)
+        allow_open_files(len(shards))  # HDF5 keeps those open that were read
+        for name, parts in shards.items():
+            _check_shard(path, Path(name), parts)
         yield file
 
 
@@ -346,7 +351,12 @@ def _describe(name: str, dataset: h5py.Dataset) -> KindDescription:
     )
 
 
-def _refuse_links(path: Path, group: h5py.Group, *, joined: bool) -> None:
+_Part = tuple[h5py.Dataset, Any]
+"""A joined dataset, and where a part of it lies."""
+
+
+def _virtual_parts(path: Path, group: h5py.Group, *, joined: bool) -> Iterator[_Part]:
+    """Yield the parts of a joined file's datasets; refuse all else that leads to other files."""
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
@@ -355,44 +365,37 @@ def _refuse_links(path: Path, group: h5py.Group, *, joined: bool) -> None:
             )
         entry = group[name]
         if isinstance(entry, h5py.Group):
-            _refuse_links(path, entry, joined=joined)
+            yield from _virtual_parts(path, entry, joined=joined)
         elif not isinstance(entry, h5py.Dataset):
             continue
         elif entry.external or (entry.is_virtual and not joined):
             raise SchemaError(path, f"{entry.name} lies in other files", "copy its data in")
         elif entry.is_virtual:
-            sources = entry.virtual_sources()
-            allow_open_files(len(sources))  # HDF5 keeps those open that were read
-            for source in sources:
-                _check_source(path, entry, source)
+            yield from ((entry, source) for source in entry.virtual_sources())
 
 
-def _check_source(path: Path, dataset: h5py.Dataset, source: Any) -> None:
-    """Check that a part of a joined dataset is there: HDF5 would give zeros in its place.
+def _check_shard(path: Path, name: Path, parts: Sequence[_Part]) -> None:
+    """Check that parts of joined datasets are there: HDF5 would give zeros in their place.
 
-    It holds the same segments of the same sound, with the same parameters, as when it was joined.
-
-    It lies in the joined file's folder or below, so that no file can lead to any place.
+    They hold the same segments of the same sound, with the same parameters, as when they were
+    joined, and lie in the joined file's folder or below, so that no file can lead to any place.
     """
-    name = Path(source.file_name)
-    if name.is_absolute() or ".." in name.parts or source.dset_name != dataset.name:
-        raise SchemaError(path, f"{dataset.name} leads to {name}", "copy its data in")
+    for dataset, source in parts:
+        if name.is_absolute() or ".." in name.parts or source.dset_name != dataset.name:
+            raise SchemaError(path, f"{dataset.name} leads to {name}", "copy its data in")
     with open_hdf5(path.parent / name, joined=False) as file:
-        found = file.get(dataset.name)
-        first, last = np.array(source.vspace.get_select_bounds())
-        if (
-            not isinstance(found, h5py.Dataset)
-            or found.shape != tuple(last - first + 1)
-            or any(found.attrs.get(name) != dataset.attrs.get(name) for name in MADE_BY)
-            or not _holds_rows(file, dataset.file, first[0], last[0] + 1)
-        ):
+        if not all(_is_part(file, dataset, source) for dataset, source in parts):
             raise SchemaError(path, f"was joined of another {name}", "join it again (mer merge)")
 
 
-def _holds_rows(shard: h5py.File, joined: h5py.File, begin: int, end: int) -> bool:
-    pairs = [(shard.get(name), joined.get(name)) for name in MADE_OF]
-    return all(
-        np.array_equal(one[...], other[begin:end])
-        for one, other in pairs
+def _is_part(shard: h5py.File, dataset: h5py.Dataset, source: Any) -> bool:
+    found = shard.get(dataset.name)
+    first, last = np.array(source.vspace.get_select_bounds())
+    if not isinstance(found, h5py.Dataset) or found.shape != tuple(last - first + 1):
+        return False
+    rows = [(shard.get(name), dataset.file.get(name)) for name in MADE_OF]
+    return all(found.attrs.get(name) == dataset.attrs.get(name) for name in MADE_BY) and all(
+        np.array_equal(one[...], other[first[0] : last[0] + 1])
+        for one, other in rows
         if isinstance(one, h5py.Dataset) and isinstance(other, h5py.Dataset)
     )
