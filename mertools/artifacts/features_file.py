@@ -15,7 +15,7 @@ import numpy as np
 
 from mertools import __version__
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
-from mertools.artifacts.files import allow_open_files, replacing, reserve
+from mertools.artifacts.files import allowing_open_files, replacing, reserve
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
 
@@ -247,10 +247,10 @@ def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
         shards: dict[str, list[_Part]] = {}
         for part in _virtual_parts(path, file, joined=joined):
             shards.setdefault(part[1].file_name, []).append(part)
-        allow_open_files(len(shards))  # HDF5 keeps those open that were read
         for name, parts in shards.items():
             _check_shard(path, Path(name), parts)
-        yield file
+        with allowing_open_files(len(shards)):  # HDF5 keeps those open that were read
+            yield file
 
 
 def is_hdf5(path: Path) -> bool:

@@ -19,6 +19,8 @@ from mertools.errors import MerError, UsageError
 STANDARD_STREAM = "-"
 PART_SUFFIX = ".part"
 DIGEST_BYTES = 16
+SPARE_FILES = 128
+"""More than a process has open beside the shards of features."""
 
 
 @contextmanager
@@ -129,13 +131,32 @@ def reserve(path: Path, n_bytes: int) -> None:
             stream.truncate(0)
 
 
-def allow_open_files(n_files: int) -> None:
-    """Let this process have so many more files open at once, as far as the machine allows it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY:
-        wanted = soft + n_files
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+_n_allowed = SPARE_FILES
+
+
+@contextmanager
+def allowing_open_files(n_files: int) -> Iterator[None]:
+    """Let this process have so many more files open within the block.
+
+    Raises UsageError where the machine does not: HDF5 might take a shard that it cannot open for
+    one that is not there, and read zeros.
+    """
+    global _n_allowed
+    _n_allowed += n_files
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            if soft != resource.RLIM_INFINITY and soft < _n_allowed:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (_n_allowed, hard))
+        except (OSError, ValueError):
+            raise UsageError(
+                f"{n_files} files",
+                f"are more than may be open at once ({hard})",
+                "raise the limit (ulimit -Hn), or make fewer shards",
+            ) from None
+        yield
+    finally:
+        _n_allowed -= n_files
 
 
 def make_folder(path: Path) -> None:

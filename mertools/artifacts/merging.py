@@ -12,7 +12,7 @@ from mertools.artifacts.features_file import (
     write_features,
     write_joined,
 )
-from mertools.artifacts.files import allow_open_files, remove_stale_parts
+from mertools.artifacts.files import allowing_open_files, remove_stale_parts
 from mertools.errors import SchemaError, UsageError
 
 PLACEHOLDER = "%"
@@ -28,8 +28,7 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
     Raises UsageError where a file cannot be read or referred to, SchemaError where the files do not
     hold the same kinds of feature, or a segment twice.
     """
-    allow_open_files(len(paths))
-    with ExitStack() as stack:
+    with allowing_open_files(len(paths)), ExitStack() as stack:
         files = [stack.enter_context(open_features(path, joined=copy)) for path in paths]
         _check_agreement(files)
         kinds = list(files[0].kinds.values())
