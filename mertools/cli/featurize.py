@@ -19,7 +19,9 @@ def featurize(
     ],
     kind: Annotated[
         list[str],
-        typer.Option(help="Kind of feature: handcrafted, mel, musicnn, tonal; repeatable."),
+        typer.Option(
+            help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal; repeatable."
+        ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
         list[str] | None,

@@ -109,6 +109,11 @@ COLUMN_NAMES = tuple(
     for name in LAYERS[layer]
 )
 
+CHANGING = ("mean_pool", "max_pool")
+"""The layers of which the kind `musicnn-change` tells."""
+
+CHANGE_COLUMN_NAMES = tuple(f"{layer}_{name}_std" for layer in CHANGING for name in LAYERS[layer])
+
 PATCHES_AT_ONCE = 64
 """On a GPU. On a CPU it is one, so that a patch's values are the same bytes in any company."""
 
@@ -143,7 +148,7 @@ class MusicnnParams:
 
 def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
     """Give the statistics of the layers over the patches of an excerpt: (924,)."""
-    return _summarise(run_network(cut_patches(excerpt.y, params), device))
+    return _summarise(_run_once(device, excerpt, params))
 
 
 def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
@@ -155,10 +160,25 @@ def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float3
     return _summarise(_run_on_window(excerpt, params))
 
 
+def change(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+    """Give how far the pools of an excerpt's patches differ, their standard deviation: (424,)."""
+    return _changes(_run_once(device, excerpt, params))
+
+
+def window_change(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+    """Give the same of the patches of a window of a track, those of `window_feature`: (424,)."""
+    return _changes(_run_on_window(excerpt, params))
+
+
+def _run_once(device: str, excerpt: Excerpt, params: MusicnnParams) -> Layers:
+    key = (run_network, device, params)
+    return excerpt.once(key, lambda: run_network(cut_patches(excerpt.y, params), device))
+
+
 def _run_on_window(excerpt: Excerpt, params: MusicnnParams) -> Layers:
     n_beyond_a_patch = len(excerpt.y) - params.least_samples
     if n_beyond_a_patch < 0:
-        return run_network(cut_patches(excerpt.y, params))
+        return _run_once(CPU, excerpt, params)
     spacing_s = max(1, round(10 * params.hop_frames * HOP_LENGTH / SAMPLE_RATE)) / 10
     n_patches = 1 + int(n_beyond_a_patch / (spacing_s * params.sample_rate))
     starts = [
@@ -180,6 +200,11 @@ def _summarise(layers: Layers) -> NDArray[np.float32]:
             for statistic in STATISTICS[layer]
         ]
     )
+
+
+def _changes(layers: Layers) -> NDArray[np.float32]:
+    named = dict(zip(LAYERS, layers, strict=True))
+    return np.concatenate([named[layer].std(axis=0) for layer in CHANGING])
 
 
 def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float32]:

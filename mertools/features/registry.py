@@ -76,6 +76,26 @@ def _posteriorgram(name: str, dimension: str, columns: tuple[str, ...]) -> Featu
     )
 
 
+def _musicnn(
+    name: str,
+    compute: Callable[[str, Excerpt, musicnn.MusicnnParams], Features],
+    of_window: Compute,
+    columns: tuple[str, ...],
+) -> FeatureKind:
+    return FeatureKind(
+        name,
+        musicnn.MusicnnParams,
+        {engine: partial(compute, device) for engine, device in DEVICES.items()},
+        ("segment", "column"),
+        lambda params: columns,
+        "1",
+        lambda params: params.least_samples,
+        1,
+        musicnn.SAMPLE_RATE,
+        of_window,
+    )
+
+
 KINDS: Mapping[str, FeatureKind] = {
     kind.name: kind
     for kind in (
@@ -105,17 +125,9 @@ KINDS: Mapping[str, FeatureKind] = {
         _posteriorgram("note", "pitch", transcription.NOTE_COLUMNS),
         _posteriorgram("onset", "pitch", transcription.NOTE_COLUMNS),
         _posteriorgram("contour", "bin", transcription.CONTOUR_COLUMNS),
-        FeatureKind(
-            "musicnn",
-            musicnn.MusicnnParams,
-            {engine: partial(musicnn.feature, device) for engine, device in DEVICES.items()},
-            ("segment", "column"),
-            lambda params: musicnn.COLUMN_NAMES,
-            "1",
-            lambda params: params.least_samples,
-            1,
-            musicnn.SAMPLE_RATE,
-            musicnn.window_feature,
+        _musicnn("musicnn", musicnn.feature, musicnn.window_feature, musicnn.COLUMN_NAMES),
+        _musicnn(
+            "musicnn-change", musicnn.change, musicnn.window_change, musicnn.CHANGE_COLUMN_NAMES
         ),
         FeatureKind(
             "tonal",

@@ -268,15 +268,14 @@ def predict_audio(
 
     Sound is converted, cut and measured as each model's card says it was in training.
     """
-    recipes_of = [predictor.recipe() for predictor in predictors]
-    recipes = list(dict.fromkeys(recipes_of))
+    recipes, places = _join_recipes([predictor.recipe() for predictor in predictors])
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
         predictions: list[Prediction] = []
-        for predictor, recipe in zip(predictors, recipes_of, strict=True):
-            track = tracks[recipes.index(recipe)]
+        for predictor, place in zip(predictors, places, strict=True):
+            track = tracks[place]
             if isinstance(track, FailedInput):
                 yield track
                 break
@@ -288,6 +287,29 @@ def predict_audio(
             predictions += _predict_track(predictor, rows, features, level)
         else:
             yield PredictedTrack(predictions, rows[0].source_digest)
+
+
+def _join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
+    """Join recipes that cut the same sound alike, so that what models share is made once.
+
+    Returns the joined ones, and the place among them of each recipe's. Those that make a kind of
+    the same name with other parameters stay apart.
+    """
+    joined: list[Recipe] = []
+    places = []
+    for recipe in recipes:
+        for place, other in enumerate(joined):
+            kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
+            if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
+                {kind.name for kind in kinds}
+            ):
+                joined[place] = replace(other, kinds=kinds)
+                break
+        else:
+            place = len(joined)
+            joined.append(recipe)
+        places.append(place)
+    return joined, places
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:

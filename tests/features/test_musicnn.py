@@ -16,6 +16,7 @@ from mertools.errors import UsageError
 from mertools.features import musicnn
 from mertools.features.excerpt import Excerpt
 from mertools.features.musicnn import (
+    CHANGE_COLUMN_NAMES,
     COLUMN_NAMES,
     LAYERS,
     SAMPLE_RATE,
@@ -168,6 +169,25 @@ def test_columns_are_statistics_of_layers() -> None:
         "penultimate_200_std": layers["penultimate"][:, 199].std(),
     }.items():
         assert named[name] == pytest.approx(float(expected), abs=1e-6), name
+
+
+def test_change_is_how_far_pools_of_patches_differ() -> None:
+    """Of steady sound there is little; both kinds are made of one run of the network."""
+    y = music(10)
+    excerpt, kind = Excerpt(y), request_kind("musicnn-change", SAMPLE_RATE)
+    request_kind("musicnn", SAMPLE_RATE).compute(excerpt)
+    (made,) = excerpt._made.values()
+    changes = kind.compute(excerpt)
+    assert len(excerpt._made) == 1
+    assert changes.shape == (len(CHANGE_COLUMN_NAMES),) == (424,)
+    assert kind.describe(changes).columns == CHANGE_COLUMN_NAMES
+    layers = dict(zip(LAYERS, made, strict=True))
+    expected = [layers[pool].std(axis=0) for pool in ("mean_pool", "max_pool")]
+    np.testing.assert_array_equal(changes, np.concatenate(expected))
+    assert CHANGE_COLUMN_NAMES[212] == "max_pool_13_std"
+    assert (kind.compute(Excerpt(y[: 5 * SAMPLE_RATE])) == 0).all()  # one patch
+    hum = (3000 * np.sin(2 * np.pi * 220 * np.arange(len(y)) / SAMPLE_RATE)).astype(np.int16)
+    assert kind.compute(Excerpt(hum)).mean() < 0.5 * changes.mean()
 
 
 @pytest.mark.parametrize("rate", [8000, 16000])
