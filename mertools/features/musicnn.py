@@ -112,7 +112,12 @@ COLUMN_NAMES = tuple(
 CHANGING = ("mean_pool", "max_pool")
 """The layers of which the kind `musicnn-change` tells."""
 
-CHANGE_COLUMN_NAMES = tuple(f"{layer}_{name}_std" for layer in CHANGING for name in LAYERS[layer])
+CHANGE_COLUMN_NAMES = tuple(
+    f"{layer}_{name}_log_std" for layer in CHANGING for name in LAYERS[layer]
+)
+
+LEAST_CHANGE = 0.01
+"""Added before the logarithm, without which a steady sound would be near to any music."""
 
 PATCHES_AT_ONCE = 64
 """On a GPU. On a CPU it is one, so that a patch's values are the same bytes in any company."""
@@ -161,7 +166,7 @@ def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float3
 
 
 def change(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
-    """Give how far the pools of an excerpt's patches differ, their standard deviation: (424,)."""
+    """Give the logarithms of how far the pools of an excerpt's patches deviate: (424,)."""
     return _changes(_run_once(device, excerpt, params))
 
 
@@ -204,7 +209,8 @@ def _summarise(layers: Layers) -> NDArray[np.float32]:
 
 def _changes(layers: Layers) -> NDArray[np.float32]:
     named = dict(zip(LAYERS, layers, strict=True))
-    return np.concatenate([named[layer].std(axis=0) for layer in CHANGING])
+    deviations = np.concatenate([named[layer].std(axis=0) for layer in CHANGING])
+    return np.log(deviations + np.float32(LEAST_CHANGE))
 
 
 def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float32]:
