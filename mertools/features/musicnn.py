@@ -210,7 +210,8 @@ def _summarise(layers: Layers) -> NDArray[np.float32]:
 def _changes(layers: Layers) -> NDArray[np.float32]:
     named = dict(zip(LAYERS, layers, strict=True))
     deviations = np.concatenate([named[layer].std(axis=0) for layer in CHANGING])
-    return np.log(deviations + np.float32(LEAST_CHANGE))
+    logarithms: NDArray[np.float32] = np.log(deviations + np.float32(LEAST_CHANGE))
+    return logarithms
 
 
 def cut_patches(y: NDArray[np.int16], params: MusicnnParams) -> NDArray[np.float32]:
