@@ -13,6 +13,9 @@ from typing import BinaryIO
 
 from mertools.errors import InputError
 
+BLOCK_BYTES = 1 << 20
+"""Read at once of a file that is followed from its beginning: one of hours has hundreds of MB."""
+
 OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 OGG_END_OF_STREAM = 0x04
 STREAMED_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)
@@ -79,11 +82,13 @@ def _ogg_ends(stream: BinaryIO, size: int) -> bool:
 
 def _mpeg_ends(stream: BinaryIO, size: int) -> bool:
     """Follow the frames of an MPEG audio stream to see that the last one is whole."""
-    content = stream.read()
-    place = _id3v2_bytes(content)
-    n_frames = 0
+    place = _id3v2_bytes(stream.read(10))
+    begin, block, n_frames = 0, b"", 0
     while place + 4 <= size:
-        length = _mpeg_frame_bytes(content[place : place + 4])
+        if not begin <= place <= begin + len(block) - 4:
+            stream.seek(place)
+            begin, block = place, stream.read(BLOCK_BYTES)
+        length = _mpeg_frame_bytes(block[place - begin : place - begin + 4])
         if length == 0:
             if n_frames > 1:
                 return True  # a tag, or junk as players pass over
@@ -94,10 +99,10 @@ def _mpeg_ends(stream: BinaryIO, size: int) -> bool:
     return n_frames == 0 or place <= size
 
 
-def _id3v2_bytes(content: bytes) -> int:
-    if not content.startswith(b"ID3") or len(content) < 10:
+def _id3v2_bytes(head: bytes) -> int:
+    if not head.startswith(b"ID3") or len(head) < 10:
         return 0
-    return 10 + sum((content[6 + i] & 0x7F) << (7 * (3 - i)) for i in range(4))
+    return 10 + sum((head[6 + i] & 0x7F) << (7 * (3 - i)) for i in range(4))
 
 
 @lru_cache(maxsize=1024)  # a file has few different headers, of thousands of frames
