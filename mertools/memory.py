@@ -6,7 +6,8 @@ import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's `mallopt`, from its malloc.h."""
-LARGE_BYTES = 1 << 30
+LARGE_BYTES = 1 << 24
+"""Blocks beyond this are given back, as what grows with hours of music would leave holes behind."""
 
 
 def keep_freed_memory() -> None:

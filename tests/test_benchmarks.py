@@ -8,12 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run_module("benchmarks", "--corpus", ROOT / "examples/clips", *arguments)
+
+
+def run_module(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--corpus", ROOT / "examples/clips", *arguments],
+        [sys.executable, "-m", name, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
@@ -53,3 +59,13 @@ def test_all_pairs_are_named() -> None:
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert len(names) == len(set(names))
     assert {"convert", "mel-shell", "transcribe", "chain", "help-train-dual"} <= set(names)
+
+
+@pytest.mark.slow
+def test_memory_is_measured_and_flat_in_the_number_of_segments() -> None:
+    names = ("predict, from features", "merge --copy")
+    only = [word for name in names for word in ("--only", name)]
+    done = run_module("benchmarks.memory", "--segments", 300, 1500, "--json", *only)
+    assert done.returncode == 0, done.stderr
+    for (_, few), (_, many), *_ in json.loads(done.stdout).values():
+        assert 20 < few < many < 1.2 * few + 5

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mertools.artifacts.tables import Track
 from mertools.audio.convert import convert, read_at_rates, read_converted
 from mertools.audio.io import BLOCK_FRAMES, to_int16
 from mertools.audio.settings import ConvertSettings
+from mertools.audio.truncation import find_truncation
 from mertools.errors import InputError
 
 WriteTone = Callable[..., Path]
@@ -139,6 +141,20 @@ def test_a_file_that_is_cut_off_is_no_shorter_file(
     path.write_bytes(content[: round(share * len(content))])
     with pytest.raises(InputError):
         read_converted(path, 8000)
+
+
+def test_a_long_mp3_is_not_read_at_once(tmp_path: Path) -> None:
+    frame = b"\xff\xfb\x90\x00".ljust(417, b"\0")  # MPEG 1 layer III, 128 kbit/s, 44.1 kHz
+    whole, cut_off = tmp_path / "whole.mp3", tmp_path / "cut.mp3"
+    whole.write_bytes(frame * 15_000)
+    cut_off.write_bytes(whole.read_bytes()[:-1])
+    with pytest.raises(InputError, match="is cut off"):
+        find_truncation(cut_off, "MP3")
+    tracemalloc.start()
+    find_truncation(whole, "MP3")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < whole.stat().st_size / 2
 
 
 def test_junk_behind_an_mp3_is_no_cut(tmp_path: Path, write_tone: WriteTone) -> None:

@@ -26,6 +26,7 @@ import soundfile
 
 from benchmarks.__main__ import CLIPS, CORPUS
 from benchmarks.pairs import MER
+from benchmarks.runner import environment
 from benchmarks.setup import Setup
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import write_features
@@ -120,8 +121,8 @@ COMMANDS = (
     ),
     _from_sound("predict, from sound", "predict {0} -o {1}.predictions.csv", FEWER),
     Row(
-        name="predict --over-time, from sound",
-        of_long="predict {sound} --over-time -o curve.csv -j 1",
+        name="predict --over-time --window 2",
+        of_long="predict {sound} --over-time --window 2 -o curve.csv -j 1",
         most=FEWER,
     ),
     Row(
@@ -187,7 +188,14 @@ class Bench:
             if other.name in row.after:
                 self.peak(other, scale)
         line = [sys.executable, "-c", OF_CHILDREN, *MER, *shlex.split(command), "-q"]
-        done = subprocess.run(line, cwd=self._folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            line,
+            cwd=self._folder,
+            env=environment(one_core=False),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             sys.exit(f"benchmarks: mer {command}: {done.stderr}")
         unit = 1 if sys.platform == "darwin" else 1 << 10
@@ -202,6 +210,8 @@ class Bench:
             self._write_tables(scale)
             self._write_shards(scale)
             return
+        if shutil.which("ffmpeg") is None:
+            sys.exit("benchmarks: the ffmpeg program is not installed")
         line = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-i", str(self._song)]
         line += ["-t", str(self._seconds), "-ar", str(SONG_RATE), "-ac", "2", scale]
         subprocess.run(line, cwd=self._folder, check=True, stdin=subprocess.DEVNULL)
@@ -292,38 +302,34 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cell(row: Row, scale: int | str, peak: float | None) -> str:
-    if peak is None:
-        return ""
-    return f"{peak:.0f} ({row.most:,})" if row.most and row.most == scale else f"{peak:.0f}"
-
-
-def _to_markdown(scales: Sequence[int | str], table: dict[str, list[str]], hours: float) -> str:
-    long = [f"{hours:g} hours, {Path(name).suffix[1:].upper()}" for name in LONG]
-    header = ["command", f"{scales[0]:,} segments", f"{scales[1]:,}", *long]
-    lines = [header, ["---"] * len(header), *([f"`{name}`", *row] for name, row in table.items())]
+def _to_markdown(
+    measured: dict[str, list[tuple[int | str, float | None]]], scales: Sequence[int | str]
+) -> str:
+    """Write the table as docs/speed.md has it; where a cell has fewer segments, it says so."""
+    columns = [f"{scale:,}" if isinstance(scale, int) else scale for scale in scales]
+    lines = [["command", *columns], ["---"] * (1 + len(columns))]
+    for name, cells in measured.items():
+        shown = ["" if peak is None else f"{peak:.0f}" for _, peak in cells]
+        for place, (scale, _) in enumerate(cells):
+            if scale != scales[place]:
+                shown[place] += f" ({scale:,})"
+        lines.append([f"`{name}`", *shown])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:
     options = _options()
-    if shutil.which("ffmpeg") is None:
-        sys.exit("benchmarks: the ffmpeg program is not installed")
     song = Setup(CORPUS if CORPUS.is_dir() else CLIPS, 1, 1).songs()[0]
     scales = (*options.segments, *LONG)
-    peaks: dict[str, list[float | None]] = {}
-    cells: dict[str, list[str]] = {}
+    measured = {}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), song, round(options.hours * 3600))
         for row in COMMANDS:
             if not any(fnmatch(row.name, pattern) for pattern in options.only or ["*"]):
                 continue
             least = [min(s, row.most) if isinstance(s, int) and row.most else s for s in scales]
-            peaks[row.name] = [bench.peak(row, scale) for scale in least]
-            cells[row.name] = [
-                _cell(row, scale, peak) for scale, peak in zip(least, peaks[row.name], strict=True)
-            ]
-    print(json.dumps(peaks) if options.json else _to_markdown(scales, cells, options.hours))
+            measured[row.name] = [(scale, bench.peak(row, scale)) for scale in least]
+    print(json.dumps(measured) if options.json else _to_markdown(measured, scales))
 
 
 if __name__ == "__main__":
