@@ -36,6 +36,7 @@ ONSET_THRESHOLD = 0.5
 FRAME_THRESHOLD = 0.3
 MIN_NOTE_FRAMES = 11  # 127.7 ms; a note is longer than that
 QUIET_FRAMES = 11  # that end a note
+PITCHES_AT_ONCE = 11
 QUIET = b"\1" * QUIET_FRAMES
 
 BEND_RANGE = 25  # bins of the contour on either side of a note
@@ -131,20 +132,29 @@ def _find_notes(
 
 def _is_onset(onset: NDArray[np.float32], note: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Find peaks of the onsets, or of the notes' rise over two frames where that is greater."""
-    note = note.astype(np.float64)
-    rise = np.zeros(note.shape)
-    rise[2:] = np.minimum(note[2:] - note[1:-1], note[2:] - note[:-2])
-    np.maximum(rise, 0, out=rise)
-    steepest = rise.max()
+    is_peak = np.zeros(note.shape, bool)
+    # Some pitches at a time: what is computed of hours of music would be gigabytes.
+    parts = [
+        np.s_[:, first : first + PITCHES_AT_ONCE] for first in range(0, N_NOTES, PITCHES_AT_ONCE)
+    ]
+    steepest = max(_rise(note[part]).max() for part in parts)
     if steepest == 0:
         # The reference divides by it: nothing but NaN is left, and no onset.
-        return np.zeros(note.shape, bool)
-    strength = np.maximum(onset, onset.max() * rise / steepest)
-    is_peak = np.zeros(note.shape, bool)
-    middle = strength[1:-1]
-    is_peak[1:-1] = (middle > strength[:-2]) & (middle > strength[2:])
-    is_peak &= strength >= ONSET_THRESHOLD
+        return is_peak
+    for part in parts:
+        strength = np.maximum(onset[part], onset.max() * _rise(note[part]) / steepest)
+        middle = strength[1:-1]
+        is_peak[part][1:-1] = (middle > strength[:-2]) & (middle > strength[2:])
+        is_peak[part] &= strength >= ONSET_THRESHOLD
     return is_peak
+
+
+def _rise(note: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Tell by how much each frame is above both of the two before it, at least 0."""
+    rise = np.zeros(note.shape)
+    now = note[2:].astype(np.float64)
+    rise[2:] = np.minimum(now - note[1:-1], now - note[:-2])
+    return np.maximum(rise, 0, out=rise)
 
 
 class _Spans:
