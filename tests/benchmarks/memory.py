@@ -121,8 +121,8 @@ COMMANDS = (
     ),
     _from_sound("predict, from sound", "predict {0} -o {1}.predictions.csv", FEWER),
     Row(
-        name="predict --over-time --window 2",
-        of_long="predict {sound} --over-time --window 2 -o curve.csv -j 1",
+        name="predict --over-time, from sound",
+        of_long="predict {sound} --over-time -o curve.csv -j 1",
         most=FEWER,
     ),
     Row(
