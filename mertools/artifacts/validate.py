@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf5
 from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_model
-from mertools.artifacts.schema import load_schema, load_table_schema
-from mertools.artifacts.tables import (
+from mertools.artifacts.rows import (
     Alignment,
     Annotation,
     CrossValidation,
@@ -25,9 +24,9 @@ from mertools.artifacts.tables import (
     Row,
     Segment,
     Track,
-    open_table,
-    parse_table,
 )
+from mertools.artifacts.schema import load_schema, load_table_schema
+from mertools.artifacts.tables import open_table, parse_table
 from mertools.errors import SchemaError, UsageError
 
 ROW_TYPES: tuple[type[Row], ...] = (

@@ -15,7 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from mertools.artifacts.files import digest_file, make_folder, raise_write_error, replacing
-from mertools.artifacts.tables import Track
+from mertools.artifacts.rows import Track
 from mertools.audio.io import AudioInfo, mix_to_mono, probe, read_blocks, to_int16
 from mertools.audio.settings import ConvertSettings
 from mertools.errors import InputError, MerError

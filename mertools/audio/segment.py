@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mertools.artifacts.files import make_folder, replacing
-from mertools.artifacts.tables import Segment, Track
+from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_converted
 from mertools.audio.io import mix_to_mono, probe, read_blocks, to_int16
 from mertools.audio.settings import SegmentSettings

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mertools.artifacts.files import STANDARD_STREAM, read_lines
-from mertools.artifacts.tables import Segment, Track, open_table, parse_table
+from mertools.artifacts.rows import Segment, Track
+from mertools.artifacts.tables import open_table, parse_table
 from mertools.audio.settings import IdFrom
 from mertools.errors import InputError, UsageError
 

@@ -131,7 +131,7 @@ def aggregate_labels(
           --summary agreement.json -o all.csv
     """
     from mertools.artifacts.files import STANDARD_STREAM
-    from mertools.artifacts.tables import Label
+    from mertools.artifacts.rows import Label
     from mertools.cli.output import open_table_output
     from mertools.errors import UsageError
     from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
@@ -196,7 +196,7 @@ def _per_target(
 
 
 def _class_names(text: str) -> tuple[str, ...]:
-    from mertools.artifacts.tables import CLASS_SEPARATOR
+    from mertools.artifacts.rows import CLASS_SEPARATOR
 
     names = tuple(name.strip() for name in text.split(","))
     if len(names) < 2 or len(set(names)) < len(names) or not all(names):

@@ -11,7 +11,7 @@ import typer
 from mertools.cli import judging, options
 
 if TYPE_CHECKING:
-    from mertools.artifacts.tables import Label, Prediction
+    from mertools.artifacts.rows import Label, Prediction
 
 BASES = {"e": math.e, "2": 2.0}
 
@@ -63,7 +63,8 @@ def align(
       mer predict -m arousal.skops features.h5 | mer align - --labels labels.csv --base 2
     """
     from mertools.artifacts.files import open_output
-    from mertools.artifacts.tables import Alignment, Prediction, read_table
+    from mertools.artifacts.rows import Alignment, Prediction
+    from mertools.artifacts.tables import read_table
     from mertools.cli.console import say
     from mertools.cli.output import open_table_output
     from mertools.evaluation import alignment
@@ -123,7 +124,8 @@ def _read_reference(
     source: str, predictions: Sequence[Prediction], *, are_labels: bool
 ) -> list[Label]:
     """Read labels, or make them from ratings of the targets and classes that are predicted."""
-    from mertools.artifacts.tables import Label, read_table
+    from mertools.artifacts.rows import Label
+    from mertools.artifacts.tables import read_table
     from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
     from mertools.labels.classes import Scales
     from mertools.labels.label_studio import Conversion

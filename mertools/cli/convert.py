@@ -47,7 +47,7 @@ def convert(
     from pathlib import Path
 
     from mertools.artifacts.files import make_folder, remove_stale_parts
-    from mertools.artifacts.tables import Track
+    from mertools.artifacts.rows import Track
     from mertools.audio.convert import convert as convert_track
     from mertools.cli.console import track_progress
     from mertools.cli.failures import Failures

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions
 
 WIDTH_OFF_TERMINAL = 80

@@ -57,7 +57,8 @@ def evaluate(
     import sys
 
     from mertools.artifacts.files import STANDARD_STREAM, open_output
-    from mertools.artifacts.tables import Label, Prediction, read_table
+    from mertools.artifacts.rows import Label, Prediction
+    from mertools.artifacts.tables import read_table
     from mertools.cli import console
     from mertools.evaluation.report import build_report, format_json
 

@@ -7,7 +7,8 @@ from types import TracebackType
 import typer
 
 from mertools.artifacts.files import open_output
-from mertools.artifacts.tables import Failure, write_table
+from mertools.artifacts.rows import Failure
+from mertools.artifacts.tables import write_table
 from mertools.cli import console
 from mertools.errors import InputError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from mertools.artifacts.tables import Label, Prediction
+    from mertools.artifacts.rows import Label, Prediction
     from mertools.evaluation.join import JoinedTarget
 
 PredictionsFile = Annotated[

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mertools.artifacts.tables import Segment
+from mertools.artifacts.rows import Segment
 from mertools.audio.sources import Source
 from mertools.cli.console import say, track_progress
 from mertools.cli.failures import Failures

@@ -11,7 +11,7 @@ from mertools.cli import options
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from mertools.artifacts.tables import Model
+    from mertools.artifacts.rows import Model
 
 
 def models(
@@ -39,7 +39,7 @@ def models(
     """
     from pathlib import Path
 
-    from mertools.artifacts.tables import Model
+    from mertools.artifacts.rows import Model
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
     from mertools.errors import InputError, SchemaError
@@ -63,7 +63,7 @@ def models(
 
 
 def _draw(rows: list[Model], stream: TextIO) -> None:
-    from mertools.artifacts.tables import CLASS_SEPARATOR
+    from mertools.artifacts.rows import CLASS_SEPARATOR
     from mertools.cli.console import draw_table
 
     columns = ["name", "target", "model", "features", "classes", "licence", "size"]

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TextIO
 
 from mertools.artifacts.files import STANDARD_STREAM, open_output
+from mertools.artifacts.rows import Row
 from mertools.artifacts.tables import (
-    Row,
     TableWriter,
     format_cell,
     round_number,

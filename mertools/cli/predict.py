@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mertools.artifacts.journal import Journal
-    from mertools.artifacts.tables import Prediction
+    from mertools.artifacts.rows import Prediction
     from mertools.audio.sources import Source
     from mertools.cli.failures import Failures
     from mertools.features.extract import FailedInput
@@ -127,7 +127,7 @@ def predict(
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
-    from mertools.artifacts.tables import Prediction
+    from mertools.artifacts.rows import Prediction
     from mertools.cli.failures import Failures
     from mertools.cli.output import open_table_output
     from mertools.errors import InputError

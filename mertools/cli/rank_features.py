@@ -11,7 +11,7 @@ import typer
 from mertools.cli import options
 
 if TYPE_CHECKING:
-    from mertools.artifacts.tables import Ranking
+    from mertools.artifacts.rows import Ranking
     from mertools.training.data import Joined, TrainingSet
 
 MAX_PANELS = 60
@@ -54,7 +54,7 @@ def rank_features(
       mer rank-features features.h5 --labels labels.csv --target valence --plot valence.svg
       mer rank-features features.h5 --labels labels.csv --target arousal --top 0 -o ranking.csv
     """
-    from mertools.artifacts.tables import Ranking
+    from mertools.artifacts.rows import Ranking
     from mertools.cli.console import say
     from mertools.cli.output import open_table_output
     from mertools.training.data import join
@@ -134,7 +134,7 @@ def _rank(joined: Joined[TrainingSet], classes: Sequence[str]) -> Iterator[tuple
 
     import numpy as np
 
-    from mertools.artifacts.tables import CLASS_SEPARATOR, Ranking
+    from mertools.artifacts.rows import CLASS_SEPARATOR, Ranking
     from mertools.evaluation.ranking import analyse_variance, class_means, rank_by
 
     data = joined.training_set

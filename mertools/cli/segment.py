@@ -46,7 +46,7 @@ def segment(
     from functools import partial
     from pathlib import Path
 
-    from mertools.artifacts.tables import Segment
+    from mertools.artifacts.rows import Segment
     from mertools.audio.segment import segment_track
     from mertools.cli.console import track_progress
     from mertools.cli.failures import Failures

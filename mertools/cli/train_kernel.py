@@ -71,7 +71,7 @@ def kernel(
     from pathlib import Path
 
     from mertools.artifacts.model_file import write_network
-    from mertools.artifacts.tables import Prediction
+    from mertools.artifacts.rows import Prediction
     from mertools.cli.console import track_progress
     from mertools.cli.output import open_table_output
     from mertools.cli.parse import parse_grid

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mertools.artifacts.tables import CrossValidation, Row
+    from mertools.artifacts.rows import CrossValidation, Row
     from mertools.parallel import Jobs
     from mertools.training.data import Joined
     from mertools.training.fit import Fit, NetworkSettings
@@ -242,7 +242,7 @@ def _search(
     from pathlib import Path
 
     from mertools.artifacts.model_file import write_network
-    from mertools.artifacts.tables import CrossValidation, History, Prediction
+    from mertools.artifacts.rows import CrossValidation, History, Prediction
     from mertools.cli.console import follow_long_work, say
     from mertools.cli.trained import complete_card, prediction_rows, report_scores
     from mertools.training.fit import LOG

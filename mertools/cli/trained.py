@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mertools.artifacts.tables import Prediction
+    from mertools.artifacts.rows import Prediction
     from mertools.training.data import Joined, TrainingSet
     from mertools.training.scores import OutOfFold
     from mertools.training.segments import SegmentSet

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mertools.artifacts.tables import Note
+    from mertools.artifacts.rows import Note
     from mertools.audio.sources import Source
     from mertools.features.extract import Recipe, SegmentFeatures
     from mertools.features.notes import NoteEvent
@@ -89,7 +89,7 @@ def transcribe(
     from pathlib import Path
 
     from mertools.artifacts.files import make_folder
-    from mertools.artifacts.tables import Note
+    from mertools.artifacts.rows import Note
     from mertools.cli.failures import Failures
     from mertools.cli.making import choose_jobs, make_features
     from mertools.cli.output import open_table_output
@@ -150,7 +150,7 @@ def transcribe(
 
 
 def _note_rows(segment: SegmentFeatures) -> list[Note]:
-    from mertools.artifacts.tables import Note
+    from mertools.artifacts.rows import Note
 
     return [
         Note(

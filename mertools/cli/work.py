@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mertools.artifacts.files import STANDARD_STREAM
-from mertools.artifacts.tables import Segment, Track
+from mertools.artifacts.rows import Segment, Track
 from mertools.audio.settings import IdFrom
 from mertools.audio.sources import Source, find_sources
 from mertools.errors import InputError, UsageError

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools import __version__
-from mertools.artifacts.tables import Alignment, Label
+from mertools.artifacts.rows import Alignment, Label
 from mertools.errors import SchemaError
 from mertools.evaluation.join import (
     POSTERIOR_TOLERANCE,

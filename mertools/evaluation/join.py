@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.tables import Label, Prediction
+from mertools.artifacts.rows import Label, Prediction
 from mertools.errors import SchemaError
 
 SEGMENT, TRACK = "segment", "track"

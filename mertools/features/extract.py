@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
-from mertools.artifacts.tables import Segment, Track
+from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_at_rates
 from mertools.audio.io import check_readable
 from mertools.audio.segment import Cut, cut, cut_out, read_segments, read_track

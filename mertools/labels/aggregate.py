@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.tables import Annotation, Label
+from mertools.artifacts.rows import Annotation, Label
 from mertools.errors import SchemaError
 from mertools.labels.classes import Scale, Scales, for_target
 

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mertools.artifacts.tables import Annotation
+from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError
 from mertools.labels.classes import CLASS_NAMES, EVERY_TARGET, Scales
 from mertools.labels.records import read_records

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from mertools.artifacts.files import STANDARD_STREAM
-from mertools.artifacts.tables import Annotation, open_table, parse_table
+from mertools.artifacts.rows import Annotation
+from mertools.artifacts.tables import open_table, parse_table
 from mertools.errors import SchemaError
 from mertools.labels.label_studio import Conversion, is_export_header, read_csv, read_json
 

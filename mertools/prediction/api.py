@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mertools.artifacts.tables import Track
+from mertools.artifacts.rows import Track
 from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
 from mertools.audio.sources import Source, find_sources
 from mertools.errors import UsageError

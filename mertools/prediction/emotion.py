@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.prediction.circumplex import (
     TARGETS,
     Quadrant,

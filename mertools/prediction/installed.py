@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mertools.artifacts.model_file import read_card
-from mertools.artifacts.tables import CLASS_SEPARATOR, Model
+from mertools.artifacts.rows import CLASS_SEPARATOR, Model
 from mertools.errors import UsageError
 from mertools.models.registry import MODELS
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.features_file import FeaturesFile, open_features, read_places
 from mertools.artifacts.model_file import Card, read_model
-from mertools.artifacts.tables import CLASS_SEPARATOR, Prediction
+from mertools.artifacts.rows import CLASS_SEPARATOR, Prediction
 from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
 from mertools.errors import InputError, SchemaError, UsageError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.journal import Journal
-from mertools.artifacts.tables import Prediction, Segment, Track
+from mertools.artifacts.rows import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
 from mertools.parallel import Jobs

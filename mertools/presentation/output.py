@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mertools.artifacts.files import STANDARD_STREAM
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.audio.io import probe, read_blocks
 from mertools.prediction.circumplex import TARGETS
 from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions

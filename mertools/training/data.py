@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import FeatureRow, KindDescription
 from mertools.artifacts.features_file import FeaturesFile, open_features, read_places
 from mertools.artifacts.files import DIGEST_BYTES
-from mertools.artifacts.tables import Label, read_table
+from mertools.artifacts.rows import Label
+from mertools.artifacts.tables import read_table
 from mertools.errors import SchemaError, UsageError
 from mertools.labels.classes import class_names
 from mertools.models.pooling import duration_weighted_means

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.files import open_output
-from mertools.artifacts.tables import Fold, read_table, write_table
+from mertools.artifacts.rows import Fold
+from mertools.artifacts.tables import read_table, write_table
 from mertools.errors import UsageError
 
 MIN_FOLDS = 2

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mertools.artifacts.tables import CrossValidation, History
+from mertools.artifacts.rows import CrossValidation, History
 from mertools.devices import CPU, training_precision
 from mertools.errors import UsageError
 from mertools.models.network import architecture_of

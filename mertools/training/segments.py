@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.features_file import open_features, read_places
 from mertools.artifacts.files import DIGEST_BYTES
-from mertools.artifacts.tables import Label
+from mertools.artifacts.rows import Label
 from mertools.errors import SchemaError
 from mertools.training.data import (
     TEST,

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.artifacts.schema import TABLES, load_table_schema
-from mertools.artifacts.tables import (
+from mertools.artifacts.rows import (
     Alignment,
     Annotation,
     CrossValidation,
@@ -24,10 +23,9 @@ from mertools.artifacts.tables import (
     Row,
     Segment,
     Track,
-    parse_table,
-    table_header,
-    write_table,
 )
+from mertools.artifacts.schema import TABLES, load_table_schema
+from mertools.artifacts.tables import parse_table, table_header, write_table
 from mertools.errors import SchemaError
 
 ROW_TYPES: list[type[Row]] = [

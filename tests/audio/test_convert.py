@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mertools.artifacts.tables import Track
+from mertools.artifacts.rows import Track
 from mertools.audio.convert import convert, read_at_rates, read_converted
 from mertools.audio.io import BLOCK_FRAMES, to_int16
 from mertools.audio.settings import ConvertSettings

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.artifacts.tables import Track
+from mertools.artifacts.rows import Track
 from mertools.audio.convert import read_converted
 from mertools.audio.segment import cut, read_segments, read_track, segment_track
 from mertools.audio.settings import SegmentSettings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.artifacts.tables import Segment, Track
+from mertools.artifacts.rows import Segment, Track
 from mertools.audio.sources import find_sources, name_tracks
 from mertools.errors import InputError, SchemaError, UsageError
 

@@ -30,7 +30,8 @@ from benchmarks.runner import environment
 from benchmarks.setup import Setup
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import write_features
-from mertools.artifacts.tables import Annotation, Segment, Track, write_table
+from mertools.artifacts.rows import Annotation, Segment, Track
+from mertools.artifacts.tables import write_table
 from mertools.features.excerpt import Excerpt
 from mertools.features.registry import request_kind
 from mertools.prediction.installed import choose_models

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.cli import emotion_table
 from mertools.cli.emotion_table import draw_emotions
 from mertools.prediction.predict import make_prediction

@@ -23,7 +23,8 @@ import mertools
 from mertools import parallel
 from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.journal import Journal
-from mertools.artifacts.tables import Prediction, Track, parse_table
+from mertools.artifacts.rows import Prediction, Track
+from mertools.artifacts.tables import parse_table
 from mertools.cli.app import app
 from mertools.cli.output import open_table_output
 from mertools.errors import InputError, UsageError

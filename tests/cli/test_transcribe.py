@@ -281,7 +281,7 @@ def test_a_killed_run_goes_on(
 
 def test_features_of_several_rates_join_in_one_run(tmp_path: Path, songs: Path) -> None:
     """A model may have learnt from mel at 8 kHz and from notes heard at 22,050 Hz."""
-    from mertools.artifacts.tables import Track
+    from mertools.artifacts.rows import Track
     from mertools.audio.settings import SegmentSettings
     from mertools.features.extract import Recipe, SegmentFeatures, extract
     from mertools.features.registry import request_kind
@@ -305,7 +305,7 @@ def test_features_of_several_rates_join_in_one_run(tmp_path: Path, songs: Path) 
 def test_what_a_killed_run_had_made_is_not_computed_again(
     tmp_path: Path, songs: Path, context: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mertools.artifacts.tables import Track
+    from mertools.artifacts.rows import Track
     from mertools.audio.settings import SegmentSettings
     from mertools.features import transcription
     from mertools.features.build import build_features

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from mertools.artifacts.tables import Label, Prediction, Row, write_table
+from mertools.artifacts.rows import Label, Prediction, Row
+from mertools.artifacts.tables import write_table
 from mertools.evaluation.join import Outcomes
 
 NAMES = ("weak", "neutral", "strong")

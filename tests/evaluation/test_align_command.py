@@ -15,8 +15,8 @@ from made_outcomes import NAMES, corpus_tables, label, prediction, save
 from scipy.spatial.distance import jensenshannon
 from typer.testing import CliRunner
 
+from mertools.artifacts.rows import Annotation, Label, Prediction
 from mertools.artifacts.schema import load_schema
-from mertools.artifacts.tables import Annotation, Label, Prediction
 from mertools.cli.app import app
 
 FAST = ("--bootstrap", "100")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_outcomes import corpus_tables, label, prediction
 from scipy.spatial.distance import jensenshannon
 
-from mertools.artifacts.tables import Label
+from mertools.artifacts.rows import Label
 from mertools.errors import SchemaError
 from mertools.evaluation.alignment import (
     TargetAlignment,

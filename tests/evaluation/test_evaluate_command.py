@@ -21,8 +21,8 @@ from sklearn import metrics as sk
 from typer.testing import CliRunner
 
 from mertools.artifacts.files import digest_file
+from mertools.artifacts.rows import Label, Prediction
 from mertools.artifacts.schema import load_schema
-from mertools.artifacts.tables import Label, Prediction
 from mertools.cli.app import app
 from mertools.evaluation.significance import correct_by_holm
 

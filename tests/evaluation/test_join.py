@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_outcomes import corpus_tables, label, prediction
 
-from mertools.artifacts.tables import Label, Prediction
+from mertools.artifacts.rows import Label, Prediction
 from mertools.errors import SchemaError
 from mertools.evaluation.join import Coverage, join_tables
 from mertools.evaluation.report import build_report, compare, format_json

@@ -8,7 +8,7 @@ from made_outcomes import NAMES, corpus_tables, label, prediction
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from mertools.artifacts.tables import Label, Prediction
+from mertools.artifacts.rows import Label, Prediction
 from mertools.errors import UsageError
 from mertools.evaluation.join import join_tables
 from mertools.evaluation.plots import draw_figures, draw_precision_recall, draw_roc

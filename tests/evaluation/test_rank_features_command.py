@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mertools.artifacts.feature_rows import FeatureRow, KindDescription
 from mertools.artifacts.features_file import write_features
-from mertools.artifacts.tables import Label
+from mertools.artifacts.rows import Label
 from mertools.cli.app import app
 
 COLUMNS = ("constant", "noise", "loudness", "tiny", "split")

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mertools.artifacts.tables import Track
+from mertools.artifacts.rows import Track
 from mertools.audio.settings import SegmentSettings
 from mertools.features.build import build_features
 from mertools.features.extract import Recipe, SegmentFeatures, extract

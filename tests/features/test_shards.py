@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mertools.artifacts.merging import merge_features
-from mertools.artifacts.tables import Track
+from mertools.artifacts.rows import Track
 from mertools.audio.settings import SegmentSettings
 from mertools.errors import UsageError
 from mertools.features import transcription

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from mertools.artifacts.tables import Annotation
+from mertools.artifacts.rows import Annotation
 from mertools.labels.aggregate import Ratings, collect_ratings
 
 Rated = Mapping[str, Sequence[int]]

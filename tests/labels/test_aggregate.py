@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_ratings import annotations, annotations_of, collect
 
-from mertools.artifacts.tables import Annotation, Label
+from mertools.artifacts.rows import Annotation, Label
 from mertools.errors import SchemaError, UsageError
 from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
 from mertools.labels.classes import EVERY_TARGET, Scales

@@ -14,7 +14,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mertools.artifacts.tables import Annotation, Label, read_table, write_table
+from mertools.artifacts.rows import Annotation, Label
+from mertools.artifacts.tables import read_table, write_table
 from mertools.cli.aggregate_labels import aggregate_labels
 from mertools.errors import UsageError
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from made_ratings import annotations, annotations_of, collect
 
-from mertools.artifacts.tables import Annotation
+from mertools.artifacts.rows import Annotation
 from mertools.labels.aggregate import aggregate
 from mertools.labels.agreement import TargetSummary, krippendorff_alpha, summarise
 from mertools.labels.classes import Scales

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.artifacts.tables import Annotation
+from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError, UsageError
 from mertools.labels.classes import EVERY_TARGET, Scales
 from mertools.labels.label_studio import Conversion, read_csv, read_json

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_ratings import annotations_of, collect
 
-from mertools.artifacts.tables import Annotation
+from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError, UsageError
 from mertools.labels.aggregate import Ratings, TargetLabels, aggregate
 from mertools.labels.classes import EVERY_TARGET, Scales

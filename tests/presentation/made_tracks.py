@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 
 CLASSES = {"arousal": "weak|neutral|strong", "valence": "negative|neutral|positive"}
 HOSTILE = "<!--<script></script x><b>\"Ça\" & 'ira' $x_$ 歌 \udcff"

@@ -8,7 +8,7 @@ import pytest
 from made_tracks import HOSTILE, WriteTone, made_rows
 from matplotlib.image import imread
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.errors import UsageError
 from mertools.presentation.output import open_presentation
 from mertools.presentation.plot import draw_track

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from made_tracks import HOSTILE, made_rows
 
-from mertools.artifacts.tables import Prediction
+from mertools.artifacts.rows import Prediction
 from mertools.presentation.tracks import MAX_WINDOWS, read_outline, show_track
 
 

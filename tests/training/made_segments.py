@@ -8,7 +8,8 @@ import numpy as np
 
 from mertools.artifacts.feature_rows import FeatureRow, KindDescription
 from mertools.artifacts.features_file import write_features
-from mertools.artifacts.tables import Label, write_table
+from mertools.artifacts.rows import Label
+from mertools.artifacts.tables import write_table
 
 CLASSES = ("weak", "neutral", "strong")
 SHAPES = {"mel": (16, 17), "onset": (9, 88), "contour": (9, 264), "note": (9, 88)}
