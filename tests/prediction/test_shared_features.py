@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mertools.artifacts.tables import Prediction, Track
+from mertools.artifacts.rows import Prediction, Track
 from mertools.features.registry import request_kind
 from mertools.prediction.installed import BUNDLED, models_in
 from mertools.prediction.predict import (
