@@ -29,6 +29,9 @@ SAVING_SHARE = 0.1
 
 ROWS_AT_ONCE = 64
 
+BATCH_BYTES = 1 << 30
+"""No block of a batch is larger, and all are wanted again by the next."""
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -95,7 +98,7 @@ def train(
     processor the same seed gives the same weights to the last bit, as long as
     torch's number of threads is the same. Raises MerError where the loss is no number at once.
     """
-    keep_freed_memory()
+    keep_freed_memory(BATCH_BYTES)
     device = network.classifier.weight.device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for block in frozen:
