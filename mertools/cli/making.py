@@ -71,4 +71,5 @@ def make_features(
         n_silent += outcome.row.silent
         n_padded += outcome.row.padded
         yield outcome
-    say(f"{output}: {n_segments} segments, {n_silent} silent, {n_padded} padded")
+    if n_segments:
+        say(f"{output}: {n_segments} segments, {n_silent} silent, {n_padded} padded")

@@ -159,7 +159,7 @@ def fit_kernel(
     held_out = [folds == fold for fold in range(settings.n_folds)]
     tasks = [*held_out, np.zeros(len(ids), bool)]
     fit = partial(_search_and_fit, material, settings)
-    *of_folds, of_all = progress(map_ordered(fit, tasks, jobs))
+    *of_folds, of_all = progress(map_ordered(fit, tasks, jobs, grouped=False))
     posteriors = np.empty((len(segments.row_ids), len(segments.classes)))
     for out, result in zip(held_out, of_folds, strict=True):
         posteriors[out[segments.groups]] = result.posteriors

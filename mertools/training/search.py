@@ -129,7 +129,7 @@ def cross_validate(
     fits: list[Fit] = []
     for part, fit in zip(
         parts,
-        progress(map_ordered(partial(fit_network, plan), parts, place), len(parts)),
+        progress(map_ordered(partial(fit_network, plan), parts, place, grouped=False), len(parts)),
         strict=True,
     ):
         fits.append(fit)

@@ -140,7 +140,7 @@ def fit_svm(
         _prepare(training_set, X, y_of_track, split, settings) for split in (*splits, everything)
     ]
     fit = partial(_fit, grid=settings.grid_for(X.shape[1]))
-    *of_folds, of_all = progress(map_ordered(fit, tasks, jobs))
+    *of_folds, of_all = progress(map_ordered(fit, tasks, jobs, grouped=False))
     posteriors = np.empty((len(X), len(training_set.classes)))
     for (_, held_out), result in zip(splits, of_folds, strict=True):
         posteriors[held_out] = result.posteriors
