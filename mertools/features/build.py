@@ -113,7 +113,7 @@ class _Store:
     def _load_former(self, former: FeaturesFile) -> None:
         for kind in self._recipe.kinds:
             found = former.kinds.get(kind.name)
-            if found is None or found != kind.describe(_like(found.shape, found.dtype)):
+            if found is None or found != kind.describe(found.shape, found.dtype):
                 continue
             for place, row in enumerate(former.rows):
                 self._in_former[kind.name, row.segment_id] = place
@@ -121,7 +121,6 @@ class _Store:
 
     def _load_journal(self, use: bool) -> None:
         kinds = {(kind.name, kind.digest, kind.engine): kind for kind in self._recipe.kinds}
-        described: dict[tuple[str, str], KindDescription] = {}
         for header, place in self._journal.records():
             if header["kind"] == NOTES:
                 if use:
@@ -130,10 +129,8 @@ class _Store:
             kind = kinds.get((header["kind"], header["digest"], header["engine"]))
             if use and kind is not None:
                 row = FeatureRow(**header["row"])
-                key = kind.name, str(header["shape"])
-                if key not in described:
-                    described[key] = kind.describe(_like(header["shape"], header["dtype"]))
-                self._in_journal[kind.name, row.segment_id] = place, described[key]
+                described = kind.describe(tuple(header["shape"]), header["dtype"])
+                self._in_journal[kind.name, row.segment_id] = place, described
                 self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
 
     def _load_notes(self, header: Header, place: int) -> None:
@@ -159,7 +156,7 @@ class _Store:
             found = (
                 self._describe_kept(kind.name, segment_id)
                 if features is None
-                else kind.describe(features)
+                else kind.describe(features.shape, features.dtype.name)
             )
             decided = self.descriptions.setdefault(kind.name, found)
             if decided.shape != found.shape:
@@ -237,11 +234,6 @@ class _Store:
         n_bytes = int(np.prod(described.shape, dtype=np.int64)) * dtype.itemsize
         features: Features = np.frombuffer(self._journal.read(place, n_bytes), dtype)
         return features.reshape(described.shape)
-
-
-def _like(shape: tuple[int, ...], dtype: str) -> Features:
-    features: Features = np.empty(shape, dtype=np.float16 if dtype == "float16" else np.float32)
-    return features
 
 
 def _refused(made: SegmentFeatures, problem: str, remedy: str) -> FailedInput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,7 @@ KINDS: Mapping[str, FeatureKind] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RequestedKind:
     """A kind of feature with the parameters and the engine to compute it with."""
 
@@ -153,7 +153,7 @@ class RequestedKind:
     params: Any
     engine: str
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Tell features that are interchangeable from others; engines do not differ in it."""
         return digest_json(
@@ -186,13 +186,14 @@ class RequestedKind:
         """Tell whether a segment is shorter than a window and has to be filled up."""
         return len(y) < KINDS[self.name].window(self.params)
 
-    def describe(self, features: Features) -> KindDescription:
-        """Describe the dataset that `features` of one segment go into."""
+    @cache  # noqa: B019, as what is asked for stays the same while a command runs
+    def describe(self, shape: tuple[int, ...], dtype: str) -> KindDescription:
+        """Describe the dataset that features go into, of one segment of such shape and type."""
         kind = KINDS[self.name]
         return KindDescription(
             self.name,
-            features.shape,
-            features.dtype.name,
+            shape,
+            dtype,
             kind.dimensions,
             kind.columns(self.params),
             kind.unit,

@@ -278,11 +278,13 @@ def _described() -> dict[str, list[KindDescription]]:
     sound = Excerpt(np.zeros(round(LENGTH_S * SAMPLE_RATE), np.int16))
     kinds = {"hand": "handcrafted", "mel": "mel"}
     made = {name: request_kind(kind, SAMPLE_RATE) for name, kind in kinds.items()}
-    described = {name: [kind.describe(kind.compute(sound))] for name, kind in made.items()}
+    described = {
+        name: [kind.describe(kind.compute(sound).shape, "float32")] for name, kind in made.items()
+    }
     predictor = load_predictors(choose_models([]))[0]
     shapes = [feature["shape"] for feature in predictor.card["features"]]
     described["heard"] = [
-        kind.describe(np.empty(shape, np.float32))
+        kind.describe(tuple(shape), "float32")
         for kind, shape in zip(predictor.recipe().kinds, shapes, strict=True)
     ]
     return described

@@ -156,7 +156,7 @@ def test_columns_are_statistics_of_layers() -> None:
     values = kind.compute(Excerpt(y))
     assert values.shape == (len(COLUMN_NAMES),) == (924,)
     assert len(set(COLUMN_NAMES)) == 924
-    assert kind.describe(values).columns == COLUMN_NAMES
+    assert kind.describe(values.shape, values.dtype.name).columns == COLUMN_NAMES
     named = dict(zip(COLUMN_NAMES, values.tolist(), strict=True))
     layers = dict(zip(LAYERS, run_network(cut_patches(y, MusicnnParams())), strict=True))
     happy = layers["tags"][:, TAGS.index("happy")]
@@ -180,7 +180,7 @@ def test_change_is_how_far_pools_of_patches_differ() -> None:
     changes = kind.compute(excerpt)
     assert len(excerpt._made) == 1
     assert changes.shape == (len(CHANGE_COLUMN_NAMES),) == (424,)
-    assert kind.describe(changes).columns == CHANGE_COLUMN_NAMES
+    assert kind.describe(changes.shape, changes.dtype.name).columns == CHANGE_COLUMN_NAMES
     layers = dict(zip(LAYERS, made, strict=True))
     expected = [np.log(layers[pool].std(axis=0) + 0.01) for pool in ("mean_pool", "max_pool")]
     np.testing.assert_allclose(changes, np.concatenate(expected), rtol=1e-6)
