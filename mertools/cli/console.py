@@ -22,6 +22,11 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def printable(line: str) -> str:
+    """Write out what is no character to be seen, such as what a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 def say(line: str) -> None:
     """Say one line to a person."""
     if not _quiet:
@@ -30,8 +35,7 @@ def say(line: str) -> None:
 
 def complain(line: str) -> None:
     """Say what is wrong, in one line whatever characters a file's name holds."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    print(f"mer: {text}", file=sys.stderr)  # noqa: T201
+    print(f"mer: {printable(line)}", file=sys.stderr)  # noqa: T201
 
 
 def track_progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:

@@ -39,6 +39,7 @@ def inspect(
     import json
     from pathlib import Path
 
+    from mertools.cli.console import printable
     from mertools.errors import UsageError
     from mertools.prediction.installed import find_by_name, find_card
 
@@ -56,7 +57,7 @@ def inspect(
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         for line in _lines(content):
-            typer.echo(line)
+            typer.echo(printable(line))
         if found is not None:
             typer.echo(f"card: {found} (--card prints it)")
 
@@ -66,9 +67,14 @@ def _show_card(card: Path) -> None:
     import os
     import sys
 
+    from mertools.cli.console import printable
+    from mertools.errors import SchemaError
     from mertools.prediction.installed import CARD_FENCE
 
-    text = card.read_text("utf-8")
+    try:
+        text = card.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise SchemaError(card, "is not UTF-8", "save it as that") from None
     if not sys.stdout.isatty():
         typer.echo(text, nl=False)
         return
@@ -76,7 +82,8 @@ def _show_card(card: Path) -> None:
     from rich.markdown import Markdown
 
     _, _, body = text.partition(f"\n{CARD_FENCE}\n")
-    Console(no_color="NO_COLOR" in os.environ).print(Markdown(body))
+    shown = "\n".join(map(printable, body.splitlines()))
+    Console(no_color="NO_COLOR" in os.environ).print(Markdown(shown))
 
 
 def describe(path: Path) -> dict[str, Any]:

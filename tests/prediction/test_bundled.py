@@ -50,8 +50,9 @@ def test_they_are_small_and_say_what_they_are(mer: Mer) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-def test_the_card_is_laid_out_on_a_terminal() -> None:
-    command = [sys.executable, "-m", "mertools", "inspect", "emotify-valence", "--card"]
+def show_card(model: str | Path) -> str:
+    """Give what a terminal gets to see of a model's card."""
+    command = [sys.executable, "-m", "mertools", "inspect", model, "--card"]
     terminal, slave = os.openpty()
     environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "xterm"}
     with subprocess.Popen(command, stdout=slave, env=environment) as running:
@@ -61,8 +62,12 @@ def test_the_card_is_laid_out_on_a_terminal() -> None:
             while part := os.read(terminal, 1 << 16):
                 shown += part
     os.close(terminal)
-    text = shown.decode()
     assert running.returncode == 0
+    return shown.decode()
+
+
+def test_the_card_is_laid_out_on_a_terminal() -> None:
+    text = show_card("emotify-valence")
     assert "library_name" not in text
     assert "For research and non-commercial use only" in text
     assert "**" not in text
@@ -79,6 +84,17 @@ def test_only_a_model_with_a_card_beside_it_has_one(mer: Mer, tmp_path: Path) ->
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# Mine\n")
     assert mer("inspect", model, "--card").stdout.endswith("# Mine\n")
     assert "give one of" in mer("inspect", model, "--card", "--json", status=2).stderr
+    (tmp_path / "README.md").write_bytes(b"---\n---\nM\xfcsic\n")
+    assert "README.md: is not UTF-8" in mer("inspect", model, "--card", status=2).stderr
+
+
+def test_a_terminal_obeys_nothing_that_a_strangers_card_says(tmp_path: Path) -> None:
+    model = tmp_path / "emotify-arousal.safetensors"
+    shutil.copy(BUNDLED / model.name, model)
+    (tmp_path / "README.md").write_text("---\n---\nMine \x1b]0;title\x07\x1b[2J\x9b2J\n")
+    text = show_card(model)
+    assert "Mine" in text
+    assert not [order for order in ("\x1b]", "\x1b[2J", "\x07", "\x9b") if order in text]
 
 
 def test_a_song_is_told_at_once_and_without_heavy_libraries(tmp_path: Path) -> None:
