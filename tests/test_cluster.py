@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from mertools import __version__
 from mertools.artifacts.merging import merge_features
+from mertools.version import __version__
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 WriteTone = Callable[..., Path]
@@ -194,7 +194,7 @@ def test_ctrl_c_takes_the_work_off_the_cluster_and_a_rerun_goes_on(tones: Path, 
         mer(*FEATURIZE, "-j", "1", "-o", "g.h5", status=3)
         assert (tones / "f.h5").read_bytes() == (tones / "g.h5").read_bytes()
 
-        told = altered("mertools.__version__ = '9'", tones, *place)
+        told = altered("mertools.version.__version__ = '9'", tones, *place)
         assert f"has mertools {__version__}, not 9: install mertools 9 there" in told
 
 

@@ -10,7 +10,7 @@ import pytest
 
 SCRIPT = """
 import sys, threading
-from mertools.parallel import map_ordered
+from mertools.runtime.parallel import map_ordered
 
 here = "spawned"
 

@@ -14,7 +14,11 @@ Features = NDArray[np.float32] | NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True)
 class FeatureRow:
-    """What is known of a segment beside its features; `start` and `duration` in seconds."""
+    """What is known of a segment beside its features; `start` and `duration` in seconds.
+
+    `original` is the track_id that an augmented copy was made from, and empty for an original.
+    Features of level track have one row a track: segment_id = track_id, start and duration 0.
+    """
 
     segment_id: str
     track_id: str
@@ -23,11 +27,28 @@ class FeatureRow:
     silent: bool
     padded: bool
     source_digest: str
+    original: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How whole tracks were cut into segments: length and hop in seconds.
+
+    `last` is what became of a remainder shorter than a segment (see `audio.settings`).
+    """
+
+    length_s: float
+    hop_s: float
+    last: str
 
 
 @dataclass(frozen=True)
 class KindDescription:
-    """What a dataset of features holds: (n_segments, *shape) of `dtype`."""
+    """What a dataset of features holds: (n_segments, *shape) of `dtype`.
+
+    `level` is "segment", or "track" for what a track has as a whole; `source` is "sound" or
+    "lyrics".
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -38,3 +59,5 @@ class KindDescription:
     params: Mapping[str, Any]
     params_digest: str
     engine: str
+    level: str = "segment"
+    source: str = "sound"

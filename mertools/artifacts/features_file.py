@@ -13,11 +13,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mertools import __version__
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.files import allowing_open_files, replacing, reserve
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
+from mertools.version import __version__
 
 SCHEMA_FILE = "features.h5.json"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

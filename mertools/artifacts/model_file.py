@@ -16,10 +16,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mertools import __version__
 from mertools.artifacts import safetensors_file, skops_file
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
+from mertools.version import __version__
 
 CARD_SCHEMA = "model.card.json"
 MAX_CARD_BYTES = 1 << 26

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mertools.artifacts.schema import REPEATED
+from mertools.targets.scale import Classes, Range, Scale, parse_scale
 
 CLASS_SEPARATOR = "|"
+SHARES_TOLERANCE = 1e-3
+"""How far the shares or posteriors of a row may sum from 1; other programs round them."""
 
 COLUMN = "column"
 """In a field's metadata: the name of its column, where that is not the attribute's."""
 
-EXTRA = "extra"
-"""In a field's metadata: its column is written only where a writer is told to."""
+OPTIONAL = "optional"
+"""In a field's metadata: its column is written only where a writer asks for it by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,15 @@ class Row:
 
     table: ClassVar[str]
     any_size: ClassVar[bool] = False
+
+    def find_problem(self) -> str | None:
+        """Say what is wrong between columns, which no column's own constraint can tell."""
+        return None
+
+
+def _optional() -> Any:
+    """Declare an attribute whose column is written only where it is asked for."""
+    return dataclasses.field(default=None, metadata={OPTIONAL: True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,8 @@ class Track(Row):
     frames: int | None = None
     duration: float | None = None
     source: str | None = None
+    original: str | None = _optional()
+    transform: str | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,57 +67,147 @@ class Segment(Row):
     start: float
     duration: float
     sample_rate: int
+    original: str | None = _optional()
+    transform: str | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation(Row):
-    """A row of annotations.csv: one annotator's rating of a track for a target."""
+    """A row of annotations.csv: one annotator's rating of a track for a target.
+
+    `value` is a number, or a word where the target's classes are words. `start` and `duration`, in
+    seconds, are there where a stretch of the track was rated.
+    """
 
     table: ClassVar[str] = "annotations"
     track_id: str
     annotator_id: str
     target: str
-    value: float
+    value: str | None
+    start: float | None = _optional()
+    duration: float | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)
 class Label(Row):
-    """A row of labels.csv: what all annotators together say of a track for a target."""
+    """A row of labels.csv: what all annotators together say of a track for a target.
+
+    Which columns are filled follows from the scale: classes have `label`, `class_name` and
+    `distribution`; ordered classes and numbers have `mean`, and where they are known `std` and
+    `mad`. `start` and `duration`, in seconds, are there where a stretch of the track was rated.
+    """
 
     table: ClassVar[str] = "labels"
     track_id: str
     target: str
-    n_annotators: int
-    mean: float
-    std: float
-    mad: float
-    label: int
-    class_name: str = dataclasses.field(metadata={COLUMN: "class"})
+    n_annotators: int | None
+    mean: float | None
+    std: float | None
+    mad: float | None
+    label: int | None
+    class_name: str | None = dataclasses.field(metadata={COLUMN: "class"})
     kept: bool
-    distribution: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"p_{REPEATED}"})
+    distribution: tuple[float, ...] = dataclasses.field(
+        default=(), metadata={COLUMN: f"p_{REPEATED}"}
+    )
     split: str | None = None
+    scale: str | None = None
+    start: float | None = _optional()
+    duration: float | None = _optional()
+
+    def number_range(self) -> Range | None:
+        """Give the range of the target's numbers; None where it has classes."""
+        scale = parse_scale(self.scale)
+        return scale if isinstance(scale, Range) else None
+
+    def find_problem(self) -> str | None:
+        """Say what the scale asks for and the row does not have."""
+        try:
+            scale = parse_scale(self.scale)
+        except ValueError as error:
+            return f"column scale {error}"
+        if isinstance(scale, Range):
+            if self.mean is None:
+                return f"has no mean, which a target of the scale {scale} needs"
+            return None if self.mean in scale else f"has a mean of {self.mean:g}, outside {scale}"
+        if self.label is None or self.class_name is None or not self.distribution:
+            return f"lacks label, class or p_1, which a target of the scale {scale} needs"
+        if self.label > len(self.distribution):
+            return f"has the label {self.label} of {len(self.distribution)} classes"
+        if scale.ordered and self.mean is None:
+            return "has no mean, which ordered classes need"
+        return _sum_problem(self.distribution)
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction(Row):
-    """A row of predictions.csv: the posterior of a segment or track for a target."""
+    """A row of predictions.csv: what a model says of a segment or track for a target.
+
+    Classes have `classes`, `posteriors` and `predicted`; ordered classes and numbers have `value`.
+    Where level is track, `start` and `duration` may be unknown.
+    """
 
     table: ClassVar[str] = "predictions"
     level: str
     track_id: str
     segment_id: str | None
-    start: float
-    duration: float
+    start: float | None
+    duration: float | None
     target: str
-    classes: str
-    posteriors: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"p_{REPEATED}"})
-    predicted: str
-    value: float | None
-    unlike: float | None = dataclasses.field(default=None, metadata={EXTRA: True})
+    classes: str | None = None
+    posteriors: tuple[float, ...] = dataclasses.field(
+        default=(), metadata={COLUMN: f"p_{REPEATED}"}
+    )
+    predicted: str | None = None
+    value: float | None = None
+    unlike: float | None = _optional()
+    scale: str | None = None
+    model: str | None = _optional()
+    repeat: int | None = _optional()
+    fold: int | None = _optional()
+    path: str | None = _optional()
 
     def class_names(self) -> tuple[str, ...]:
-        """Name the classes in the order of the posteriors."""
-        return tuple(self.classes.split(CLASS_SEPARATOR))
+        """Name the classes in the order of the posteriors; none where the target is a number."""
+        return tuple(self.classes.split(CLASS_SEPARATOR)) if self.classes else ()
+
+    def parse_scale(self) -> Scale:
+        """Give the target's scale with the classes' names."""
+        return parse_scale(self.scale, self.class_names())
+
+    def find_problem(self) -> str | None:
+        """Say what the scale asks for and the row does not have."""
+        if self.level == "segment" and (self.start is None or self.duration is None):
+            return "is of a segment without start and duration"
+        try:
+            scale = self.parse_scale()
+        except ValueError as error:
+            return f"column scale {error}"
+        if isinstance(scale, Range):
+            if self.value is None:
+                return f"has no value, which a target of the scale {scale} needs"
+            return None
+        return self._class_problem(scale)
+
+    def _class_problem(self, scale: Classes) -> str | None:
+        names = scale.names
+        if not names:
+            return "has no classes, which a target without a range of numbers needs"
+        if len(set(names)) != len(names):
+            return f"has a class twice ({self.classes})"
+        if len(self.posteriors) != len(names):
+            return (
+                f"has {len(self.posteriors)} posteriors for the {len(names)} classes {self.classes}"
+            )
+        if self.predicted not in names:
+            return f"predicts {self.predicted!r}, which is none of its classes {self.classes}"
+        return _sum_problem(self.posteriors)
+
+
+def _sum_problem(shares: tuple[float, ...]) -> str | None:
+    if abs(sum(shares) - 1) > SHARES_TOLERANCE:
+        return f"has p_1 to p_{len(shares)} that sum to {sum(shares):g}, not 1"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +258,16 @@ class Fold(Row):
     table: ClassVar[str] = "folds"
     track_id: str
     fold: int
+    repeat: int | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)
 class History(Row):
-    """A row of the table that --history names: an epoch of one training of a network."""
+    """A row of the table that --history names: an epoch of one training of a network.
+
+    Scores of the validation part are there where there is one: accuracy and macro F1 for classes,
+    R2 for numbers. `point` numbers the parameters tried; `fold` is the one held out.
+    """
 
     table: ClassVar[str] = "history"
     any_size: ClassVar[bool] = True
@@ -167,43 +276,30 @@ class History(Row):
     epoch: int
     learning_rate: float
     train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    validation_macro_f1: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    validation_macro_f1: float | None
     best: bool
+    repeat: int | None = None
+    train_accuracy: float | None = None
+    validation_r2: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation(Row):
-    """A row of the table that --cv-table names: how well a point of a grid does over folds."""
+    """A row of the table that --cv-table names: one score of one fold at one point of a search."""
 
     table: ClassVar[str] = "cv"
+    any_size: ClassVar[bool] = True
     model: str
     target: str
-    objective: str
-    seed: int
     point: int
     parameters: str
-    n_folds: int
-    n_tracks: int
-    segment_accuracy: float
-    segment_accuracy_std: float
-    segment_accuracy_low: float
-    segment_accuracy_high: float
-    segment_macro_f1: float
-    segment_macro_f1_std: float
-    segment_macro_f1_low: float
-    segment_macro_f1_high: float
-    track_accuracy: float
-    track_accuracy_std: float
-    track_accuracy_low: float
-    track_accuracy_high: float
-    track_macro_f1: float
-    track_macro_f1_std: float
-    track_macro_f1_low: float
-    track_macro_f1_high: float
-    epochs: float
-    seconds: float
+    repeat: int
+    fold: int
+    level: str
+    score: str
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +311,11 @@ class Model(Row):
     target: str
     model: str
     features: str
-    classes: str
+    classes: str | None
     licence: str | None
     bytes: int
     path: str
+    scale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ import csv
 import dataclasses
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO, TypeVar
 
 from mertools.artifacts.files import STANDARD_STREAM
-from mertools.artifacts.rows import COLUMN, EXTRA, Row
+from mertools.artifacts.rows import COLUMN, OPTIONAL, Row
 from mertools.artifacts.schema import REPEATED, Field, TableSchema, load_table_schema
 from mertools.errors import SchemaError, UsageError
 
@@ -79,16 +79,20 @@ def parse_table(
         raise SchemaError(name, "is empty, without even a header", f"give a {schema.name} table")
     cells = _cells(schema, header, name)
     attributes = _attributes(row_type)
+    absent = _absent_values(row_type, cells)
     key_places = [header.index(column) for column in schema.primary_key if column in header]
     seen: set[tuple[str, ...]] = set()
     while (record := _next_record(reader, name)) is not None:
         if not record:
             continue
         try:
-            values = _parse_record(record, cells, len(header))
+            values = absent | _parse_record(record, cells, len(header))
             key = tuple(record[place] for place in key_places)
             if key and key in seen:
                 raise ValueError(f"has the key {', '.join(filter(None, key))} again")
+            row = row_type(**{attributes[column]: value for column, value in values.items()})
+            if problem := row.find_problem():
+                raise ValueError(problem)
         except ValueError as error:
             broken = SchemaError(
                 name, f"line {reader.line_num} {error}", f"see schemas/{schema.name}.schema.json"
@@ -98,7 +102,20 @@ def parse_table(
             report(broken)
             continue
         seen.add(key)
-        yield row_type(**{attributes[column]: value for column, value in values.items()})
+        yield row
+
+
+def _absent_values(
+    row_type: type[Row], cells: Sequence[tuple[Field, Sequence[int]]]
+) -> dict[str, Any]:
+    """Give the value of each column that the table does not have and a row needs: None."""
+    present = {field.name for field, _ in cells}
+    required = {
+        attribute.metadata.get(COLUMN, attribute.name)
+        for attribute in dataclasses.fields(row_type)
+        if attribute.default is dataclasses.MISSING
+    }
+    return dict.fromkeys(required - present)
 
 
 def _parse_record(
@@ -114,7 +131,7 @@ def _parse_record(
         for number, place in enumerate(places):
             try:
                 # Targets with fewer classes than others leave their last cells empty.
-                optional = repeated and number > 0 and record[place] == ""
+                optional = repeated and record[place] == ""
                 parsed.append(None if optional else field.parse(record[place]))
             except ValueError as error:
                 column = field.name.replace(REPEATED, str(number + 1))
@@ -126,40 +143,47 @@ def _parse_record(
 
 
 class TableWriter:
-    """Writes rows of one table as CSV, the header at once and each row as it comes."""
+    """Writes rows of one table as CSV, the header at once and each row as it comes.
+
+    `optional` names the columns to write of those that are only written where they are asked for;
+    `n_classes` is how often a column that repeats stands.
+    """
 
     def __init__(
-        self, stream: TextIO, row_type: type[Row], n_classes: int = 0, extra: bool = False
+        self,
+        stream: TextIO,
+        row_type: type[Row],
+        n_classes: int = 0,
+        optional: Collection[str] = (),
     ) -> None:
         self._stream = stream
         self._n_classes = n_classes
-        self._extra = extra
-        stream.write(_format_record(table_header(row_type, n_classes, extra)))
+        self._optional = optional
+        stream.write(_format_record(table_header(row_type, n_classes, optional)))
 
     def write(self, row: Row) -> None:
         """Write a row."""
-        self._stream.write(_format_record(row_cells(row, self._n_classes, self._extra)))
+        self._stream.write(_format_record(row_cells(row, self._n_classes, self._optional)))
 
 
-def table_header(row_type: type[Row], n_classes: int = 0, extra: bool = False) -> list[str]:
-    """Name a table's columns; `n_classes` is how often a column that repeats stands.
-
-    With `extra` those columns are among them that are only written where there is more to tell.
-    """
-    left_out = _left_out(row_type, extra)
+def table_header(
+    row_type: type[Row], n_classes: int = 0, optional: Collection[str] = ()
+) -> list[str]:
+    """Name a table's columns; the arguments are as in `TableWriter`."""
+    left_out = _left_out(row_type, optional)
     return [c for c in load_table_schema(row_type.table).header(n_classes) if c not in left_out]
 
 
-def row_cells(row: Row, n_classes: int = 0, extra: bool = False) -> list[str]:
+def row_cells(row: Row, n_classes: int = 0, optional: Collection[str] = ()) -> list[str]:
     """Write a row's values as cells, in the order of `table_header`."""
-    return [format_cell(value, row.any_size) for value in row_values(row, n_classes, extra)]
+    return [format_cell(value, row.any_size) for value in row_values(row, n_classes, optional)]
 
 
-def row_values(row: Row, n_classes: int = 0, extra: bool = False) -> list[object]:
+def row_values(row: Row, n_classes: int = 0, optional: Collection[str] = ()) -> list[object]:
     """Give a row's values in the order of `table_header`; None is an empty cell."""
     values: list[object] = []
     attributes = _attributes(type(row))
-    left_out = _left_out(type(row), extra)
+    left_out = _left_out(type(row), optional)
     for field in load_table_schema(row.table).fields:
         if field.name in left_out:
             continue
@@ -171,15 +195,23 @@ def row_values(row: Row, n_classes: int = 0, extra: bool = False) -> list[object
     return values
 
 
-def _left_out(row_type: type[Row], extra: bool) -> list[str]:
-    if extra:
-        return []
-    return [field.name for field in dataclasses.fields(row_type) if EXTRA in field.metadata]
+def _left_out(row_type: type[Row], optional: Collection[str]) -> list[str]:
+    return [
+        field.name
+        for field in dataclasses.fields(row_type)
+        if OPTIONAL in field.metadata and field.name not in optional
+    ]
 
 
-def write_table(stream: TextIO, row_type: type[R], rows: Iterable[R], n_classes: int = 0) -> None:
-    """Write a whole table."""
-    writer = TableWriter(stream, row_type, n_classes)
+def write_table(
+    stream: TextIO,
+    row_type: type[R],
+    rows: Iterable[R],
+    n_classes: int = 0,
+    optional: Collection[str] = (),
+) -> None:
+    """Write a whole table; the arguments are as in `TableWriter`."""
+    writer = TableWriter(stream, row_type, n_classes, optional)
     for row in rows:
         writer.write(row)
 

@@ -13,26 +13,26 @@ from typing import Annotated, Any
 
 import typer
 
-from mertools import __version__
-from mertools.cli import console, options
-from mertools.cli.aggregate_labels import aggregate_labels
-from mertools.cli.align import align
-from mertools.cli.convert import convert
-from mertools.cli.evaluate import evaluate
-from mertools.cli.featurize import featurize
-from mertools.cli.inspect import inspect
-from mertools.cli.merge import merge
-from mertools.cli.models import models
-from mertools.cli.predict import predict
-from mertools.cli.rank_features import rank_features
-from mertools.cli.segment import segment
-from mertools.cli.train import svm
-from mertools.cli.train_kernel import kernel
-from mertools.cli.train_network import network_help, train_network
-from mertools.cli.transcribe import transcribe
-from mertools.cli.validate import validate
+from mertools.cli.commands.aggregate_labels import aggregate_labels
+from mertools.cli.commands.align import align
+from mertools.cli.commands.convert import convert
+from mertools.cli.commands.evaluate import evaluate
+from mertools.cli.commands.featurize import featurize
+from mertools.cli.commands.inspect import inspect
+from mertools.cli.commands.merge import merge
+from mertools.cli.commands.models import models
+from mertools.cli.commands.predict import predict
+from mertools.cli.commands.rank_features import rank_features
+from mertools.cli.commands.segment import segment
+from mertools.cli.commands.train import svm
+from mertools.cli.commands.train_kernel import kernel
+from mertools.cli.commands.train_network import network_help, train_network
+from mertools.cli.commands.transcribe import transcribe
+from mertools.cli.commands.validate import validate
+from mertools.cli.shared import console, options
 from mertools.errors import MerError
 from mertools.models.registry import MODELS
+from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
 EXIT_INTERRUPTED = 130

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools import __version__
 from mertools.artifacts.rows import Alignment, Label
 from mertools.errors import SchemaError
 from mertools.evaluation.join import (
@@ -32,6 +31,7 @@ from mertools.evaluation.join import (
     JoinedTarget,
 )
 from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals
+from mertools.version import __version__
 
 SCHEMA_NAME = "alignment"
 SCHEMA_VERSION = "1.0"

@@ -16,9 +16,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mertools.artifacts.figures import COLOURS, REFERENCE_COLOUR, STYLE, save_figure
 from mertools.artifacts.files import make_folder
 from mertools.evaluation.join import FloatArray
-from mertools.figures import COLOURS, REFERENCE_COLOUR, STYLE, save_figure
 
 DASHES = ("-", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.2)), (0, (3, 1, 1, 1, 1, 1)))
 PANELS_IN_A_ROW = 5

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from mertools import __version__
 from mertools.errors import SchemaError
 from mertools.evaluation.join import TRACK, FloatArray, JoinedTarget, Outcomes
 from mertools.evaluation.metrics import (
@@ -37,6 +36,7 @@ from mertools.evaluation.significance import (
     correct_by_holm,
     permutation_test,
 )
+from mertools.version import __version__
 
 SCHEMA_NAME = "metrics"
 SCHEMA_VERSION = "1.1"

@@ -27,7 +27,7 @@ from mertools.features.extract import (
     extract,
 )
 from mertools.features.notes import NoteEvent
-from mertools.parallel import Jobs
+from mertools.runtime.parallel import Jobs
 
 
 @dataclass(frozen=True, slots=True)

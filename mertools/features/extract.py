@@ -20,7 +20,7 @@ from mertools.errors import InputError
 from mertools.features.excerpt import Excerpt
 from mertools.features.notes import NoteEvent, notes_in
 from mertools.features.registry import DEVICES, RequestedKind
-from mertools.parallel import Jobs, map_ordered
+from mertools.runtime.parallel import Jobs, map_ordered
 
 SEGMENTS_AT_ONCE = 64
 """Segments of one file that a process works on before it hands over what it has made."""

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mertools.devices import CPU
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
 from mertools.features.mel import mel_spectrogram
-from mertools.features.musicnn_weights import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, load_weights
+from mertools.pretrained.musicnn_weights import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, load_weights
+from mertools.runtime.devices import CPU
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from mertools.features.musicnn_torch import Musicnn
+    from mertools.pretrained.musicnn_torch import Musicnn
 
 SAMPLE_RATE = 16000
 N_FFT = 512
@@ -278,14 +278,14 @@ def _run_on(device: str, patches: NDArray[np.float32]) -> Iterator[list[NDArray[
 
 @cache
 def _load_session() -> InferenceSession:
-    from mertools.features.musicnn_onnx import build_model
-    from mertools.features.onnx_session import start_session
+    from mertools.pretrained.musicnn_onnx import build_model
+    from mertools.pretrained.onnx_session import start_session
 
     return start_session(build_model(load_weights()))
 
 
 @cache
 def _load_module(device: str) -> Musicnn:
-    from mertools.features.musicnn_torch import Musicnn
+    from mertools.pretrained.musicnn_torch import Musicnn
 
     return Musicnn(load_weights()).to(device)

@@ -11,13 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.features.basic_pitch_weights import (
-    HOP_SAMPLES,
-    N_CONTOUR_BINS,
-    N_NOTES,
-    WINDOW_FRAMES,
-    WINDOW_SAMPLES,
-)
 from mertools.features.excerpt import Excerpt
 from mertools.features.transcription import (
     LOWEST_PITCH,
@@ -28,6 +21,13 @@ from mertools.features.transcription import (
     find_context,
     reference_frames,
     transcribe_once,
+)
+from mertools.pretrained.basic_pitch_weights import (
+    HOP_SAMPLES,
+    N_CONTOUR_BINS,
+    N_NOTES,
+    WINDOW_FRAMES,
+    WINDOW_SAMPLES,
 )
 
 BENDS_PER_SEMITONE = 3

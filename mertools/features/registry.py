@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
-from mertools.devices import ACCELERATORS, CPU
 from mertools.errors import UsageError
 from mertools.features import handcrafted, mel, musicnn, tonal, transcription
 from mertools.features.excerpt import Excerpt
+from mertools.runtime.devices import ACCELERATORS, CPU
 
 DEFAULT_ENGINE = "fast"
 DEVICES: Mapping[str, str] = {DEFAULT_ENGINE: CPU} | {name: name for name in ACCELERATORS}

@@ -19,7 +19,7 @@ from mertools.audio.sources import Source
 from mertools.errors import InputError, MerError
 from mertools.features.build import Precedents, build_features
 from mertools.features.extract import Outcome, Recipe, SegmentFeatures
-from mertools.parallel import Jobs, map_ordered
+from mertools.runtime.parallel import Jobs, map_ordered
 
 OF_A_SHARD = re.compile(r"\d{6,}\.h5|\.\d{6,}\.h5\.journal")
 

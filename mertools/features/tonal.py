@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.features.basic_pitch_weights import N_NOTES
 from mertools.features.excerpt import Excerpt
 from mertools.features.transcription import (
     FRAMES_PER_SECOND,
@@ -25,6 +24,7 @@ from mertools.features.transcription import (
 from mertools.features.transcription import (
     window_feature as window_posteriorgram,
 )
+from mertools.pretrained.basic_pitch_weights import N_NOTES
 
 Floats = NDArray[np.float64]
 

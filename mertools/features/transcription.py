@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.devices import CPU
 from mertools.errors import UsageError
-from mertools.features.basic_pitch_weights import (
+from mertools.features.excerpt import Excerpt
+from mertools.pretrained.basic_pitch_weights import (
     HOP_SAMPLES,
     N_CONTOUR_BINS,
     N_NOTES,
     WINDOW_SAMPLES,
     load_weights,
 )
-from mertools.features.excerpt import Excerpt
+from mertools.runtime.devices import CPU
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from mertools.features.basic_pitch_torch import BasicPitch
+    from mertools.pretrained.basic_pitch_torch import BasicPitch
 
 SAMPLE_RATE = 22050
 FULL_SCALE = 2.0**15  # of 16-bit PCM
@@ -257,15 +257,15 @@ def _inner_frames(made: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float3
 
 @cache
 def _load_session() -> InferenceSession:
-    from mertools.features.basic_pitch_onnx import build_model
-    from mertools.features.onnx_session import start_session
+    from mertools.pretrained.basic_pitch_onnx import build_model
+    from mertools.pretrained.onnx_session import start_session
 
     return start_session(build_model(load_weights()))
 
 
 @cache
 def _load_module(device: str) -> BasicPitch:
-    from mertools.features.basic_pitch_torch import BasicPitch
+    from mertools.pretrained.basic_pitch_torch import BasicPitch
 
     return BasicPitch(load_weights()).to(device)
 

@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.errors import UsageError
-
-CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
-    "arousal": ("weak", "neutral", "strong"),
-    "valence": ("negative", "neutral", "positive"),
-}
-"""The classes of the targets known by name; those of any other are its rating levels."""
+from mertools.targets.scale import CLASS_NAMES, class_names
 
 MAX_INFERRED_LEVELS = 20
 """How far ratings may reach on a scale nobody described: beyond it, a year was read as a rating."""
@@ -24,12 +19,6 @@ EVERY_TARGET = ""
 """Stands for all targets that are not named, as a key of what is set per target."""
 
 T = TypeVar("T")
-
-
-def class_names(target: str, n_classes: int) -> tuple[str, ...]:
-    """Name a target's classes: by `CLASS_NAMES` where the number fits, else "1" to "K"."""
-    names = CLASS_NAMES.get(target, ())
-    return names if len(names) == n_classes else tuple(str(k + 1) for k in range(n_classes))
 
 
 def default_thresholds(n_classes: int) -> tuple[float, ...]:

@@ -17,8 +17,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError
-from mertools.labels.classes import CLASS_NAMES, EVERY_TARGET, Scales
+from mertools.labels.classes import EVERY_TARGET, Scales
 from mertools.labels.records import read_records
+from mertools.targets.scale import CLASS_NAMES
 
 TRACK_FIELD = "track_id"
 MEDIA_FIELDS = ("audio", "path", "url")

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.model_file import Card, Learnt
-from mertools.devices import find_device
 from mertools.errors import SchemaError, UsageError
 from mertools.models.layers import SpectrogramBranch
 from mertools.models.registry import find_model
+from mertools.runtime.devices import find_device
 
 SEGMENTS_AT_ONCE = 64
 

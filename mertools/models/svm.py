@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.model_file import Card, Learnt
 from mertools.errors import SchemaError
-from mertools.models.pooling import side_by_side
+from mertools.targets.pooling import side_by_side
 
 STANDARDISATION = "clipped to the column's range in training, then zero mean and unit variance"
 

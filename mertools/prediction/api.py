@@ -19,10 +19,10 @@ from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
 from mertools.audio.sources import Source, find_sources
 from mertools.errors import UsageError
 from mertools.features.extract import FailedInput
-from mertools.parallel import Jobs
 from mertools.prediction.emotion import Emotion, gather_emotions
 from mertools.prediction.installed import choose_models
 from mertools.prediction.predict import load_predictors, predict_audio
+from mertools.runtime.parallel import Jobs
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mertools.artifacts.rows import Prediction
-from mertools.prediction.circumplex import (
+from mertools.targets.plane import (
     TARGETS,
     Quadrant,
     find_quadrant,

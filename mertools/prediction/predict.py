@@ -21,9 +21,9 @@ from mertools.audio.sources import Source
 from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
 from mertools.features.registry import RequestedKind, find_kind, request_kind
-from mertools.models.pooling import duration_weighted_means, side_by_side
 from mertools.models.registry import find_model
-from mertools.parallel import Jobs
+from mertools.runtime.parallel import Jobs
+from mertools.targets.pooling import duration_weighted_means, side_by_side
 
 Level = Literal["both", "segment", "track"]
 

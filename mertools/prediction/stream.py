@@ -13,8 +13,8 @@ from mertools.artifacts.journal import Journal
 from mertools.artifacts.rows import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
-from mertools.parallel import Jobs
 from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_audio
+from mertools.runtime.parallel import Jobs
 
 
 def predict_resumably(

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mertools import __version__
 from mertools.artifacts.files import open_output
-from mertools.prediction import circumplex
 from mertools.presentation.tracks import (
     QUADRANTS,
     Curve,
@@ -28,6 +26,8 @@ from mertools.presentation.tracks import (
     format_time,
     read_outline,
 )
+from mertools.targets import plane as circumplex
+from mertools.version import __version__
 
 OUTLINE_BINS = 240
 MAX_EMBEDDED_BYTES = 8 << 20

@@ -15,11 +15,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mertools.artifacts.figures import COLOURS, FORMATS, REFERENCE_COLOUR, STYLE, save_figure
 from mertools.errors import UsageError
-from mertools.figures import COLOURS, FORMATS, REFERENCE_COLOUR, STYLE, save_figure
-from mertools.prediction.circumplex import find_word
 from mertools.prediction.emotion import Emotion
 from mertools.presentation.tracks import QUADRANTS, Curve, ShownTrack, format_time, read_outline
+from mertools.targets.plane import find_word
 
 TARGET_COLOURS = {"arousal": COLOURS[1], "valence": COLOURS[0]}
 OTHER_COLOUR = COLOURS[2]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.rows import Prediction
 from mertools.audio.io import probe, read_blocks
-from mertools.prediction.circumplex import TARGETS
 from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions
 from mertools.prediction.predict import make_prediction
+from mertools.targets.plane import TARGETS
 
 FloatArray = NDArray[np.float64]
 

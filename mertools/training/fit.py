@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mertools.artifacts.files import digest_json
-from mertools.devices import training_precision
+from mertools.dataset.folds import assign_folds
+from mertools.dataset.segments import Batches, Objective, SegmentSet, open_batches
 from mertools.models.network import Network, weights_of
 from mertools.models.registry import ModelSpec, find_model
-from mertools.training import checkpoint, together
-from mertools.training.folds import assign_folds
+from mertools.runtime.devices import training_precision
+from mertools.training import checkpoint
+from mertools.training import distributed as together
 from mertools.training.loop import ROWS_AT_ONCE, Epoch, Lesson, predict_rows, train
-from mertools.training.parameters import Grid, Parameters, Point, points_of
-from mertools.training.segments import Batches, Objective, SegmentSet, open_batches
+from mertools.training.recipes import Grid, Parameters, Point, points_of
 from mertools.training.transfer import (
     STATISTICS,
     Start,

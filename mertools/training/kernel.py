@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.dataset.copies import Material
+from mertools.dataset.folds import assign_folds, share_folds
 from mertools.errors import UsageError
 from mertools.models.kernel import (
     LANDMARK_DTYPE,
@@ -21,10 +23,8 @@ from mertools.models.kernel import (
     squared_distances,
     to_distributions,
 )
-from mertools.parallel import Jobs, map_ordered
+from mertools.runtime.parallel import Jobs, map_ordered
 from mertools.training.cards import describe_versions
-from mertools.training.copies import Material
-from mertools.training.folds import assign_folds, share_folds
 from mertools.training.scores import OutOfFold, mean_of_groups, score_card
 
 DEFAULT_GRID: Mapping[str, tuple[float, ...]] = {

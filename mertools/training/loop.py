@@ -15,14 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mertools.devices import training_precision
+from mertools.dataset.segments import Batches
 from mertools.errors import MerError
-from mertools.memory import keep_freed_memory
 from mertools.models.network import Network, logits_of, to_tensors, weights_of
-from mertools.training import checkpoint, together
-from mertools.training.parameters import Parameters
+from mertools.runtime.devices import training_precision
+from mertools.runtime.memory import keep_freed_memory
+from mertools.training import checkpoint
+from mertools.training import distributed as together
+from mertools.training.recipes import Parameters
 from mertools.training.scores import score
-from mertools.training.segments import Batches
 
 SAVING_SHARE = 0.1
 """Of the time, what saving the state may take; an epoch that takes ten times as long is saved."""

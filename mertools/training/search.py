@@ -14,16 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from mertools.artifacts.rows import CrossValidation, History
-from mertools.devices import CPU, training_precision
+from mertools.dataset.segments import SegmentSet, open_batches
 from mertools.errors import UsageError
 from mertools.models.network import architecture_of
-from mertools.parallel import Jobs, available_cores, map_ordered
-from mertools.training import together
+from mertools.runtime.devices import CPU, training_precision
+from mertools.runtime.parallel import Jobs, available_cores, map_ordered
+from mertools.training import distributed as together
 from mertools.training.cards import describe_versions
 from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
-from mertools.training.parameters import Point, format_point
+from mertools.training.recipes import Point, format_point
 from mertools.training.scores import OutOfFold, mean_interval, mean_of_groups, score_card
-from mertools.training.segments import SegmentSet, open_batches
 from mertools.training.transfer import describe_transfer, frozen_blocks, shared_weights
 
 CRITERION = "mean macro F1 of tracks"

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.dataset.data import TrainingSet
+from mertools.dataset.folds import Split, assign_folds, share_folds, split_rows
 from mertools.errors import SchemaError, UsageError
 from mertools.models.svm import ARCHITECTURE, STANDARDISATION, build_svm, fit_calibrated
-from mertools.parallel import Jobs, map_ordered
+from mertools.runtime.parallel import Jobs, map_ordered
 from mertools.training.cards import describe_versions
-from mertools.training.data import TrainingSet
-from mertools.training.folds import Split, assign_folds, share_folds, split_rows
 from mertools.training.scores import OutOfFold, mean_of_groups, score_card
 
 PARAMETERS = ("C", "gamma")

@@ -16,7 +16,7 @@ from mertools.artifacts.model_file import Card, read_model
 from mertools.errors import UsageError
 from mertools.models.network import Network
 from mertools.models.registry import find_model
-from mertools.training.parameters import FROZEN_BLOCKS, Parameters
+from mertools.training.recipes import FROZEN_BLOCKS, Parameters
 
 LAST_LAYER = "classifier."
 STATISTICS = "spectrogram.standardise."

@@ -19,7 +19,7 @@ from benchmarks.report import (
 )
 from benchmarks.runner import Outcome, Round, measure
 from benchmarks.setup import Setup
-from mertools.parallel import available_cores
+from mertools.runtime.parallel import available_cores
 
 CORPUS = ROOT.parent / "shared" / "corpora" / "emotify"
 CLIPS = ROOT / "examples" / "clips"

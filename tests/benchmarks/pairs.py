@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from benchmarks.setup import Setup
-from mertools.parallel import available_cores
+from mertools.runtime.parallel import available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).parent / "peers"

@@ -29,7 +29,7 @@ from benchmarks.registry import find_pair
 from benchmarks.report import show_seconds
 from benchmarks.runner import environment, from_text, to_text
 from benchmarks.setup import Setup
-from mertools.devices import training_precision
+from mertools.runtime.devices import training_precision
 
 ENTRIES = 12
 REPEATS = 5

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.runner import Outcome
-from mertools import __version__
-from mertools.parallel import available_cores
+from mertools.runtime.parallel import available_cores
+from mertools.version import __version__
 
 PACKAGES = (
     "basic-pitch",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mertools.artifacts.rows import Prediction
-from mertools.cli import emotion_table
-from mertools.cli.emotion_table import draw_emotions
+from mertools.cli.shared import emotion_table
+from mertools.cli.shared.emotion_table import draw_emotions
 from mertools.prediction.predict import make_prediction
 
 CLASSES = {

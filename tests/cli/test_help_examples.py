@@ -13,8 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mertools import parallel
 from mertools.cli.app import app
+from mertools.runtime import parallel
 
 ROOT = Path(__file__).resolve().parents[2]
 

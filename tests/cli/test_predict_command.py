@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 import mertools
-from mertools import parallel
 from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.journal import Journal
 from mertools.artifacts.rows import Prediction, Track
 from mertools.artifacts.tables import parse_table
 from mertools.cli.app import app
-from mertools.cli.output import open_table_output
+from mertools.cli.shared.tables import open_table_output
 from mertools.errors import InputError, UsageError
 from mertools.prediction import installed
 from mertools.prediction.predict import Predictor, load_predictor, predict_audio
 from mertools.prediction.stream import predict_resumably
+from mertools.runtime import parallel
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CLIPS = EXAMPLES / "clips"

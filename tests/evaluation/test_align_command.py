@@ -287,7 +287,7 @@ def test_failed_run_leaves_what_was_there(tables: dict[str, str], tmp_path: Path
 
 def test_aligning_imports_no_learning_library(tables: dict[str, str], tmp_path: Path) -> None:
     code = (
-        "import sys; from mertools.cli.align import align;"
+        "import sys; from mertools.cli.commands.align import align;"
         f"align({tables['predictions']!r}, {tables['labels']!r}, None, {str(tmp_path / 'a')!r});"
         "print(sorted({'sklearn', 'scipy', 'matplotlib', 'h5py'} & set(sys.modules)))"
     )

@@ -317,7 +317,7 @@ def test_missing_file_is_exit_2(tables: tuple[str, str]) -> None:
 
 def test_terminal_shows_tables_instead_of_json(tables: tuple[str, str]) -> None:
     code = (
-        "from mertools.cli.evaluate import evaluate;"
+        "from mertools.cli.commands.evaluate import evaluate;"
         f"evaluate({tables[0]!r}, {tables[1]!r}, against=[{tables[0]!r}], bootstrap=10)"
     )
     terminal, end = pty.openpty()
@@ -343,7 +343,7 @@ def test_figures_are_drawn_where_asked(tables: tuple[str, str], tmp_path: Path) 
 
 def test_scoring_imports_no_learning_library(tables: tuple[str, str], tmp_path: Path) -> None:
     code = (
-        "import sys; from mertools.cli.evaluate import evaluate;"
+        "import sys; from mertools.cli.commands.evaluate import evaluate;"
         f"evaluate({tables[0]!r}, {tables[1]!r}, {str(tmp_path / 'm.json')!r}, bootstrap=10);"
         "print(sorted({'sklearn', 'scipy', 'matplotlib', 'h5py'} & set(sys.modules)))"
     )

@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mertools.features.basic_pitch_weights import find_model
 from mertools.features.notes import NoteEvent
 from mertools.features.transcription import SAMPLE_RATE, Posteriorgrams
+from mertools.pretrained.basic_pitch_weights import find_model
 
 # The package complains of every runtime that is not installed.
 logging.disable(logging.WARNING)

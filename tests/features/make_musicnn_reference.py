@@ -23,7 +23,7 @@ from musicnn import models
 
 from mertools.audio.convert import read_converted
 from mertools.features.musicnn import SAMPLE_RATE, TAGS, MusicnnParams, cut_patches
-from mertools.features.musicnn_weights import N_BANDS, PATCH_FRAMES, find_checkpoint
+from mertools.pretrained.musicnn_weights import N_BANDS, PATCH_FRAMES, find_checkpoint
 
 CLIPS = Path(__file__).resolve().parents[2] / "examples" / "clips"
 TARGET = Path(__file__).with_name("musicnn_reference.npz")

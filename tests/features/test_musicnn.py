@@ -25,7 +25,8 @@ from mertools.features.musicnn import (
     cut_patches,
     run_network,
 )
-from mertools.features.musicnn_weights import (
+from mertools.features.registry import request_kind
+from mertools.pretrained.musicnn_weights import (
     DATA,
     FOLDER,
     INDEX,
@@ -34,8 +35,7 @@ from mertools.features.musicnn_weights import (
     PATCH_FRAMES,
     find_checkpoint,
 )
-from mertools.features.registry import request_kind
-from mertools.features.tensor_bundle import read_variables
+from mertools.pretrained.tensor_bundle import read_variables
 
 REFERENCE = Path(__file__).with_name("musicnn_reference.npz")
 RNG = np.random.default_rng(0)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mertools.features.basic_pitch_weights import N_NOTES
 from mertools.features.tonal import COLUMN_NAMES, describe_notes
 from mertools.features.transcription import LOWEST_PITCH
+from mertools.pretrained.basic_pitch_weights import N_NOTES
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 
 from mertools.errors import UsageError
 from mertools.features import transcription
-from mertools.features.basic_pitch_weights import find_model, load_weights
 from mertools.features.excerpt import Excerpt
-from mertools.features.onnx_weights import read_weights
 from mertools.features.registry import request_kind
 from mertools.features.transcription import (
     CONTOUR_COLUMNS,
@@ -29,6 +27,8 @@ from mertools.features.transcription import (
     TranscriptionParams,
     transcribe,
 )
+from mertools.pretrained.basic_pitch_weights import find_model, load_weights
+from mertools.pretrained.onnx_weights import read_weights
 
 KINDS = ("note", "onset", "contour")
 RNG = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_equals_the_package_on_awkward_sound(name: str, tmp_path: Path) -> None:
 def test_the_torch_module_gives_the_same() -> None:
     import torch
 
-    from mertools.features.basic_pitch_torch import BasicPitch
+    from mertools.pretrained.basic_pitch_torch import BasicPitch
 
     y = np.concatenate([*AWKWARD.values()][-6:])
     windows = np.stack([*transcription._cut_windows(y)])

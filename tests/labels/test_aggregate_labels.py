@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mertools.artifacts.rows import Annotation, Label
 from mertools.artifacts.tables import read_table, write_table
-from mertools.cli.aggregate_labels import aggregate_labels
+from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.errors import UsageError
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -238,7 +238,7 @@ def test_a_refused_run_leaves_the_earlier_labels(tmp_path: Path) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys, mertools.cli.aggregate_labels\n"
+        "import sys, mertools.cli.commands.aggregate_labels\n"
         "print([name for name in ('numpy', 'krippendorff', 'rich.table') if name in sys.modules])"
     )
     done = subprocess.run(
@@ -300,7 +300,7 @@ def test_a_million_ratings(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from mertools.cli.aggregate_labels import *; typer.run(aggregate_labels)",
+            "from mertools.cli.commands.aggregate_labels import *; typer.run(aggregate_labels)",
         ]
         + [str(path), "-o", str(tmp_path / "labels.csv")],
         timeout=30,

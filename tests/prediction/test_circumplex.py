@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.prediction.circumplex import WORDS, find_quadrant, find_word, mean_rating
+from mertools.targets.plane import WORDS, find_quadrant, find_word, mean_rating
 
 distributions = st.lists(st.floats(0.01, 1), min_size=2, max_size=5).map(
     lambda values: [value / sum(values) for value in values]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mertools.dataset.folds import assign_folds, check_folds, split_rows
 from mertools.errors import UsageError
-from mertools.training.folds import assign_folds, check_folds, split_rows
 
 
 @st.composite

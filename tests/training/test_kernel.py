@@ -18,8 +18,8 @@ from safetensors.numpy import load_file, save_file
 from sklearn.kernel_ridge import KernelRidge as Reference
 
 from mertools.artifacts.model_file import read_model
+from mertools.dataset.copies import join_copies
 from mertools.models.kernel import Standardisation, restore
-from mertools.training.copies import join_copies
 from mertools.training.kernel import KernelSettings, fit_kernel
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]

@@ -11,13 +11,13 @@ import torch
 from made_segments import SHAPES, write_segments
 from torch import nn
 
+from mertools.dataset.segments import SegmentSet, join_segments, open_batches
 from mertools.errors import MerError
 from mertools.models.cnn import Cnn
 from mertools.models.network import weights_of
 from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from mertools.training.loop import Course, Epoch, Lesson, cross_entropy, train
-from mertools.training.parameters import Parameters
-from mertools.training.segments import SegmentSet, join_segments, open_batches
+from mertools.training.recipes import Parameters
 from mertools.training.transfer import frozen_blocks
 
 QUICK = Parameters(max_epochs=5, batch_size=8)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from made_segments import CLASSES, SHAPES, write_segments
 
+from mertools.dataset import segments
+from mertools.dataset.data import Joined
+from mertools.dataset.segments import Objective, SegmentSet, join_segments, open_batches
 from mertools.errors import SchemaError, UsageError
-from mertools.training import segments
-from mertools.training.data import Joined
-from mertools.training.segments import Objective, SegmentSet, join_segments, open_batches
 
 KINDS = tuple(SHAPES)
 

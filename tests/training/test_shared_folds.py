@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mertools.dataset.folds import assign_folds, share_folds
 from mertools.errors import UsageError
-from mertools.training.folds import assign_folds, share_folds
 from mertools.training.scores import mean_interval
 
 IDS = [f"t{i}" for i in range(20)]

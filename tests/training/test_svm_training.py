@@ -14,10 +14,10 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from mertools.artifacts.model_file import read_model, write_model
+from mertools.dataset.data import TrainingSet, Unit
+from mertools.dataset.folds import assign_folds, split_rows
 from mertools.errors import SchemaError, UsageError
 from mertools.models.registry import find_model
-from mertools.training.data import TrainingSet, Unit
-from mertools.training.folds import assign_folds, split_rows
 from mertools.training.svm import FittedSvm, SvmSettings, fit_svm
 
 CLASSES = ("weak", "neutral", "strong")

@@ -10,11 +10,12 @@ import torch
 from made_segments import SHAPES
 from safetensors.torch import save_file
 
+from mertools.dataset.segments import join_segments, open_batches
 from mertools.models.lstm import Lstm
 from mertools.models.network import weights_of
-from mertools.training import loop, together
-from mertools.training.parameters import Parameters
-from mertools.training.segments import join_segments, open_batches
+from mertools.training import distributed as together
+from mertools.training import loop
+from mertools.training.recipes import Parameters
 
 KINDS = ("onset", "contour", "note")
 

@@ -25,7 +25,7 @@ from benchmarks.pairs import (
 from benchmarks.setup import SEGMENT_S, Setup
 from mertools.features.handcrafted import HandcraftedParams, handcrafted, handcrafted_reference
 from mertools.features.mel import MelParams, mel, mel_filters
-from mertools.memory import keep_freed_memory
+from mertools.runtime.memory import keep_freed_memory
 
 SAMPLE_RATE = 8000
 FULL_SCALE = np.float32(2**15)

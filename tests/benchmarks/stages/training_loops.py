@@ -14,11 +14,11 @@ from benchmarks.pairs import Lap
 from benchmarks.setup import Setup
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import write_features
+from mertools.dataset.segments import StoredFeatures, open_batches
 from mertools.models.network import Network
 from mertools.models.registry import find_model
 from mertools.training.loop import Lesson, train
-from mertools.training.parameters import Parameters
-from mertools.training.segments import StoredFeatures, open_batches
+from mertools.training.recipes import Parameters
 
 SEGMENTS_A_TRACK = 3
 MOST_SEGMENTS = {"cpu": {"cnn": 512, "dual": 192}, "cuda": {"cnn": 4096, "dual": 1024}}

@@ -24,7 +24,8 @@ from benchmarks.pairs import (
     program,
 )
 from benchmarks.setup import Setup
-from mertools.features.basic_pitch_weights import (
+from mertools.features.transcription import SAMPLE_RATE, WINDOW_HOP_SAMPLES, transcribe
+from mertools.pretrained.basic_pitch_weights import (
     KERNEL_SAMPLES,
     N_CONTOUR_BINS,
     N_NOTES,
@@ -35,7 +36,6 @@ from mertools.features.basic_pitch_weights import (
     find_model,
     load_weights,
 )
-from mertools.features.transcription import SAMPLE_RATE, WINDOW_HOP_SAMPLES, transcribe
 
 MOST_SONGS = 2
 OF_NOTES = ("note_stack", "note", "onset_stack", "onset")

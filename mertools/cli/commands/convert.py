@@ -1,0 +1,69 @@
+"""`mer convert`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mertools.audio.settings import AudioFormat, ConvertSettings
+from mertools.cli.shared import options
+
+DEFAULTS = ConvertSettings()
+
+
+def convert(
+    inputs: options.Inputs,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the converted files.")
+    ],
+    sample_rate: Annotated[
+        int, typer.Option(min=1, help="Sampling rate to resample to, in Hz.")
+    ] = DEFAULTS.sample_rate,
+    keep_channels: Annotated[
+        bool,
+        typer.Option("--keep-channels/--mono", help="Keep all channels, or mix them to one."),
+    ] = DEFAULTS.keep_channels,
+    format: Annotated[AudioFormat, typer.Option(help="Format to write.")] = DEFAULTS.format,
+    id_from: options.IdFrom = "stem",
+    null: options.NullSeparated = False,
+    failures: options.FailuresFile = None,
+    force: options.Force = False,
+    jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
+) -> None:
+    """Convert sound files to 16-bit WAV or FLAC at one sampling rate; tracks.csv goes to stdout.
+
+    Mixed to mono before resampling (soxr, high quality), rounded to 16 bit without dither and
+    clipped at full scale. libsndfile decodes; what it cannot read goes through the ffmpeg program.
+    A file made before from the same input with the same settings is kept.
+
+    \b
+    Examples:
+      mer convert songs/ -o wav > tracks.csv
+      find . -name '*.mp3' -print0 | mer convert -0 - -o wav16 --sample-rate 16000 > t.csv
+    """
+    from functools import partial
+    from pathlib import Path
+
+    from mertools.artifacts.files import make_folder, remove_stale_parts
+    from mertools.artifacts.rows import Track
+    from mertools.audio.convert import convert as convert_track
+    from mertools.cli.shared.console import track_progress
+    from mertools.cli.shared.failures import Failures
+    from mertools.cli.shared.inputs import count_if_known, gather_sources, tracks_among, work_on
+    from mertools.cli.shared.tables import open_table_output
+
+    folder = Path(output)
+    make_folder(folder)
+    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        remove_stale_parts(place)
+    settings = ConvertSettings(sample_rate, keep_channels, format)
+    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
+    with Failures("convert", failures) as failed, open_table_output("-", Track) as write:
+        tracks = tracks_among(sources, failed)
+        make = partial(convert_track, folder=folder, settings=settings, force=force)
+        for made in track_progress(
+            work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
+        ):
+            write(made)

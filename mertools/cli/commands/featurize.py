@@ -1,0 +1,115 @@
+"""`mer featurize`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from mertools.audio.settings import Last, SegmentSettings
+from mertools.cli.shared import options
+
+DEFAULTS = SegmentSettings()
+
+
+def featurize(
+    inputs: options.Inputs,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")
+    ],
+    kind: Annotated[
+        list[str],
+        typer.Option(
+            help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal; repeatable."
+        ),
+    ] = ["handcrafted"],  # noqa: B006, typer copies it
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KIND.PARAM=VALUE", help="Parameter unlike its default."),
+    ] = None,
+    engine: Annotated[
+        Literal["fast", "pyaudioanalysis"],
+        typer.Option(help="Who computes handcrafted features; both agree to 1e-6."),
+    ] = "fast",
+    device: options.Device = "cpu",
+    sample_rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Sampling rate in Hz to compute at; other sound is converted to it.",
+            show_default="the manifest's; for audio 8000, 16000 for musicnn, which is its highest",
+        ),
+    ] = None,
+    length: Annotated[
+        float, typer.Option(help="Length in seconds of the segments that whole tracks are cut in.")
+    ] = DEFAULTS.length_s,
+    hop: Annotated[
+        float | None,
+        typer.Option(help="Seconds from one start to the next.", show_default="the length"),
+    ] = DEFAULTS.hop_s,
+    last: Annotated[Last, typer.Option(help="What becomes of a shorter remainder.")] = (
+        DEFAULTS.last
+    ),
+    id_from: options.IdFrom = "stem",
+    null: options.NullSeparated = False,
+    failures: options.FailuresFile = None,
+    force: options.Force = False,
+    jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
+    shards: options.Shards = None,
+    shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
+) -> None:
+    """Compute features of segments, tracks or audio files into one HDF5 file.
+
+    Segments are taken as their table gives them; whole tracks and audio files are converted and
+    cut as `mer convert` and `mer segment` would. What the file already holds of the same sound
+    with the same parameters is kept, and so is what an interrupted run had made.
+
+    \b
+    Examples:
+      mer featurize segments.csv --kind handcrafted --kind mel -o features.h5
+      mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
+      mer featurize songs/ --kind musicnn -o musicnn.h5
+    """
+    from mertools.audio.settings import ConvertSettings
+    from mertools.audio.sources import Source
+    from mertools.cli.shared.failures import Failures
+    from mertools.cli.shared.features import choose_jobs, make_features
+    from mertools.cli.shared.inputs import gather_sources
+    from mertools.cli.shared.values import parse_assignments, segment_settings
+    from mertools.errors import UsageError
+    from mertools.features.extract import Recipe, choose_sample_rate
+    from mertools.features.registry import FeatureKind, RequestedKind, find_kind, request_kind
+    from mertools.runtime.devices import find_device
+
+    settings = parse_assignments("--set", set_ or [])
+    for name in settings:
+        if name not in kind:
+            raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
+    chosen = [find_kind(name) for name in dict.fromkeys(kind)]
+    found = find_device(device)
+    jobs = choose_jobs(jobs, found)
+
+    def request(kind: FeatureKind, first: Source) -> RequestedKind:
+        usual = kind.highest_rate or ConvertSettings().sample_rate
+        rate = sample_rate or choose_sample_rate(first, usual)
+        by = found if found in kind.engines else engine
+        return request_kind(kind.name, rate, settings.get(kind.name), by)
+
+    def choose_recipe(first: Source) -> Recipe:
+        kinds = tuple(request(kind, first) for kind in chosen)
+        return Recipe(kinds, kinds[0].sample_rate, segment_settings(length, hop, last))
+
+    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
+    with Failures("featurize", failures) as failed:
+        for _ in make_features(
+            "featurize",
+            output,
+            sources,
+            choose_recipe,
+            failed,
+            cluster or jobs,
+            force=force,
+            shards=(shards, shard_size),
+        ):
+            pass

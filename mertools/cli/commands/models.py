@@ -1,0 +1,82 @@
+"""`mer models`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mertools.cli.shared import options
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from mertools.artifacts.rows import Model
+
+
+def models(
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FOLDER|FILE]...",
+            help="Where to look, in place of what is installed.",
+            show_default=False,
+        ),
+    ] = None,
+    output: options.Output = "-",
+    format: options.Format = None,
+    failures: options.FailuresFile = None,
+) -> None:
+    """List models: those that mer predict finds by name, or those of folders and files.
+
+    Of each target mer predict takes the first unless it is told otherwise: models in the folders
+    that MER_MODELS names, separated by colons, come before those that come along.
+
+    \b
+    Examples:
+      mer models
+      mer models . arousal.skops --format json
+    """
+    from pathlib import Path
+
+    from mertools.artifacts.rows import Model
+    from mertools.cli.shared.failures import Failures
+    from mertools.cli.shared.tables import open_table_output
+    from mertools.errors import InputError, SchemaError
+    from mertools.prediction.installed import describe_model, find_installed, models_in
+
+    if places:
+        found = [path for place in places for path in models_in(Path(place))]
+    else:
+        found = find_installed()
+    with (
+        Failures("models", failures) as failed,
+        open_table_output(output, Model, form=format, draw=_draw) as write,
+    ):
+        for path in found:
+            try:
+                write(describe_model(path))
+            except SchemaError as error:
+                failed.add(InputError(error.subject, error.problem, error.remedy))
+            else:
+                failed.count_done()
+
+
+def _draw(rows: list[Model], stream: TextIO) -> None:
+    from mertools.artifacts.rows import CLASS_SEPARATOR
+    from mertools.cli.shared.console import draw_table
+
+    columns = ["name", "target", "model", "features", "classes", "licence", "size"]
+    cells = [
+        [
+            row.name,
+            row.target,
+            row.model,
+            row.features.replace(CLASS_SEPARATOR, "\n"),
+            row.classes.replace(CLASS_SEPARATOR, "\n"),
+            row.licence or "",
+            f"{row.bytes / 1e6:.1f} MB",
+        ]
+        for row in rows
+    ]
+    draw_table("", columns, cells, stream)

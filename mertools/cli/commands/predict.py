@@ -1,0 +1,261 @@
+"""`mer predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+import typer
+
+from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
+from mertools.cli.shared import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mertools.artifacts.journal import Journal
+    from mertools.artifacts.rows import Prediction
+    from mertools.audio.sources import Source
+    from mertools.cli.shared.failures import Failures
+    from mertools.features.extract import FailedInput
+    from mertools.prediction.predict import PredictedTrack, Predictor
+    from mertools.runtime.parallel import Jobs
+
+
+def complete_models(incomplete: str) -> list[str]:
+    """Complete the name of a model at hand, or of a model's file here; a shell knows other files.
+
+    What is wrong with MER_MODELS is told by the command, not while it is typed.
+    """
+    from mertools.errors import UsageError
+    from mertools.prediction.installed import find_installed, models_in
+
+    try:
+        names = [path.stem for path in find_installed()]
+    except UsageError:
+        names = []
+    found = [*names, *(path.name for path in models_in(Path()))]
+    return [name for name in dict.fromkeys(found) if name.startswith(incomplete)]
+
+
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Features (HDF5), sound files, folders, manifests, or -; any mixture.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="FILE|NAME",
+            help="Model, as a file or by a name that mer models lists; several for several "
+            "targets.",
+            show_default="the first of each target that mer models lists",
+            autocompletion=complete_models,
+        ),
+    ] = None,
+    output: options.Output = "-",
+    level: Annotated[
+        Literal["both", "track", "segment"], typer.Option(help="Rows to give.")
+    ] = "both",
+    over_time: Annotated[
+        bool,
+        typer.Option(
+            "--over-time",
+            help="Predict windows of the track that overlap, in place of segments as in training.",
+        ),
+    ] = False,
+    window: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Length of a window.", show_default=f"{WINDOW_S:g}"),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="From the start of one window to the next one's.",
+            show_default=f"{WINDOW_HOP_S:g}",
+        ),
+    ] = None,
+    format: options.Format = None,
+    id_from: options.IdFrom = "stem",
+    null: options.NullSeparated = False,
+    failures: options.FailuresFile = None,
+    device: options.Device = "auto",
+    jobs: options.Jobs = None,
+    cluster: options.Cluster = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Figure (.png, .svg) to draw: a track over time, or several in the plane.",
+            show_default=False,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Page to write: player, curves, plane and a table of all tracks.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Predict what tracks express: posteriors of segments and tracks, from features or sound.
+
+    Sound is converted, cut and measured in memory just as it was for the model's training. Rows
+    come in the order of the inputs, a track's segments before the track, each as soon as known.
+    With -o a run that was interrupted goes on where it was. The table is of tracks, or of windows
+    with --over-time.
+
+    Without -m it is the models that come along which predict. Those in the folders that MER_MODELS
+    names, separated by colons, take their place.
+
+    \b
+    Examples:
+      mer predict song.mp3
+      mer predict song.mp3 --over-time --window 5 > curve.csv
+      mer predict song.mp3 --over-time --plot song.svg --html song.html -o song.csv
+      mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
+      find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
+    """
+    from mertools.artifacts.rows import Prediction
+    from mertools.cli.shared.failures import Failures
+    from mertools.cli.shared.tables import open_table_output
+    from mertools.errors import InputError
+    from mertools.features.extract import FailedInput
+    from mertools.prediction.installed import choose_models
+    from mertools.prediction.predict import load_predictors
+    from mertools.presentation.output import open_presentation
+
+    predictors = load_predictors(choose_models(model or []), device)
+    predictors = _cut_as_asked(predictors, over_time, window, hop)
+    shows_windows = level == "segment" or (over_time and level == "both")
+    n_classes = max(len(predictor.classes) for predictor in predictors)
+    sounds: dict[str, Path] = {}
+    seen: set[str] = set()
+    with (
+        Failures("predict", failures) as failed,
+        _open_journal(output) as journal,
+        open_presentation(plot, html) as show,
+        open_table_output(
+            output,
+            Prediction,
+            n_classes,
+            format,
+            optional=["unlike"] if any(predictor.tells_unlike for predictor in predictors) else [],
+            draw=partial(_draw, shows_windows),
+        ) as write,
+    ):
+        outcomes = _predict_inputs(
+            inputs, predictors, level, cluster or jobs, null, id_from, journal, failed, sounds
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, FailedInput):
+                failed.add(outcome.error, outcome.track_id, outcome.segment_id)
+                continue
+            track_id = outcome.rows[0].track_id
+            if track_id in seen:
+                again = InputError(track_id, "is the track_id of two tracks", "predict them apart")
+                failed.add(again, track_id)
+                continue
+            seen.add(track_id)
+            failed.count_done()
+            for row in outcome.rows:
+                write(row)
+            show(outcome.rows, sounds.get(track_id))
+
+
+@contextmanager
+def _open_journal(output: str) -> Iterator[Journal | None]:
+    """Open the journal of a file that is being made; there is none for standard output."""
+    from mertools.artifacts.files import is_replaced
+    from mertools.artifacts.journal import Journal
+
+    if not is_replaced(output):
+        yield None
+        return
+    with Journal(Path(output)) as journal:
+        yield journal
+        journal.discard()
+
+
+def _draw(windows: bool, rows: list[Prediction], stream: TextIO) -> None:
+    from mertools.cli.shared.emotion_table import draw_emotions
+
+    draw_emotions(rows, stream, windows=windows)
+
+
+def _cut_as_asked(
+    predictors: list[Predictor], over_time: bool, window: float | None, hop: float | None
+) -> list[Predictor]:
+    """Give the models for windows over time, where those are asked for."""
+    from mertools.errors import UsageError
+
+    if over_time:
+        length_s = WINDOW_S if window is None else window
+        hop_s = WINDOW_HOP_S if hop is None else hop
+        return [predictor.over_time(length_s, hop_s) for predictor in predictors]
+    for option, seconds in (("--window", window), ("--hop", hop)):
+        if seconds is not None:
+            raise UsageError(option, "is for windows over time", "give --over-time, too")
+    return predictors
+
+
+def _predict_inputs(
+    inputs: Sequence[str],
+    predictors: Sequence[Predictor],
+    level: Literal["both", "track", "segment"],
+    jobs: Jobs,
+    null_separated: bool,
+    id_from: Literal["stem", "path"],
+    journal: Journal | None,
+    failed: Failures,
+    sounds: dict[str, Path],
+) -> Iterator[PredictedTrack | FailedInput]:
+    """Predict inputs in their order; sound files that follow each other are worked on together.
+
+    The file of each track that has one is noted in `sounds`.
+    """
+    from itertools import groupby
+
+    from mertools.artifacts.features_file import is_hdf5
+    from mertools.cli.shared.console import track_progress
+    from mertools.cli.shared.inputs import count_if_known, gather_sources, tracks_among
+    from mertools.errors import UsageError
+    from mertools.prediction.predict import predict_audio, predict_features
+    from mertools.prediction.stream import predict_resumably
+
+    over_time = predictors[0].windows is not None
+    for are_features, run in groupby(inputs, key=lambda name: is_hdf5(Path(name))):
+        names = list(run)
+        if are_features and over_time:
+            raise UsageError(names[0], "holds segments that are cut already", "give the sound")
+        if are_features:
+            yield from predict_features([Path(name) for name in names], predictors, level)
+        else:
+            found = gather_sources(names, null_separated=null_separated, id_from=id_from)
+            sources = _note_sounds(tracks_among(found, failed) if over_time else found, sounds)
+            if journal is None:
+                made = predict_audio(sources, predictors, level, jobs)
+            else:
+                made = predict_resumably(sources, predictors, level, jobs, journal)
+            yield from track_progress(made, "predict", count_if_known(found))
+
+
+def _note_sounds(sources: Iterable[Source], sounds: dict[str, Path]) -> Iterator[Source]:
+    """Pass sources on, and note each track's file."""
+    from mertools.errors import InputError
+
+    for source in sources:
+        if not isinstance(source, InputError):
+            sounds.setdefault(source.track_id, Path(source.path))
+        yield source

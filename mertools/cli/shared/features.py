@@ -1,0 +1,75 @@
+"""What `mer featurize` and `mer transcribe` share: a features.h5 made from sound."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mertools.artifacts.rows import Segment
+from mertools.audio.sources import Source
+from mertools.cli.shared.console import say, track_progress
+from mertools.cli.shared.failures import Failures
+from mertools.cli.shared.inputs import count_if_known
+from mertools.errors import UsageError
+from mertools.features.build import build_features
+from mertools.features.extract import FailedInput, Recipe, SegmentFeatures
+from mertools.features.shards import build_shards
+from mertools.runtime.devices import CPU
+from mertools.runtime.parallel import Jobs, available_cores
+
+PROCESSES_ON_A_DEVICE = 4
+"""Enough to decode what an accelerator computes; each takes some of its memory."""
+
+
+def choose_jobs(jobs: int | None, device: str) -> int | None:
+    """Choose how many processes work where none are asked for: None is all cores."""
+    if jobs is None and device != CPU:
+        return min(available_cores(), PROCESSES_ON_A_DEVICE)
+    return jobs
+
+
+def make_features(
+    command: str,
+    output: str,
+    sources: list[Source] | Iterator[Source],
+    choose_recipe: Callable[[Source], Recipe],
+    failed: Failures,
+    jobs: Jobs,
+    *,
+    force: bool,
+    shards: tuple[str | None, int],
+) -> Iterator[SegmentFeatures]:
+    """Make features by the recipe that fits the first source, yielding each segment's.
+
+    `shards` are the folder for them, if any, and the tracks of each. The file is written, and what
+    it holds is said, once all are drawn. Raises UsageError where there is no source.
+    """
+    waiting = iter(sources)
+    first = next(waiting, None)
+    if first is None:
+        raise UsageError("the manifest", "names no segment", "give one with rows")
+    all_sources = itertools.chain([first], waiting)
+    recipe = choose_recipe(first)
+    folder, n_tracks = shards
+    made = (
+        build_features(Path(output), all_sources, recipe, jobs, force=force)
+        if folder is None
+        else build_shards(
+            Path(output), Path(folder), n_tracks, all_sources, recipe, jobs, force=force
+        )
+    )
+    n_silent = n_padded = n_segments = 0
+    # How many segments a whole track gives shows only when it is cut.
+    total = count_if_known(sources) if isinstance(first, Segment) else None
+    for outcome in track_progress(made, command, total):
+        if isinstance(outcome, FailedInput):
+            failed.add(outcome.error, outcome.track_id, outcome.segment_id)
+            continue
+        failed.count_done()
+        n_segments += 1
+        n_silent += outcome.row.silent
+        n_padded += outcome.row.padded
+        yield outcome
+    if n_segments:
+        say(f"{output}: {n_segments} segments, {n_silent} silent, {n_padded} padded")

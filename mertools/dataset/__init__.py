@@ -1,0 +1,1 @@
+"""Features joined with labels: what is learnt from, and its folds."""

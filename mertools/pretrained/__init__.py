@@ -1,0 +1,1 @@
+"""Networks of others, run with their published weights."""
