@@ -1,8 +1,8 @@
 """Several processes that train one network together, each on its share of every batch.
 
-torchrun starts them, and tells them of each other by the environment. All of them do the same; what
-the first one says holds, and only what it writes is kept. One process alone is the usual case, for
-which nothing here changes anything.
+torchrun starts them, and the environment tells them of each other. All of them do the same; the
+first one decides, and only what it writes is kept. One process alone is the usual case, for which
+nothing here changes anything.
 """
 
 from __future__ import annotations
