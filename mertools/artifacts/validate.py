@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf5
-from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_model
+from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_card_json, read_model
 from mertools.artifacts.rows import (
     Alignment,
     Annotation,
@@ -105,8 +105,8 @@ def problems_of(path: Path) -> Iterator[str]:
         with open_hdf5(path) as file:
             yield from find_problems(file, thorough=True)
     elif kind == "model":
-        card, _ = read_model(path)
-        yield from _json_problems(card, "model.card.json")
+        read_model(path)
+        yield from _json_problems(read_card_json(path), "model.card.json")
     elif kind == "json":
         yield from _json_file_problems(path)
     else:

@@ -24,14 +24,11 @@ from mertools.cli.commands.models import models
 from mertools.cli.commands.predict import predict
 from mertools.cli.commands.rank_features import rank_features
 from mertools.cli.commands.segment import segment
-from mertools.cli.commands.train import svm
-from mertools.cli.commands.train_kernel import kernel
-from mertools.cli.commands.train_network import network_help, train_network
+from mertools.cli.commands.train import COMMANDS
 from mertools.cli.commands.transcribe import transcribe
 from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
 from mertools.errors import MerError
-from mertools.models.registry import MODELS
 from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
@@ -156,9 +153,5 @@ for _command in TOP_COMMANDS:
 
 train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_help=True)
 app.add_typer(train, name="train")
-train.command()(_with_common_options(svm))
-train.command()(_with_common_options(kernel))
-for _spec in MODELS.values():
-    if _spec.is_network:
-        _command = _with_common_options(train_network, spec=_spec)
-        train.command(_spec.name, help=network_help(_spec))(_command)
+for _name, (_function, _fixed, _help) in COMMANDS.items():
+    train.command(_name, help=_help)(_with_common_options(_function, **_fixed))

@@ -257,6 +257,13 @@ def fit(problem: Problem, points: Sequence[Point]) -> list[KernelRidge]:
     return [equations.solve(float(point["gamma"]), float(point["ridge"])) for point in points]
 
 
+def try_points(
+    problem: Problem, points: Sequence[Point], features: Sequence[Floats]
+) -> list[NDArray[np.float64]]:
+    """Give what a model of each point predicts of other rows, for a search: (n, n_outputs) each."""
+    return [model.predict_together(features) for model in fit(problem, points)]
+
+
 @dataclass(frozen=True)
 class _NormalEquations:
     """Rows to fit to, standardised, with their distances to the landmarks for each kind."""

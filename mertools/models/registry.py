@@ -5,7 +5,8 @@ row names is imported when something is trained or predicted. It has
 
 - `restore(path, card, learnt)`: a model's file, read, into something with `predict(features)`;
 - of a network, `build(shapes, n_outputs, **parameters)`: the network, its weights random;
-- of an estimator, `fit(problem, points)`: models of the same rows, one for each point of a search.
+- of an estimator, `fit(problem, points)`, models of the same rows, one for each point of a search,
+  and `try_points(problem, points, features)`, what they predict of other rows.
 
 A new architecture is one module and one row.
 """

@@ -22,6 +22,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,36 @@ def fit(problem: Problem, points: Sequence[Point]) -> list[Model]:
     return [fit_one(problem, X, float(point["C"]), float(point["gamma"])) for point in points]
 
 
+def try_points(
+    problem: Problem, points: Sequence[Point], features: Sequence[NDArray[np.floating[Any]]]
+) -> list[NDArray[np.float64]]:
+    """Give what a model of each point predicts of other rows, for a search: (n, n_outputs) each.
+
+    Of classes it is the class alone, without the calibration, which would take several fits more.
+    """
+    if are_numbers([problem.target]):
+        return [model.predict(features) for model in fit(problem, points)]
+    X = side_by_side(problem.features).astype(np.float64)
+    others = side_by_side(features).astype(np.float64)
+    n_classes = problem.target.scale.n_outputs
+    return [
+        np.eye(n_classes)[
+            _build_classifier(float(point["C"]), float(point["gamma"]))
+            .fit(X, problem.y)
+            .predict(others)
+        ]
+        for point in points
+    ]
+
+
+def _build_classifier(C: float, gamma: float) -> Any:
+    from sklearn.svm import SVC
+
+    return build_pipeline(
+        SVC(C=C, gamma=gamma, class_weight="balanced", decision_function_shape="ovo")
+    )
+
+
 def _fit_number(problem: Problem, X: NDArray[np.float64], C: float, gamma: float) -> Model:
     from sklearn.svm import SVR
 
@@ -91,13 +122,7 @@ def _fit_number(problem: Problem, X: NDArray[np.float64], C: float, gamma: float
 
 
 def _fit_classes(problem: Problem, X: NDArray[np.float64], C: float, gamma: float) -> Model:
-    from sklearn.svm import SVC
-
-    def build() -> Any:
-        return build_pipeline(
-            SVC(C=C, gamma=gamma, class_weight="balanced", decision_function_shape="ovo")
-        )
-
+    build = partial(_build_classifier, C, gamma)
     margins = _margins_out_of_fold(build, X, problem.y, problem.splits)
     originals = np.flatnonzero(~problem.is_copy)
     weights, biases = fit_calibration(margins[originals], problem.y[originals])

@@ -28,7 +28,7 @@ def predict_resumably(
 
     A track is taken over where the same file was predicted with the same models, level and windows.
     """
-    models = [(digest_file(predictor.path), _cutting(predictor)) for predictor in predictors]
+    models = [(predictor.digest, _cutting(predictor)) for predictor in predictors]
     run = digest_json([level, *models])
     places = {
         (header["track_id"], header["source_digest"]): (place, header["n_bytes"])

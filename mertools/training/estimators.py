@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mertools.dataset.folds import assign_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
-from mertools.evaluation.ranking import drop_correlated, rank_columns
 from mertools.models.model import Model, SelectingModel, are_numbers
 from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
@@ -88,7 +87,7 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
         return usual
     splits = _inner_splits(plan, vectors, parts, task)
     # The columns and problems of the inner folds are the same for all points.
-    problems = [(_make_problem(plan, vectors, learn, task), held) for learn, held in splits]
+    problems = [(_make_problem(plan, vectors, learn, None), held) for learn, held in splits]
 
     def score(points: Sequence[Point]) -> NDArray[np.float64]:
         whole = [{**usual, **point} for point in points]
@@ -158,9 +157,12 @@ def _inner_folds(
 
 
 def _make_problem(
-    plan: Plan, vectors: VectorDataset, learn: NDArray[np.bool_], task: Task
+    plan: Plan, vectors: VectorDataset, learn: NDArray[np.bool_], task: Task | None
 ) -> tuple[Problem, NDArray[np.int64] | None]:
-    """Make the problem of some tracks, and the columns that were selected for it."""
+    """Make the problem of some tracks, and the columns that were selected for it.
+
+    Without a `task` it has no inner folds: it is one of those that a search tries points on.
+    """
     settings, data = plan.settings, vectors.dataset
     rows = data.rows_of(learn)
     groups, is_copy = data.groups[rows], data.is_copy[data.groups[rows]]
@@ -184,7 +186,7 @@ def _make_problem(
             groups,
             is_copy,
             _weigh_copies(data.units, groups, is_copy),
-            _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy),
+            _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy) if task else (),
         ),
         columns,
     )
@@ -201,6 +203,8 @@ def _select(
     selection: Selection, X: NDArray[np.floating[Any]], y: NDArray[Any], is_number: bool
 ) -> NDArray[np.int64]:
     """Give the columns, in rising order, that rank highest on rows learnt from: (n_selected,)."""
+    from mertools.evaluation.ranking import drop_correlated, rank_columns
+
     wide = X.astype(np.float64)
     order = rank_columns(wide, y, selection.method, is_number=is_number)
     if selection.max_correlation is not None:
@@ -246,18 +250,11 @@ def _score_points(
         features = [side_by_side(features)[:, columns]]
     tracks = np.flatnonzero(held_out)
     groups = np.searchsorted(tracks, data.groups[rows])
-    models = plan.settings.architecture.load_module().fit(problem, points)
     criterion = criterion_of(plan)
     values = []
-    for model in models:
-        predict: Callable[..., NDArray[np.float64]] = getattr(
-            model, "predict_together", model.predict
-        )
+    for tried in plan.settings.architecture.load_module().try_points(problem, points, features):
         outputs = pool_segments(
-            predict(features),
-            groups,
-            plan.settings.pool,
-            are_posteriors=not are_numbers(data.targets),
+            tried, groups, plan.settings.pool, are_posteriors=not are_numbers(data.targets)
         )
         if criterion == BRIER:
             errors = outputs - data.labels.distributions[tracks]

@@ -84,9 +84,9 @@ class Run:
         if done >= n_epochs:
             return True
         if recipe["stop"] == "training_accuracy":
-            return (self.history[-1].train_accuracy or 0.0) >= recipe["stop_accuracy"]
+            return (self.history[-1].train_accuracy or 0.0) >= float(recipe["stop_accuracy"])
         waited = done - self.kept_epoch(recipe)
-        return recipe.needs_validation and waited >= recipe["patience"]
+        return recipe.needs_validation and waited >= int(recipe["patience"])
 
 
 def _badness_of(recipe: Recipe) -> Callable[[Epoch], float]:

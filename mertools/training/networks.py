@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +144,20 @@ def _score_validation(
     return score_outputs(data.targets, reference_of(data)[scored], of_tracks[scored])
 
 
-@lru_cache(maxsize=1)
+_loaded: dict[tuple[str, int], Batches] = {}
+"""The features that this process trained on last, by the data's digest and number of processes."""
+
+
 def load_batches(stored: StoredFeatures, digest: str, n_processes: int) -> Batches:
     """Load features for one of some processes, and keep them for its next training.
 
     `digest` is of the features' content, so that files which have changed are read again.
     """
-    return stored.load(n_processes)
+    key = digest, n_processes
+    if key not in _loaded:
+        _loaded.clear()  # before others are read: there may be no room for both
+        _loaded[key] = stored.load(n_processes)
+    return _loaded[key]
 
 
 def _key(plan: Plan, task: Task, recipe: Recipe) -> str:

@@ -55,7 +55,7 @@ def row_targets(
     are learnt as they are, since weights would draw the posteriors away from them.
     """
     y, groups = data.labels.y[data.groups], data.groups
-    weights = np.ones(data.n_outputs, np.float32)
+    weights: NDArray[np.float32] = np.ones(data.n_outputs, np.float32)
     if objective in ("mse", "mae"):
         return RowTargets(objective, data.units_numbers()[groups].astype(np.float32), y, weights)
     if objective == "soft":

@@ -20,6 +20,7 @@ A recipe file (TOML) holds parameters by name, and may divide training into phas
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,9 +178,9 @@ def read_recipe(path: Path, architecture: Architecture) -> Recipe:
 
     Raises UsageError where it cannot be read, SchemaError where it is none.
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
     try:
         content = tomllib.loads(path.read_text("utf-8"))

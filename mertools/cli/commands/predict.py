@@ -139,7 +139,7 @@ def predict(
     predictors = load_predictors(choose_models(model or []), device)
     predictors = _cut_as_asked(predictors, over_time, window, hop)
     shows_windows = level == "segment" or (over_time and level == "both")
-    n_classes = max(len(predictor.classes) for predictor in predictors)
+    n_classes = max(predictor.n_classes for predictor in predictors)
     sounds: dict[str, Path] = {}
     seen: set[str] = set()
     with (
@@ -151,7 +151,7 @@ def predict(
             Prediction,
             n_classes,
             format,
-            optional=["unlike"] if any(predictor.tells_unlike for predictor in predictors) else [],
+            optional=["model", *(["unlike"] if any(p.tells_unlike for p in predictors) else [])],
             draw=partial(_draw, shows_windows),
         ) as write,
     ):

@@ -54,7 +54,8 @@ def train(
     target: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Which target of the labels to learn; of numbers also several: A,B."
+            metavar="NAME",
+            help="Which target of the labels to learn; numbers also together: A,B.",
         ),
     ],
     output: Annotated[
@@ -62,7 +63,8 @@ def train(
         typer.Option("--output", "-o", metavar="FILE", help="Model to write.", show_default=False),
     ] = None,
     kind: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Kind of vectors to learn from; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Kind of vectors to learn from; repeatable."),
     ] = None,
     unit: Annotated[
         Literal["track", "segment"],
@@ -278,13 +280,13 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
 
 def _with_option(of: Parameter, changed: dict[str, Any], architecture: Architecture) -> Parameter:
     if of.name == "objective":
-        names = Literal[architecture.objectives]  # type: ignore[valid-type]
+        names: Any = Literal.__getitem__(architecture.objectives)
         option = typer.Option(
             help="What to learn: the class, the annotators' distribution, or a number by its "
             "squared or absolute error.",
             show_default="as the scale suggests",
         )
-        return of.replace(annotation=Annotated[names | None, option])  # type: ignore[operator]
+        return of.replace(annotation=Annotated[names | None, option])
     if of.name not in changed:
         return of
     hint = of.annotation.__origin__
@@ -318,7 +320,5 @@ def train_help(architecture: Architecture) -> str:
     )
 
 
-COMMANDS = {
-    row.name: (*command_of(row), train_help(row)) for row in ARCHITECTURES.values()
-}
+COMMANDS = {row.name: (*command_of(row), train_help(row)) for row in ARCHITECTURES.values()}
 """For each architecture: the function, the arguments that it fixes, and its help."""

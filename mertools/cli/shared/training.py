@@ -308,9 +308,7 @@ def _train_network(
     distributed.leave()
 
 
-def _run(
-    plan: Plan, joined: Joined, outputs: Outputs, jobs: Jobs, folder: Path | None
-) -> None:
+def _run(plan: Plan, joined: Joined, outputs: Outputs, jobs: Jobs, folder: Path | None) -> None:
     """Run the protocol, and write each output as soon as it can be."""
 
     def progress(fits: Iterable[Fit], total: int) -> Iterable[Fit]:
@@ -324,9 +322,7 @@ def _run(
         _rewrite(outputs.cv_table, CrossValidation, list(cv_rows(plan, results)))
         _rewrite(outputs.history, History, list(_epochs(plan, results)))
 
-    trained = run_protocol(
-        plan, jobs, progress, report, then_refit=outputs.model is not None
-    )
+    trained = run_protocol(plan, jobs, progress, report, then_refit=outputs.model is not None)
     _report_scores(plan, trained)
     if outputs.predictions is not None:
         _write_predictions(plan, trained, outputs.predictions)
@@ -354,7 +350,7 @@ def _epochs(
 
 
 def _write_predictions(plan: Plan, trained: Trained, file: str) -> None:
-    """Write the predictions of cross-validation, each by a model that did not learn from the track."""
+    """Write cross-validation's predictions, each by a model that did not learn from the track."""
     result, n_repeats = trained.results[trained.chosen], plan.settings.n_repeats
     rows = [
         row
