@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf5
+from mertools.artifacts.features_check import HDF5_MAGIC, find_problems, open_hdf5
 from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_card_json, read_model
 from mertools.artifacts.rows import (
     Alignment,

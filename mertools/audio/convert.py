@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import digest_file, make_folder, raise_write_error, replacing
 from mertools.artifacts.rows import Track
 from mertools.audio.io import AudioInfo, mix_to_mono, probe, read_blocks, to_int16
+from mertools.audio.provenance import with_provenance
 from mertools.audio.settings import ConvertSettings
 from mertools.errors import InputError, MerError
 
@@ -45,7 +46,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
         with replacing(target) as part:
             _write(part, comment, channels, settings, convert_blocks(source, info, settings))
     made = soundfile.info(os.fsencode(target))
-    return Track(
+    converted = Track(
         track.track_id,
         str(target),
         made.samplerate,
@@ -54,6 +55,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
         made.frames / made.samplerate,
         track.path,
     )
+    return with_provenance(converted, track)
 
 
 def output_path(folder: Path, track_id: str, suffix: str) -> Path:

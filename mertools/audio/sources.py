@@ -29,6 +29,9 @@ AUDIO_SUFFIXES = frozenset(
 MANIFEST_COLUMNS = frozenset({"path", "track_id", "segment_id"})
 HEADER_BYTES = 1 << 16
 
+PROVENANCE = ("original", "transform")
+"""Columns that say what an augmented copy was made from; a manifest without copies has none."""
+
 Source = Track | Segment | InputError
 
 
@@ -148,6 +151,11 @@ def _parse_manifest(lines: Iterator[str], columns: set[str], source: str) -> Ite
     folder = Path() if source == STANDARD_STREAM else Path(source).parent
     row_type: type[Track] | type[Segment] = Segment if "segment_id" in columns else Track
     for row in parse_table(lines, row_type, source):
+        # Text, if empty, where the table has the column: who reads it as it comes must know.
+        if "original" in columns:
+            row = replace(row, original=row.original or "")
+        if "transform" in columns:
+            row = replace(row, transform=row.transform or "")
         beside = folder / row.path
         here = Path(row.path).exists() or not beside.exists()
         yield row if here else replace(row, path=str(beside))

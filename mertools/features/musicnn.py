@@ -151,9 +151,9 @@ class MusicnnParams:
         return math.ceil((PATCH_FRAMES - 1) * HOP_LENGTH * self.sample_rate / SAMPLE_RATE)
 
 
-def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+def feature(excerpt: Excerpt, params: MusicnnParams, device: str = CPU) -> NDArray[np.float32]:
     """Give the statistics of the layers over the patches of an excerpt: (924,)."""
-    return _summarise(_run_once(device, excerpt, params))
+    return _summarise(_run_once(excerpt, params, device))
 
 
 def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
@@ -165,9 +165,9 @@ def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float3
     return _summarise(_run_on_window(excerpt, params))
 
 
-def change(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+def change(excerpt: Excerpt, params: MusicnnParams, device: str = CPU) -> NDArray[np.float32]:
     """Give the logarithms of how far the pools of an excerpt's patches deviate: (424,)."""
-    return _changes(_run_once(device, excerpt, params))
+    return _changes(_run_once(excerpt, params, device))
 
 
 def window_change(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
@@ -175,7 +175,7 @@ def window_change(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32
     return _changes(_run_on_window(excerpt, params))
 
 
-def _run_once(device: str, excerpt: Excerpt, params: MusicnnParams) -> Layers:
+def _run_once(excerpt: Excerpt, params: MusicnnParams, device: str) -> Layers:
     key = (run_network, device, params)
     return excerpt.once(key, lambda: run_network(cut_patches(excerpt.y, params), device))
 
@@ -183,7 +183,7 @@ def _run_once(device: str, excerpt: Excerpt, params: MusicnnParams) -> Layers:
 def _run_on_window(excerpt: Excerpt, params: MusicnnParams) -> Layers:
     n_beyond_a_patch = len(excerpt.y) - params.least_samples
     if n_beyond_a_patch < 0:
-        return _run_once(CPU, excerpt, params)
+        return _run_once(excerpt, params, CPU)
     spacing_s = max(1, round(10 * params.hop_frames * HOP_LENGTH / SAMPLE_RATE)) / 10
     n_patches = 1 + int(n_beyond_a_patch / (spacing_s * params.sample_rate))
     starts = [

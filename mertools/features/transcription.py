@@ -137,7 +137,7 @@ def transcribe_once(sound: Excerpt, params: TranscriptionParams, device: str) ->
 
 
 def feature(
-    name: str, device: str, excerpt: Excerpt, params: TranscriptionParams
+    name: str, excerpt: Excerpt, params: TranscriptionParams, device: str = CPU
 ) -> NDArray[np.float16]:
     """Give the `name`d posteriorgram of an excerpt: (n_frames, n_bins).
 

@@ -152,7 +152,7 @@ def test_level_does_not_matter() -> None:
 def test_features_have_858_frames_in_ten_seconds(rate: int, seconds: float, n_frames: int) -> None:
     excerpt = Excerpt(to_pcm(sine(440, seconds, rate)))
     for name, columns in zip(KINDS, (NOTE_COLUMNS, NOTE_COLUMNS, CONTOUR_COLUMNS), strict=True):
-        kind = request_kind(name, rate)
+        kind = request_kind(name, settings={"sample_rate": rate})
         values = kind.compute(excerpt)
         assert values.dtype == np.float16
         assert values.shape == (n_frames, len(columns))

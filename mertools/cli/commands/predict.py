@@ -227,7 +227,7 @@ def _predict_inputs(
     """
     from itertools import groupby
 
-    from mertools.artifacts.features_file import is_hdf5
+    from mertools.artifacts.features_check import is_hdf5
     from mertools.cli.shared.console import track_progress
     from mertools.cli.shared.inputs import count_if_known, gather_sources, tracks_among
     from mertools.errors import UsageError
