@@ -17,12 +17,14 @@ from mertools.artifacts.rows import (
     Fold,
     History,
     Label,
+    Lyrics,
     Model,
     Note,
     Prediction,
     Ranking,
     Row,
     Segment,
+    Tag,
     Track,
 )
 from mertools.artifacts.schema import load_schema, load_table_schema
@@ -42,6 +44,8 @@ ROW_TYPES: tuple[type[Row], ...] = (
     History,
     CrossValidation,
     Model,
+    Tag,
+    Lyrics,
     Track,
 )
 """The more particular before the more general: a table of segments has all columns of tracks."""
@@ -86,6 +90,7 @@ def find_row_type(path: Path) -> type[Row]:
     for row_type in ROW_TYPES:
         fields = load_table_schema(row_type.table).fields
         required = {field.name.replace("{k}", "1") for field in fields if field.required}
+        required |= set(row_type.known_by)
         if required <= set(header):
             return row_type
     raise SchemaError(
@@ -122,7 +127,7 @@ def _table_problems(path: Path) -> Iterator[str]:
         ):
             if isinstance(row, (Label, Prediction)):
                 shares = row.distribution if isinstance(row, Label) else row.posteriors
-                if abs(sum(shares) - 1) > DISTRIBUTION_TOLERANCE * len(shares):
+                if shares and abs(sum(shares) - 1) > DISTRIBUTION_TOLERANCE * len(shares):
                     n = len(shares)
                     problems.append(f"track {row.track_id}: p_1 to p_{n} add up to {sum(shares)}")
             yield from problems

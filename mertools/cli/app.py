@@ -18,7 +18,10 @@ from mertools.cli.commands.align import align
 from mertools.cli.commands.convert import convert
 from mertools.cli.commands.evaluate import evaluate
 from mertools.cli.commands.featurize import featurize
+from mertools.cli.commands.import_corpus import corpus_help, import_corpus
+from mertools.cli.commands.import_features import import_features
 from mertools.cli.commands.inspect import inspect
+from mertools.cli.commands.match import match
 from mertools.cli.commands.merge import merge
 from mertools.cli.commands.models import models
 from mertools.cli.commands.predict import predict
@@ -29,6 +32,7 @@ from mertools.cli.commands.transcribe import transcribe
 from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
 from mertools.errors import MerError
+from mertools.importers.registry import CORPORA
 from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
@@ -145,6 +149,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     evaluate,
     align,
     rank_features,
+    match,
     validate,
     inspect,
 )
@@ -155,3 +160,12 @@ train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_hel
 app.add_typer(train, name="train")
 for _name, (_function, _fixed, _help) in COMMANDS.items():
     train.command(_name, help=_help)(_with_common_options(_function, **_fixed))
+
+import_group = typer.Typer(
+    help="Import a public corpus, or features of another program.", no_args_is_help=True
+)
+app.add_typer(import_group, name="import")
+for _corpus in CORPORA.values():
+    _command = _with_common_options(import_corpus, corpus=_corpus)
+    import_group.command(_corpus.name, help=corpus_help(_corpus))(_command)
+import_group.command("features")(_with_common_options(import_features))

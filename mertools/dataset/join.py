@@ -79,7 +79,7 @@ def join(request: Request) -> Joined:
         segments = [kinds[0].rows[name] for name in ids]
         stored = _locate([*request.features, *request.copies], kinds, ids)
         dataset = _assemble(request, labels, originals, segments, stored)
-        cutting = getattr(files[0], "cutting", None) or _infer_cutting(segments)
+        cutting = files[0].cutting or _infer_cutting(segments)
     heard = {t for t, c in zip(dataset.track_ids, dataset.is_copy, strict=True) if not c}
     return Joined(
         dataset,
