@@ -106,7 +106,7 @@ class KernelRidge:
     intercepts: NDArray[np.float64]
     usual_distances: NDArray[np.float64]
 
-    def predict(self, features: Sequence[Floats]) -> NDArray[np.float64]:
+    def predict(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Predict rows: finite, for each kind (n_rows, ...), to (n_rows, n_outputs).
 
         A row's outputs do not depend on the other rows, to the last bit.
@@ -117,7 +117,7 @@ class KernelRidge:
         ]
         return self._finish(np.array(outputs).reshape(-1, len(self.intercepts)))
 
-    def predict_together(self, features: Sequence[Floats]) -> NDArray[np.float64]:
+    def predict_together(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Predict rows as `predict` does but for rounding, and faster: many rows at once.
 
         The products of matrices round a row otherwise beside other rows.
@@ -136,7 +136,7 @@ class KernelRidge:
             return scale_numbers(outputs, self.targets)
         return to_distributions(outputs)
 
-    def unlike(self, features: Sequence[Floats]) -> NDArray[np.float64]:
+    def unlike(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Score how far each row is from the training music, from 0 to 1: (n_rows,).
 
         It is 0.5 at the 99th percentile of the training segments' distances to the nearest landmark
@@ -176,7 +176,7 @@ class KernelRidge:
         return kernel
 
 
-def _rows(features: Sequence[Floats]) -> list[list[Floats]]:
+def _rows(features: Sequence[NDArray[Any]]) -> list[list[Floats]]:
     flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in features]
     return [[part[row] for part in flat] for row in range(len(flat[0]))]
 
@@ -258,7 +258,7 @@ def fit(problem: Problem, points: Sequence[Point]) -> list[KernelRidge]:
 
 
 def try_points(
-    problem: Problem, points: Sequence[Point], features: Sequence[Floats]
+    problem: Problem, points: Sequence[Point], features: Sequence[NDArray[Any]]
 ) -> list[NDArray[np.float64]]:
     """Give what a model of each point predicts of other rows, for a search: (n, n_outputs) each."""
     return [model.predict_together(features) for model in fit(problem, points)]

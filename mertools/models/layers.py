@@ -50,7 +50,7 @@ class InputBranch(nn.Module):
 
     statistics: tuple[str, ...] = ()
 
-    def fit_statistics(self, batches: Iterable[Sequence[NDArray[np.floating[Any]]]]) -> None:
+    def fit_statistics(self, batches: Iterable[Sequence[NDArray[Any]]]) -> None:
         """Fit the input statistics to the branch's features in batches of the training part."""
 
 
@@ -110,7 +110,7 @@ class SpectrogramBranch(InputBranch):
             nn.LeakyReLU(),
         )
 
-    def fit_statistics(self, batches: Iterable[Sequence[NDArray[np.floating[Any]]]]) -> None:
+    def fit_statistics(self, batches: Iterable[Sequence[NDArray[Any]]]) -> None:
         """Fit the standardisation of the bands."""
         self.standardise.fit(S for (S,) in batches)
 

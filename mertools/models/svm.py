@@ -77,7 +77,7 @@ def fit(problem: Problem, points: Sequence[Point]) -> list[Model]:
 
 
 def try_points(
-    problem: Problem, points: Sequence[Point], features: Sequence[NDArray[np.floating[Any]]]
+    problem: Problem, points: Sequence[Point], features: Sequence[NDArray[Any]]
 ) -> list[NDArray[np.float64]]:
     """Give what a model of each point predicts of other rows, for a search: (n, n_outputs) each.
 
@@ -224,7 +224,7 @@ class ClassSvm:
     weights: NDArray[np.float64]
     biases: NDArray[np.float64]
 
-    def predict(self, features: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
+    def predict(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Give posteriors: for each kind (n_rows, ...) to (n_rows, n_classes)."""
         Z = self.columns.apply(side_by_side(features))
         P = np.empty((len(Z), len(self.biases)))
@@ -249,7 +249,7 @@ class NumberSvm:
     kernel: _Kernel
     standard: NDArray[np.float64]
 
-    def predict(self, features: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
+    def predict(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Give numbers on the target's scale: for each kind (n_rows, ...) to (n_rows, 1)."""
         Z = self.columns.apply(side_by_side(features))
         z = np.array([self.kernel.apply(row) for row in Z]).reshape(-1, 1)
