@@ -122,7 +122,7 @@ def _table_problems(path: Path) -> Iterator[str]:
         ):
             if isinstance(row, (Label, Prediction)):
                 shares = row.distribution if isinstance(row, Label) else row.posteriors
-                if abs(sum(shares) - 1) > DISTRIBUTION_TOLERANCE * len(shares):
+                if shares and abs(sum(shares) - 1) > DISTRIBUTION_TOLERANCE * len(shares):
                     n = len(shares)
                     problems.append(f"track {row.track_id}: p_1 to p_{n} add up to {sum(shares)}")
             yield from problems
