@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError
 from mertools.labels.classes import EVERY_TARGET, Scales
+from mertools.labels.ratings import Rating
 from mertools.labels.records import read_records
 from mertools.targets.scale import CLASS_NAMES
 
@@ -34,11 +34,11 @@ _LOCAL_FILES = "/data/local-files/"
 
 @dataclass(frozen=True)
 class Conversion:
-    """How an export becomes ratings.
+    """How what a file says becomes ratings.
 
-    `values` maps (target, label), the label in lower case, to ratings, with `EVERY_TARGET` for any
-    target; `targets` are the wanted ones, all where it is empty; `track_field` names the field of a
-    task that tells its track, where that is neither `TRACK_FIELD` nor one of `MEDIA_FIELDS`.
+    values: the rating of each (target, label), the label in lower case, with `EVERY_TARGET` for any
+    target. targets: the wanted ones, all where it is empty. track_field: the field of a task that
+    names its track, where that is neither `TRACK_FIELD` nor one of `MEDIA_FIELDS`.
     """
 
     scales: Scales = field(default_factory=Scales)
@@ -55,28 +55,28 @@ class Conversion:
         if self.targets:
             return column in self.targets
         mapped = {target for target, _ in self.values}
-        described = {*CLASS_NAMES, *self.scales.classes, *self.scales.thresholds, *mapped}
+        scales = self.scales
+        described = {*CLASS_NAMES, *scales.classes, *scales.thresholds, *scales.scales, *mapped}
         return column in described - {EVERY_TARGET}
 
-    def rating(self, target: str, label: str | float) -> float:
-        """Turn a label into a rating: by `values`, else the classes' names, else as a number.
+    def rating(
+        self, target: str, label: str | float, *, classes_are_ordered: bool = False
+    ) -> float | str:
+        """Turn a label into a rating: a number, or a word of unordered classes.
 
-        Raises ValueError, saying why, where it is none.
+        `values` come first, then the scale. `classes_are_ordered` says that words are levels where
+        the scale names the target's classes. Raises ValueError, saying why, where it is no rating.
         """
         if isinstance(label, str):
             key = label.strip().casefold()
-            names = [name.casefold() for name in self.scales.names(target) or ()]
             mapped = self.values.get((target, key), self.values.get((EVERY_TARGET, key)))
             if mapped is not None:
-                label = mapped
-            elif key in names:
-                label = names.index(key) + 1
-            elif key.isdecimal():
-                label = int(key)
-            else:
-                raise ValueError(f"is {label!r}, which is no class of {target}")
-        self.scales.check(target, label)
-        return label
+                self.scales.check(target, mapped)
+                return float(mapped)
+        are_ordered = classes_are_ordered and target in self.scales.classes
+        is_mapped = any(name in (target, EVERY_TARGET) for name, _ in self.values)
+        text = str(label).removesuffix(".0")
+        return self.scales.parse(target, text, are_ordered=are_ordered or is_mapped)
 
 
 def is_export_header(header: Sequence[str]) -> bool:
@@ -84,7 +84,7 @@ def is_export_header(header: Sequence[str]) -> bool:
     return {"annotator", "annotation_id"} <= set(header)
 
 
-def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Annotation]:
+def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Rating]:
     """Yield the ratings in an export as JSON or JSON-MIN; `name` names it in errors.
 
     Raises SchemaError naming the task that breaks the format.
@@ -106,7 +106,7 @@ def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Annotati
             )
 
 
-def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterator[Annotation]:
+def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterator[Rating]:
     """Yield the ratings in an export as CSV; `name` names it in errors.
 
     Raises SchemaError naming the line that breaks the format.
@@ -127,7 +127,7 @@ class _Export:
     def error(self, problem: str, remedy: str) -> SchemaError:
         return SchemaError(self._name, problem, remedy)
 
-    def read_task(self, task: Mapping[str, Any], place: str) -> Iterator[Annotation]:
+    def read_task(self, task: Mapping[str, Any], place: str) -> Iterator[Rating]:
         """Yield the ratings of a task of a JSON export, which `place` names in errors."""
         for annotation in self._objects(task["annotations"], f"{place}, annotations"):
             if annotation.get("was_cancelled"):
@@ -143,7 +143,7 @@ class _Export:
                 task.get("data"), annotation.get("completed_by"), labels, where
             )
 
-    def read_record(self, record: Mapping[str, Any], place: str) -> Iterator[Annotation]:
+    def read_record(self, record: Mapping[str, Any], place: str) -> Iterator[Rating]:
         """Yield the ratings of a record of JSON-MIN or CSV, which `place` names in errors."""
         if record["annotation_id"] in (None, ""):
             return  # a task without annotations is exported too
@@ -157,7 +157,7 @@ class _Export:
 
     def _ratings(
         self, data: object, annotator: object, labels: Sequence[tuple[str, Any]], place: str
-    ) -> Iterator[Annotation]:
+    ) -> Iterator[Rating]:
         wanted = [
             (target, label)
             for target, value in labels
@@ -177,14 +177,14 @@ class _Export:
             )
         for target, label in wanted:
             try:
-                value = self._conversion.rating(target, label)
+                value = self._conversion.rating(target, label, classes_are_ordered=True)
             except ValueError as error:
                 raise self.error(
                     f"{place}, {target} {error}",
                     f"say which rating it is with --map '{target}:{label}=1', name the classes of "
                     f"{target} with --classes, or choose other targets with --target",
                 ) from None
-            yield Annotation(track_id, str(annotator), target, float(value))
+            yield Rating(track_id, str(annotator), target, value)
 
     def _label(self, value: Any, place: str) -> str | float | None:
         """Take the one label from a result's value; None where nothing was chosen."""

@@ -127,9 +127,10 @@ def _read_reference(
     """Read labels, or make them from ratings of the targets and classes that are predicted."""
     from mertools.artifacts.rows import Label
     from mertools.artifacts.tables import read_table
-    from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
+    from mertools.labels.aggregate import aggregate, label_rows
     from mertools.labels.classes import Scales
     from mertools.labels.label_studio import Conversion
+    from mertools.labels.ratings import collect_ratings
     from mertools.labels.reading import read_ratings
 
     if are_labels:
