@@ -291,6 +291,16 @@ def test_pmemo_has_ratings_metadata_and_lyrics(mer: Callable[..., object], pmemo
     mer("validate", *folder.iterdir())
 
 
+def test_labels_are_drawn(mer: Callable[..., object], pmemo: Path, emotify: Path) -> None:
+    pytest.importorskip("mertools.labels.plots")
+    mer("import", "pmemo", pmemo, "-o", "w", "--plots", "pictures")
+    for folder in (pmemo.parent / "pictures", pmemo.parent / "pictures" / "dynamic"):
+        names = {path.stem for path in folder.glob("*.png")}
+        assert {"arousal_histogram", "valence_histogram", "plane"} <= names
+    done = mer("import", "emotify", emotify, "-o", "e", "--plots", "none")
+    assert "mer aggregate-labels" in done.stderr
+
+
 def test_emopia_reads_names_and_asks_for_sound(
     mer: Callable[..., object], tmp_path: Path, write_tone: Write
 ) -> None:
