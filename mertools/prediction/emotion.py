@@ -95,8 +95,13 @@ def format_on(scale: Range, value: float | None) -> str:
     """Write a number to a hundredth of its scale's width, or a little finer."""
     if value is None:
         return ""
-    decimals = max(0, 2 - math.floor(math.log10(scale.high - scale.low)))
+    decimals = count_decimals(scale)
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def count_decimals(scale: Range) -> int:
+    """Give the decimals with which numbers of a scale are written: 2 for 0..1 and 1..9."""
+    return max(0, 2 - math.floor(math.log10(scale.high - scale.low)))
 
 
 def shown_scale(scale: Scale) -> str:
