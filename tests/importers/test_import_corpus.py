@@ -393,6 +393,31 @@ def test_a_folder_with_nothing_in_it_is_wrong_usage(
     assert "is no folder" in mer("import", corpus, "absent", "-o", "w", status=2).stderr
 
 
+def test_the_corpus_own_folder_is_not_written_to(mer: Callable[..., object], pmemo: Path) -> None:
+    before = sorted(pmemo.rglob("*"))
+    assert "own folder" in mer("import", "pmemo", pmemo, "-o", pmemo.name, status=2).stderr
+    assert sorted(pmemo.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (("track_id,text,path", "1,la,", "2,,2.txt"), 0),
+        (("text,track_id", '"one\ntwo, three",1'), 0),
+        (("track_id,text,path", "1,,"), 2),
+        (("track_id,text", "1,a", "1,b"), 2),
+        (("tag,track_id", "sad,1", "sad,1"), 0),
+        (("track_id,tag,weight", "1,sad,-2"), 0),
+        (("track_id,tag,weight", "1,sad,much"), 2),
+        (("track_id,tag,weight", "1,,2"), 2),
+    ],
+)
+def test_lyrics_and_tags_are_validated(
+    mer: Callable[..., object], tmp_path: Path, lines: tuple[str, ...], status: int
+) -> None:
+    mer("validate", write(tmp_path / "t.csv", *lines), status=status)
+
+
 def test_columns_that_are_not_there_are_named(mer: Callable[..., object], pmemo: Path) -> None:
     path = pmemo / "annotations" / "static_annotations.csv"
     write(path, "musicId,Arousal", "1,0.5")

@@ -65,6 +65,8 @@ def import_corpus(
 
     if not Path(folder).is_dir():
         raise UsageError(folder, "is no folder", f"give the folder of {corpus.name}")
+    if Path(output).resolve() == Path(folder).resolve():
+        raise UsageError(output, "is the corpus' own folder", "write into another one")
     with Failures(f"import {corpus.name}", failures_file) as failures:
         imported = corpus.load_module().read(Path(folder))
         for path, n_rows in write_corpus(imported, Path(output)):
