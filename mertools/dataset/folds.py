@@ -238,7 +238,7 @@ def _take_over(
 
 
 def _suffice(count: int, n_folds: int) -> bool:
-    """Tell whether a class of `count` tracks leaves enough outside of any of `n_folds`."""
+    """Return whether a class of `count` tracks leaves enough outside of any of `n_folds`."""
     largest_fold = -(-count // n_folds)
     return count - largest_fold >= MIN_FOLDS
 

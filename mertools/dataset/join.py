@@ -143,8 +143,7 @@ def _targets_of(
     if not labels:
         raise UsageError(source, f"has no track with all of {', '.join(names)}", "learn one alone")
     targets = tuple(
-        Target(name, _scale_of(name, [rows[place] for rows in labels]))
-        for place, name in enumerate(names)
+        Target(name, _scale_of(name, [rows[k] for rows in labels])) for k, name in enumerate(names)
     )
     if len(targets) > 1 and any(isinstance(target.scale, Classes) for target in targets):
         raise UsageError(
@@ -350,7 +349,7 @@ def _digest(
 
 
 def _infer_cutting(segments: Sequence[FeatureRow]) -> Cutting:
-    """Tell from the rows how their tracks were cut, where the file does not."""
+    """Infer from the rows how their tracks were cut, where the file does not say."""
     length_s = max(row.duration for row in segments)
     starts: dict[str, list[float]] = {}
     for row in segments:

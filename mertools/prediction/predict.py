@@ -139,7 +139,7 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows of predictions, and the digest of the sound they were made from."""
+    """A track's rows of predictions, and the digest of its sound."""
 
     rows: list[Prediction]
     source_digest: str
@@ -188,7 +188,7 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
     if needed.kind not in KINDS:
         raise UsageError(
             path,
-            f"looks at {needed.kind}, which is not made from sound",
+            f"looks at {needed.kind}, which is not computed from sound",
             "give a features file that holds it",
         )
     params = dict(needed.params)
@@ -299,14 +299,14 @@ def predict_audio(
 
     Sound is converted, cut and measured as each model's card says it was in training.
     """
-    recipes, places = _join_recipes([predictor.recipe() for predictor in predictors])
+    recipes, indices = _join_recipes([predictor.recipe() for predictor in predictors])
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
         predictions: list[Prediction] = []
-        for predictor, place in zip(predictors, places, strict=True):
-            track = tracks[place]
+        for predictor, index in zip(predictors, indices, strict=True):
+            track = tracks[index]
             if isinstance(track, FailedInput):
                 yield track
                 break
@@ -321,26 +321,26 @@ def predict_audio(
 
 
 def _join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
-    """Join recipes that cut the same sound alike, so that what models share is made once.
+    """Join recipes that cut the same sound alike, so that what models share is computed once.
 
-    Returns the joined ones, and the place among them of each recipe's. Those that make a kind of
+    Returns the joined ones, and for each recipe the index of its own. Those that compute a kind of
     the same name with other parameters stay apart.
     """
     joined: list[Recipe] = []
-    places = []
+    indices = []
     for recipe in recipes:
-        for place, other in enumerate(joined):
+        for index, other in enumerate(joined):
             kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
             if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
                 {kind.name for kind in kinds}
             ):
-                joined[place] = replace(other, kinds=kinds)
+                joined[index] = replace(other, kinds=kinds)
                 break
         else:
-            place = len(joined)
+            index = len(joined)
             joined.append(recipe)
-        places.append(place)
-    return joined, places
+        indices.append(index)
+    return joined, indices
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
