@@ -102,6 +102,8 @@ class _Columns:
 
     def extend(self, source: str, rows: Iterable[Rating]) -> None:
         """Append the ratings of one source."""
+        targets, tracks, annotators = self._codes
+        target, track, annotator = self._names
         for row in rows:
             value = row.value
             if value is None:
@@ -117,13 +119,9 @@ class _Columns:
             if isinstance(value, str):
                 words = self._words.setdefault(row.target, {})
                 value = words.setdefault(value, len(words))
-            for column, codes, key in zip(
-                self._names,
-                self._codes,
-                (row.target, row.track_id, row.annotator_id),
-                strict=True,
-            ):
-                column.append(codes.setdefault(key, len(codes)))
+            target.append(targets.setdefault(row.target, len(targets)))
+            track.append(tracks.setdefault(row.track_id, len(tracks)))
+            annotator.append(annotators.setdefault(row.annotator_id, len(annotators)))
             self._value.append(value)
             self._start.append(WHOLE_TRACK if row.start is None else row.start)
             self._duration.append(WHOLE_TRACK if row.duration is None else row.duration)

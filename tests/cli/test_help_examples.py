@@ -88,6 +88,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     header, *ratings = (tmp_path / "annotations.csv").read_text().splitlines(keepends=True)
     for k, day in enumerate(("monday", "tuesday")):
         (tmp_path / f"{day}.csv").write_text(header + "".join(ratings[k::2]))
+    genres = ("piece01,classical", "piece02,rock", "piece03,rock", "piece04,pop")
+    (tmp_path / "genres.csv").write_text("\n".join(["track_id,genre", *genres]) + "\n")
     shutil.copy(ROOT / "tests" / "labels" / "exports" / "project.json", tmp_path)
     (tmp_path / "shards").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -212,7 +212,7 @@ def aggregate_labels(
           -o quadrants.csv
       mer aggregate-labels annotations.csv --scale 1..3 --rescale 0..1 -o numbers.csv
       mer aggregate-labels annotations.csv --scale arousal=1..3 --thresholds arousal=2 -o two.csv
-      mer aggregate-labels annotations.csv --column rater=annotator_id --scale unordered -o who.csv
+      mer aggregate-labels genres.csv --column genre --test-fraction 0.2 -o genre_labels.csv
       mer aggregate-labels project.json --target arousal --map 'Very calm=1' --map 'In between=2'
       mer aggregate-labels monday.csv tuesday.csv --test-min-annotators 5 \\
           --summary agreement.json -o all.csv
@@ -248,8 +248,6 @@ def aggregate_labels(
     limits = values.parse_per_target("--max-mad", max_mad, values.parse_limit)
     centres = values.parse_per_target("--quadrant-centre", quadrant_centre, values.parse_number)
     columns = values.parse_columns(column)
-    if target:
-        columns = {name: of_target for name, of_target in columns.items() if name in target}
     label_values = values.parse_label_values(label_map)
     conversion = Conversion(scales, label_values, frozenset(target or ()), track_field)
     relatives = Relatives(group)
