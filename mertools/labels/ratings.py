@@ -145,6 +145,7 @@ class _Columns:
             rows = target == targets.index(name)
             ranks = {word: rank for rank, word in enumerate(sorted(words))}
             value[rows] = np.array([ranks[word] for word in words])[value[rows].astype(int)]
+        # Sorting pairs takes long; nearly always, items are tracks and one column is enough.
         if np.any(start != WHOLE_TRACK):
             _, first, item = np.unique(
                 np.stack([track, start]), axis=1, return_index=True, return_inverse=True
@@ -171,6 +172,7 @@ class _Columns:
         return ratings
 
     def _check_repeats(self, ratings: Ratings, order: NDArray[np.int64]) -> None:
+        # Rows are sorted, so that a repeated key is that of the next row.
         same = [np.diff(column) == 0 for column in (ratings.target, ratings.item)]
         again = same[0] & same[1] & (np.diff(ratings.annotator) == 0)
         if not again.any():

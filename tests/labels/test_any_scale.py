@@ -310,6 +310,15 @@ def test_quadrants_are_divided_at_a_centre_on_the_ratings_scale(tmp_path: Path) 
         assert said in refused("-", *scale, "--quadrant-centre", centre, stdin=table_of(rows))
 
 
+def test_quadrants_alone(tmp_path: Path) -> None:
+    rows = [*QUADRANT_RATINGS, ("x", "a", "mood", 1)]
+    for chosen in ([], ["valence"], ["mood", "arousal"]):
+        options = [word for name in (*chosen, "quadrant") for word in ("--target", name)]
+        labels = labels_in(mer("-", "--quadrants", *options, stdin=table_of(rows)), tmp_path)
+        assert {label.target for label in labels} == {*chosen, "quadrant"}
+        assert by_track(labels, "quadrant")["x"].n_annotators == 3
+
+
 def test_a_quadrant_is_kept_where_both_are(tmp_path: Path) -> None:
     rows = [*QUADRANT_RATINGS, ("w", "a", "arousal", 1), ("w", "a", "valence", 1)]
     result = mer("-", "--quadrants", "--max-mad", "valence=0.5", stdin=table_of(rows))

@@ -85,7 +85,8 @@ def aggregate_labels(
         bool,
         typer.Option(
             "--quadrants",
-            help="Add the target quadrant (Q1 to Q4), from arousal and valence.",
+            help="Add the target quadrant (Q1 to Q4), from arousal and valence; with --target, "
+            "these two need not be chosen.",
         ),
     ] = False,
     quadrant_centre: Annotated[
@@ -226,6 +227,7 @@ def aggregate_labels(
     from mertools.labels.classes import Scales
     from mertools.labels.groups import Relatives
     from mertools.labels.label_studio import Conversion
+    from mertools.labels.quadrants import AXES, QUADRANT
     from mertools.labels.ratings import collect_ratings
     from mertools.labels.reading import Reader
     from mertools.labels.splits import SplitRule
@@ -249,7 +251,8 @@ def aggregate_labels(
     centres = values.parse_per_target("--quadrant-centre", quadrant_centre, values.parse_number)
     columns = values.parse_columns(column)
     label_values = values.parse_label_values(label_map)
-    conversion = Conversion(scales, label_values, frozenset(target or ()), track_field)
+    wanted = {*(target or ()), *(AXES if target and quadrants else ())}
+    conversion = Conversion(scales, label_values, frozenset(wanted), track_field)
     relatives = Relatives(group)
     if groups is not None:
         relatives.read_file(groups)
@@ -266,7 +269,8 @@ def aggregate_labels(
         scales.rescaled,
         limits,
     )
-    _check_targets([*(target or ()), *(key for keys in per_target for key in keys)], ratings)
+    named = {*wanted, *(key for keys in per_target for key in keys)}
+    _check_targets(sorted(named - {QUADRANT} if quadrants else named), ratings)
     if group is not None and not relatives.groups:
         raise UsageError(
             f"--group {group}",
@@ -275,6 +279,8 @@ def aggregate_labels(
         )
 
     labels = _label(ratings, scales, limits, centres if quadrants else None)
+    if target:
+        labels = [of_target for of_target in labels if of_target.name in {QUADRANT, *target}]
     split = split_rule.apply(ratings, labels, relatives, seed)
     rows = list(label_rows(ratings, labels, split))
     _write_labels(output, rows, ratings)
