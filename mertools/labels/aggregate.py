@@ -112,6 +112,7 @@ def _label_numbers(
     rule = scales.rule(name, float(value.max()))
     item, group = np.unique(ratings.item[rows], return_inverse=True)
     n = np.bincount(group)
+    # The class is that of the mean as ratings were given, not of the mean level.
     rating_mean, _, _ = _number_statistics(group, value)
     if rule.are_levels:
         counts = _count(group, value.astype(np.int64), len(rule.classes))
@@ -143,6 +144,7 @@ def _label_numbers(
 def _count(group: NDArray[np.int64], level: NDArray[np.int64], n_levels: int) -> NDArray[np.int64]:
     """Count the levels, from 1, of each group: (n_groups, n_levels)."""
     n_groups = int(group.max()) + 1
+    # One number a cell of the table, so that a single bincount fills it.
     cells = np.bincount(group * n_levels + level - 1, minlength=n_groups * n_levels)
     return cells.reshape(n_groups, n_levels)
 

@@ -90,6 +90,7 @@ def _annotators_disagreement(
     """Compute each annotator's mean disagreement; a derived target has no ratings of its own."""
     if target.name not in ratings.targets:
         return {}, 0
+    # Items are sorted in labels: each rating finds its own by bisection.
     rows = ratings.rows_of(target.name)
     index = np.searchsorted(target.item, ratings.item[rows])
     value, rule = ratings.value[rows], target.rule

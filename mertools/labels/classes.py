@@ -142,6 +142,7 @@ class Scales:
         scale = for_target(self.scales, target)
         if isinstance(scale, Classes) and not scale.ordered:
             return self._word(target, text)
+        # A number is a level or a number even of a target with named classes.
         number = _parse_number(text)
         if number is not None:
             self.check(target, number)

@@ -85,6 +85,7 @@ class Relatives:
         found = []
         for track_id in track_ids:
             original = self.find_original(track_id)
+            # A copy is in its original's group, whatever its own row says or leaves empty.
             group = self.groups.get(original, self.groups.get(track_id))
             key = (TRACK_ID, original) if group is None else ("group", group)
             found.append(units.setdefault(key, len(units)))

@@ -27,7 +27,7 @@ DOMINANCE = "dominance"
 N_BINS = 24
 MANY_POINTS = 1000
 DROPPED_COLOUR = "#BBBBBB"
-LETTERS_PER_INCH = 7
+LETTERS_OF_FIGURE, LETTERS_OF_PANEL = 55, 34
 """How many letters of classes' names fit side by side below an axis."""
 
 Key = tuple[str, float | None]
@@ -151,7 +151,7 @@ def _draw_histogram(axes: Axes, target: _Target) -> None:
         counts = [sum(row.label == k for row in kept) for k in target.classes]
         bars = axes.bar(range(len(counts)), counts, color=COLOURS[0], width=0.7)
         axes.bar_label(bars, padding=2)
-        _name_classes(axes, list(target.classes.values()))
+        _name_classes(axes, list(target.classes.values()), LETTERS_OF_FIGURE)
     else:
         _draw_stacked_means(axes, target, kept, dropped)
         axes.set_xlabel(target.axis_label)
@@ -171,6 +171,7 @@ def _draw_stacked_means(
         groups = [("kept", COLOURS[0], list(kept))]
     if dropped:
         groups.append(("dropped", DROPPED_COLOUR, list(dropped)))
+    # The same bins for every group: stacked, they add up to the histogram of all.
     edges = np.linspace(target.range.low, target.range.high, N_BINS + 1)
     values = [_means(group) for _, _, group in groups]
     axes.hist(
@@ -208,6 +209,7 @@ def _draw_plane(valence: _Target, arousal: _Target, centre: Mapping[str, float])
     for k, (name, inside) in enumerate(_quadrants(x - at_x, y - at_y)):
         axes.scatter(x[inside], y[inside], color=COLOURS[k], **_dots(len(x)))
         is_right, is_up = name in ("Q1", "Q4"), name in ("Q1", "Q2")
+        # Texts stand in the corners, where points are rare, on white in case there are some.
         axes.annotate(
             f"{name}  {inside.sum()} ({inside.mean():.0%})",
             (0.985 if is_right else 0.015, 0.985 if is_up else 0.015),
@@ -250,6 +252,7 @@ def _draw_disagreement(axes: Axes, target: _Target) -> None:
     """Draw how far annotators are apart: the spread by mean, or the share beside the class."""
     rows = list(target.rows.values())
     if not target.has_mean:
+        # The class of words is the commonest one; only a quadrant, by mean ratings, may not be.
         shares = 1 - np.array([max(row.distribution) for row in rows])
         axes.hist(shares, bins=np.linspace(0, 1, N_BINS + 1).tolist(), color=COLOURS[0])
         axes.set(xlabel="share of annotators who chose another class", ylabel="tracks")
@@ -297,6 +300,7 @@ def _draw_split(axes: Axes, target: _Target) -> None:
         axes.set_ylim(*_limits(target))
         axes.set_ylabel(target.axis_label)
         return
+    # Shares and not counts, as parts differ in size and should agree in shape.
     width = 0.8 / len(parts)
     for k, (name, rows) in enumerate(zip(names, parts.values(), strict=True)):
         counts = [sum(row.label == number for row in rows) for number in target.classes]
@@ -307,7 +311,7 @@ def _draw_split(axes: Axes, target: _Target) -> None:
         )
         if len(counts) * len(parts) <= 12:
             axes.bar_label(bars, [str(count) for count in counts], padding=1, fontsize=8)
-    _name_classes(axes, list(target.classes.values()))
+    _name_classes(axes, list(target.classes.values()), LETTERS_OF_PANEL)
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
     axes.set_ylabel("share of the part")
     axes.margins(y=0.2)  # room for the legend above the bars
@@ -375,13 +379,12 @@ def _count_text(n: int, target: _Target) -> str:
     return f"{n} {what}{plural if n != 1 else ''}"
 
 
-def _name_classes(axes: Axes, names: Sequence[str]) -> None:
-    width = axes.figure.get_figwidth() * axes.get_position().width
-    is_crowded = len(names) * (2 + max(map(len, names))) > LETTERS_PER_INCH * width / 0.8
-    angle = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if is_crowded else {}
-    axes.set_xticks(range(len(names)), names, **angle)
+def _name_classes(axes: Axes, names: Sequence[str], room: int) -> None:
+    is_crowded = len(names) * max(map(len, names)) > room
+    angle: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(names)), names, **(angle if is_crowded else {}))
 
 
 def _file_stem(name: str) -> str:
-    """Make a target's name safe as a part of a file's, without making two the same."""
+    """Turn a target's name into part of a file's name; different names stay different."""
     return "".join(c if c.isalnum() or c in "-_. " else f"%{ord(c):02X}" for c in name)

@@ -19,7 +19,7 @@ from mertools.targets.scale import Classes, Target
 
 QUADRANT = "quadrant"
 QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
-AROUSAL, VALENCE = "arousal", "valence"
+AXES = AROUSAL, VALENCE = "arousal", "valence"
 
 
 def derive_quadrants(
@@ -91,7 +91,7 @@ def _find(labels: Sequence[TargetLabels], name: str) -> TargetLabels:
     raise UsageError(
         "--quadrants",
         f"nobody rated {name} (found: {', '.join(target.name for target in labels)})",
-        "give ratings of arousal and valence, and choose both where --target is given",
+        "give ratings of arousal and valence",
     )
 
 
@@ -113,6 +113,7 @@ def _count_annotators(
         up_keys, right_keys, assume_unique=True, return_indices=True
     )
     up, right = up[arousal_rows], right[valence_rows]
+    # Annotators who rated one of the two only say nothing of the quadrant, and are not counted.
     row = np.searchsorted(items, both // n_annotators)
     weights = (up * right, up * (1 - right), (1 - up) * (1 - right), (1 - up) * right)
     return np.stack([np.bincount(row, weight, len(items)) for weight in weights], axis=1)

@@ -102,6 +102,8 @@ class _Columns:
 
     def extend(self, source: str, rows: Iterable[Rating]) -> None:
         """Append the ratings of one source."""
+        targets, tracks, annotators = self._codes
+        target, track, annotator = self._names
         for row in rows:
             value = row.value
             if value is None:
@@ -117,13 +119,9 @@ class _Columns:
             if isinstance(value, str):
                 words = self._words.setdefault(row.target, {})
                 value = words.setdefault(value, len(words))
-            for column, codes, key in zip(
-                self._names,
-                self._codes,
-                (row.target, row.track_id, row.annotator_id),
-                strict=True,
-            ):
-                column.append(codes.setdefault(key, len(codes)))
+            target.append(targets.setdefault(row.target, len(targets)))
+            track.append(tracks.setdefault(row.track_id, len(tracks)))
+            annotator.append(annotators.setdefault(row.annotator_id, len(annotators)))
             self._value.append(value)
             self._start.append(WHOLE_TRACK if row.start is None else row.start)
             self._duration.append(WHOLE_TRACK if row.duration is None else row.duration)
@@ -147,6 +145,7 @@ class _Columns:
             rows = target == targets.index(name)
             ranks = {word: rank for rank, word in enumerate(sorted(words))}
             value[rows] = np.array([ranks[word] for word in words])[value[rows].astype(int)]
+        # Sorting pairs takes long; nearly always, items are tracks and one column is enough.
         if np.any(start != WHOLE_TRACK):
             _, first, item = np.unique(
                 np.stack([track, start]), axis=1, return_index=True, return_inverse=True
@@ -173,6 +172,7 @@ class _Columns:
         return ratings
 
     def _check_repeats(self, ratings: Ratings, order: NDArray[np.int64]) -> None:
+        # Rows are sorted, so that a repeated key is that of the next row.
         same = [np.diff(column) == 0 for column in (ratings.target, ratings.item)]
         again = same[0] & same[1] & (np.diff(ratings.annotator) == 0)
         if not again.any():

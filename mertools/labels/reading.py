@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 
 from mertools.artifacts.files import STANDARD_STREAM
@@ -22,6 +23,7 @@ from mertools.labels.records import read_records
 
 ANNOTATOR_ID = "annotator_id"
 STRETCH = ("start", "duration")
+CACHED_RATINGS = 4096
 
 
 @dataclass
@@ -37,6 +39,11 @@ class Reader:
     columns: Mapping[str, str] = field(default_factory=dict)
     relatives: Relatives | None = None
     _n_rows: Counter[str] = field(default_factory=Counter)
+    _rating: Callable[[str, str], float | str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Most ratings are among few values, and converting one takes as long as reading its row.
+        self._rating = lru_cache(CACHED_RATINGS)(self.conversion.rating)
 
     def read(self, source: str) -> Iterator[Rating]:
         """Yield the ratings in a file, or on standard input for "-".
@@ -100,6 +107,8 @@ class Reader:
                 raise SchemaError(name, f"line {line}, column track_id is empty", "fill it in")
             stretch = _parse_stretch(record, name, line) if has_stretches else (None, None)
             for target, column in self.columns.items():
+                if not self.conversion.is_wanted(target):
+                    continue
                 value = self._convert(target, record[column], name, f"line {line}, column {column}")
                 yield Rating(track_id, annotator, target, value, *stretch)
 
@@ -108,7 +117,7 @@ class Reader:
         if not text.strip():
             return None
         try:
-            return self.conversion.rating(target, text)
+            return self._rating(target, text)
         except ValueError as error:
             raise SchemaError(
                 name,

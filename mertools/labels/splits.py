@@ -115,7 +115,9 @@ def split_at_random(
     # share, too.
     order = shuffled[np.lexsort([column[shuffled] for column in (sizes, *strata[::-1])])]
     parts = np.full(n_units, TRAIN, f"<U{max(map(len, PARTS))}")
+    # A test part that is given grows to whole units: one of their tracks is enough.
     parts[units[test] if isinstance(test, np.ndarray) else _draw(order, test, rng)] = TEST
+    # Drawn after the test part and from the same generator, so that it leaves that as it was.
     rest = order[parts[order] == TRAIN]
     if validation and len(rest):
         parts[_draw(rest, min(1.0, validation * n_units / len(rest)), rng)] = VALIDATION

@@ -98,6 +98,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     header, *ratings = (tmp_path / "annotations.csv").read_text().splitlines(keepends=True)
     for k, day in enumerate(("monday", "tuesday")):
         (tmp_path / f"{day}.csv").write_text(header + "".join(ratings[k::2]))
+    genres = ("piece01,classical", "piece02,rock", "piece03,rock", "piece04,pop")
+    (tmp_path / "genres.csv").write_text("\n".join(["track_id,genre", *genres]) + "\n")
     shutil.copy(ROOT / "tests" / "labels" / "exports" / "project.json", tmp_path)
     lay_out_emotify(tmp_path / "emotify")
     (tmp_path / "charts.csv").write_text("file,weeks\npiece02.mp3,7\npiece99.mp3,1\n")

@@ -85,7 +85,8 @@ def aggregate_labels(
         bool,
         typer.Option(
             "--quadrants",
-            help="Add the target quadrant (Q1 to Q4), from arousal and valence.",
+            help="Add the target quadrant (Q1 to Q4), from arousal and valence; with --target, "
+            "these two need not be chosen.",
         ),
     ] = False,
     quadrant_centre: Annotated[
@@ -212,7 +213,7 @@ def aggregate_labels(
           -o quadrants.csv
       mer aggregate-labels annotations.csv --scale 1..3 --rescale 0..1 -o numbers.csv
       mer aggregate-labels annotations.csv --scale arousal=1..3 --thresholds arousal=2 -o two.csv
-      mer aggregate-labels annotations.csv --column rater=annotator_id --scale unordered -o who.csv
+      mer aggregate-labels genres.csv --column genre --test-fraction 0.2 -o genre_labels.csv
       mer aggregate-labels project.json --target arousal --map 'Very calm=1' --map 'In between=2'
       mer aggregate-labels monday.csv tuesday.csv --test-min-annotators 5 \\
           --summary agreement.json -o all.csv
@@ -226,6 +227,7 @@ def aggregate_labels(
     from mertools.labels.classes import Scales
     from mertools.labels.groups import Relatives
     from mertools.labels.label_studio import Conversion
+    from mertools.labels.quadrants import AXES, QUADRANT
     from mertools.labels.ratings import collect_ratings
     from mertools.labels.reading import Reader
     from mertools.labels.splits import SplitRule
@@ -248,10 +250,9 @@ def aggregate_labels(
     limits = values.parse_per_target("--max-mad", max_mad, values.parse_limit)
     centres = values.parse_per_target("--quadrant-centre", quadrant_centre, values.parse_number)
     columns = values.parse_columns(column)
-    if target:
-        columns = {name: of_target for name, of_target in columns.items() if name in target}
     label_values = values.parse_label_values(label_map)
-    conversion = Conversion(scales, label_values, frozenset(target or ()), track_field)
+    wanted = {*(target or ()), *(AXES if target and quadrants else ())}
+    conversion = Conversion(scales, label_values, frozenset(wanted), track_field)
     relatives = Relatives(group)
     if groups is not None:
         relatives.read_file(groups)
@@ -268,7 +269,8 @@ def aggregate_labels(
         scales.rescaled,
         limits,
     )
-    _check_targets([*(target or ()), *(key for keys in per_target for key in keys)], ratings)
+    named = {*wanted, *(key for keys in per_target for key in keys)}
+    _check_targets(sorted(named - {QUADRANT} if quadrants else named), ratings)
     if group is not None and not relatives.groups:
         raise UsageError(
             f"--group {group}",
@@ -277,6 +279,8 @@ def aggregate_labels(
         )
 
     labels = _label(ratings, scales, limits, centres if quadrants else None)
+    if target:
+        labels = [of_target for of_target in labels if of_target.name in {QUADRANT, *target}]
     split = split_rule.apply(ratings, labels, relatives, seed)
     rows = list(label_rows(ratings, labels, split))
     _write_labels(output, rows, ratings)

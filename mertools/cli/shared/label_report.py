@@ -39,7 +39,8 @@ def print_report(summaries: Sequence[TargetSummary]) -> None:
     say(f"alpha: Krippendorff's, for {kinds} data")
     for of_target in summaries:
         if of_target.n_missing:
-            say(f"{of_target.target}: {of_target.n_missing} missing ratings left out")
+            plural = "s" if of_target.n_missing > 1 else ""
+            say(f"{of_target.target}: {of_target.n_missing} missing rating{plural} left out")
         if of_target.n_dropped and of_target.max_mad is not None:
             say(
                 f"{of_target.target}: {of_target.n_dropped} of {of_target.n_labels} tracks dropped,"
