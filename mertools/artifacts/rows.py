@@ -223,7 +223,11 @@ class Alignment(Row):
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Row):
-    """A row of ranking.csv: how far a feature's means differ between classes."""
+    """A row of ranking.csv: how well a feature tells classes apart or follows a number.
+
+    `f` and `p` are those of an analysis of variance or a regression, `weight` that of ReliefF. A
+    target that is a number has neither `classes` nor `means`.
+    """
 
     table: ClassVar[str] = "ranking"
     any_size: ClassVar[bool] = True
@@ -233,8 +237,9 @@ class Ranking(Row):
     feature: str
     f: float | None
     p: float | None
-    classes: str
-    means: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"mean_{REPEATED}"})
+    classes: str | None
+    means: tuple[float, ...] = dataclasses.field(default=(), metadata={COLUMN: f"mean_{REPEATED}"})
+    weight: float | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)

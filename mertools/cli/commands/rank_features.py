@@ -1,10 +1,10 @@
-"""`mer rank-features`: features by how far their means differ between classes."""
+"""`mer rank-features`: features by how well they tell classes apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,8 @@ from mertools.cli.shared import options
 if TYPE_CHECKING:
     from mertools.artifacts.rows import Ranking
     from mertools.dataset.data import Joined, TrainingSet
+    from mertools.evaluation.outcomes import FloatArray
+    from mertools.evaluation.ranking import Method
 
 MAX_PANELS = 60
 """As many box plots as can be read in one figure."""
@@ -33,6 +35,10 @@ def rank_features(
         Literal["train", "all"],
         typer.Option(help="Rank by the kept tracks that are not marked test, or by all kept."),
     ] = "train",
+    method: Annotated[
+        Literal["f", "relieff"],
+        typer.Option(help="f: analysis of variance, each feature alone. relieff: by neighbours."),
+    ] = "f",
     top: Annotated[
         int, typer.Option(min=0, help="Features to write and to draw, the first of them; 0 is all.")
     ] = 10,
@@ -43,17 +49,21 @@ def rank_features(
         ),
     ] = None,
 ) -> None:
-    """Rank features by a one-way analysis of variance over a target's classes.
+    """Rank features by how well they tell a target's classes apart.
 
-    A row is a track: the mean over its segments, weighted by their duration. Writes, by falling F,
-    each feature's F, p and mean in each class. p is not corrected for the number of features.
+    A row is a track: the mean over its segments, weighted by their duration. Writes, from the best,
+    each feature's F and p of a one-way analysis of variance, or its weight by ReliefF, and its mean
+    in each class. p is not corrected for the number of features.
 
     \b
     Examples:
       mer rank-features features.h5 --labels labels.csv --target arousal
       mer rank-features features.h5 --labels labels.csv --target valence --plot valence.svg
       mer rank-features features.h5 --labels labels.csv --target arousal --top 0 -o ranking.csv
+      mer rank-features features.h5 --labels labels.csv --target arousal --method relieff
     """
+    import numpy as np
+
     from mertools.artifacts.rows import Ranking
     from mertools.cli.shared.console import say
     from mertools.cli.shared.tables import open_table_output
@@ -68,11 +78,14 @@ def rank_features(
     classes = _classes_present(joined, labels)
     sizes = ", ".join(f"{name} {n}" for name, n in classes.items())
     say(f"{target}: {data.X.shape[1]} features of {len(data.y)} tracks: {sizes}")
-    ranked = list(_rank(joined, list(classes)))
+    kinds = [kind.name for kind in joined.kinds for _ in kind.columns]
+    X = data.X.astype(np.float64)
+    ranked = list(rank_rows(X, data.y, target, kinds, data.columns, list(classes), method))
     chosen = ranked[:top] if top else ranked
     if plot is not None:
         _draw(joined, chosen, plot)
-    with open_table_output(output, Ranking, len(classes)) as write:
+    optional = ("weight",) if method == "relieff" else ()
+    with open_table_output(output, Ranking, len(classes), optional=optional) as write:
         for _, row in chosen:
             write(row)
 
@@ -119,39 +132,56 @@ def _classes_present(joined: Joined[TrainingSet], labels: str) -> dict[str, int]
     counts = np.bincount(data.y, minlength=len(data.classes)).tolist()
     present = {name: n for name, n in zip(data.classes, counts, strict=True) if n}
     if not 2 <= len(present) < len(data.y):
-        told = ", ".join(f"{name} {n}" for name, n in present.items())
+        found = ", ".join(f"{name} {n}" for name, n in present.items())
         raise UsageError(
             labels,
-            f"leaves too little of {data.target} to compare: tracks with features: {told}",
+            f"leaves too little of {data.target} to compare: tracks with features: {found}",
             "rank by two classes or more, with more tracks than classes",
         )
     return present
 
 
-def _rank(joined: Joined[TrainingSet], classes: Sequence[str]) -> Iterator[tuple[int, Ranking]]:
-    """Yield the features by falling F, each with its place among the columns."""
+def rank_rows(
+    X: FloatArray,
+    y: Any,
+    target: str,
+    kinds: Sequence[str],
+    columns: Sequence[str],
+    classes: Sequence[str],
+    method: Method,
+) -> Iterator[tuple[int, Ranking]]:
+    """Yield the rows of ranking.csv from the best feature, each with its index among the columns.
+
+    X: (n, D); `kinds` and `columns` name each column, D. y: (n,), numbers of the classes, of which
+    `classes` names those that occur, by rising number; without any, y is the target's numbers.
+    """
     import math
 
-    import numpy as np
-
     from mertools.artifacts.rows import CLASS_SEPARATOR, Ranking
-    from mertools.evaluation.ranking import analyse_variance, class_means, rank_by
+    from mertools.evaluation.ranking import (
+        analyse_regression,
+        analyse_variance,
+        class_means,
+        rank_columns,
+    )
 
-    data = joined.training_set
-    X = data.X.astype(np.float64)
-    F, p = analyse_variance(X, data.y)
-    means = class_means(X, data.y)
-    kinds = [kind.name for kind in joined.kinds for _ in kind.columns]
-    for rank, column in enumerate(rank_by(F).tolist(), start=1):
+    order, scores = rank_columns(X, y, method, are_numbers=not classes)
+    p = None
+    if method == "f":
+        _, p = analyse_variance(X, y) if classes else analyse_regression(X, y)
+    means = class_means(X, y) if classes else X[:0]
+    for rank, column in enumerate(order.tolist(), start=1):
+        score = float(scores[column]) if math.isfinite(scores[column]) else None
         row = Ranking(
             rank,
-            data.target,
+            target,
             kinds[column],
-            data.columns[column],
-            float(F[column]) if math.isfinite(F[column]) else None,
-            None if math.isnan(p[column]) else float(p[column]),
-            CLASS_SEPARATOR.join(classes),
+            columns[column],
+            score if method == "f" else None,
+            None if p is None or math.isnan(p[column]) else float(p[column]),
+            CLASS_SEPARATOR.join(classes) or None,
             tuple(means[:, column].tolist()),
+            score if method == "relieff" else None,
         )
         yield column, row
 
@@ -166,10 +196,16 @@ def _draw(joined: Joined[TrainingSet], ranked: Sequence[tuple[int, Ranking]], pa
     panels = [
         Panel(
             f"{row.rank}. {row.feature}",
-            "F infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}",
+            _note(row),
             [data.X[data.y == k, column].astype(np.float64) for k in present],
         )
         for column, row in ranked
     ]
     classes = [data.classes[k] for k in present]
     draw_boxes(path, f"{data.target}, {len(data.y)} tracks", classes, panels)
+
+
+def _note(row: Ranking) -> str:
+    if row.weight is not None:
+        return f"weight {row.weight:.3g}"
+    return "score infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}"
