@@ -29,7 +29,7 @@ from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals
 from mertools.version import __version__
 
 SCHEMA_NAME = "alignment"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 N_HALVINGS = 200
 """How often each track's ratings are split in two."""
 COUNT_TOLERANCE = 0.05

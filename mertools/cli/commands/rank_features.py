@@ -197,26 +197,26 @@ def _rank(
     )
 
     X, values = tracks.X, tracks.values
-    F, p = (
-        analyse_variance(X, values) if classes else analyse_regression(X, values.astype(np.float64))
-    )
-    means = class_means(X, values) if classes else np.empty((0, X.shape[1]))
     order, scores = rank_columns(X, values, method, are_numbers=not classes)
+    p = np.full(X.shape[1], np.nan)
+    if method == "f":
+        analyse = analyse_variance if classes else analyse_regression
+        _, p = analyse(X, values.astype(np.float64))
+    means = class_means(X, values) if classes else np.empty((0, X.shape[1]))
     for rank, column in enumerate(order.tolist(), start=1):
-        yield (
-            column,
-            Ranking(
-                rank,
-                tracks.target,
-                tracks.kinds[column],
-                tracks.columns[column],
-                float(F[column]) if math.isfinite(F[column]) else None,
-                None if math.isnan(p[column]) else float(p[column]),
-                CLASS_SEPARATOR.join(classes) or None,
-                tuple(means[:, column].tolist()),
-                float(scores[column]) if method == "relieff" else None,
-            ),
+        score = float(scores[column]) if math.isfinite(scores[column]) else None
+        row = Ranking(
+            rank,
+            tracks.target,
+            tracks.kinds[column],
+            tracks.columns[column],
+            score if method == "f" else None,
+            None if math.isnan(p[column]) else float(p[column]),
+            CLASS_SEPARATOR.join(classes) or None,
+            tuple(means[:, column].tolist()),
+            score if method == "relieff" else None,
         )
+        yield column, row
 
 
 def _draw(tracks: _Tracks, ranked: Sequence[tuple[int, Ranking]], path: Path) -> None:
@@ -231,10 +231,16 @@ def _draw(tracks: _Tracks, ranked: Sequence[tuple[int, Ranking]], path: Path) ->
     panels = [
         Panel(
             f"{row.rank}. {row.feature}",
-            "F infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}",
+            _note(row),
             [tracks.X[tracks.values == k, column] for k in present],
         )
         for column, row in ranked
     ]
     classes = [tracks.classes[k] for k in present]
     draw_boxes(path, f"{tracks.target}, {len(tracks.values)} tracks", classes, panels)
+
+
+def _note(row: Ranking) -> str:
+    if row.weight is not None:
+        return f"weight {row.weight:.3g}"
+    return "F infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}"
