@@ -1,4 +1,4 @@
-"""The forms in which `mer predict` gives its rows: one a track, sorted, JSON, by a name's ending."""
+"""The forms of what `mer predict` writes: a row a track, sorted, JSON, by the ending of a name."""
 
 from __future__ import annotations
 
