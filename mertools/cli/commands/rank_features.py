@@ -198,7 +198,7 @@ def _rank(
 
     X, values = tracks.X, tracks.values
     order, scores = rank_columns(X, values, method, are_numbers=not classes)
-    p = np.full(X.shape[1], np.nan)
+    p: NDArray[np.float64] = np.full(X.shape[1], np.nan)
     if method == "f":
         analyse = analyse_variance if classes else analyse_regression
         _, p = analyse(X, values.astype(np.float64))
