@@ -40,17 +40,13 @@ from mertools.dataset.vectors import load_vectors
 from mertools.models.registry import Architecture
 from mertools.runtime.parallel import Jobs
 from mertools.training.plan import Fit, Plan, Settings
-from mertools.training.protocol import (
-    PointResult,
-    check_settings,
-    cv_rows,
-    run_protocol,
-)
+from mertools.training.protocol import PointResult, check_settings, run_protocol
 from mertools.training.recipes import (
     parameter_types,
     parameters_of,
 )
 from mertools.training.search import make_space
+from mertools.training.tables import cv_rows
 
 
 def run_training(

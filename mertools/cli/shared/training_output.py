@@ -18,17 +18,12 @@ from mertools.cli.shared.console import (
 from mertools.dataset.dataset import Joined
 from mertools.errors import UsageError
 from mertools.prediction.rows import make_predictions
+from mertools.training.card import make_card
 from mertools.training.plan import Plan
-from mertools.training.protocol import (
-    PointResult,
-    Trained,
-    criterion,
-    history_rows,
-    is_nested,
-    make_card,
-)
+from mertools.training.protocol import PointResult, Trained, criterion, is_nested
 from mertools.training.scores import GUESS_OF_CLASSES, GUESS_OF_NUMBERS, pool_tracks, summarise
 from mertools.training.search import format_point
+from mertools.training.tables import history_rows
 
 R = TypeVar("R", bound=Row)
 
