@@ -113,6 +113,11 @@ def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browse
     page.call("Emulation.setEmulatedMedia", features=dark)
     assert page.evaluate(ground) != light
     assert page.evaluate("document.documentElement.scrollWidth <= 360")
+    assert page.evaluate(  # the whole table, the word included
+        "(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#list .scroll'))"
+    )
+    ends = "[...document.querySelectorAll('.panel.arousal .top, .panel.arousal .bottom')]"
+    assert page.evaluate(f"{ends}.map(e => e.offsetHeight > 0)") == [True, True]
     page.call("Emulation.clearDeviceMetricsOverride")
     page.call("Emulation.setEmulatedMedia", features=[])
 
