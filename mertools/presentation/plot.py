@@ -49,7 +49,7 @@ MAX_ROWS = 60
 TITLE_LENGTH, NAME_LENGTH = 70, 28
 """Characters of a name that a title and a label have room for."""
 
-MAX_TIMES = 6
+MAX_TIMES = 8
 TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600)
 CAPTION_SIZE = 8
 CHARACTERS_PER_INCH = 17
