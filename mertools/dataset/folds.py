@@ -36,6 +36,7 @@ def assign_folds(
     draws = [_draw(track_id, seed) for track_id in track_ids]
     if units is not None and len(np.unique(units)) < len(units):
         return _assign_units(draws, strata, n_folds, units)
+    # Strata one after another, dealt out in turn: no fold gets two more of a stratum than another.
     order = sorted(range(len(draws)), key=lambda i: (strata[i], draws[i]))
     folds = np.empty(len(draws), np.int64)
     folds[order] = np.arange(len(draws)) % n_folds
@@ -50,6 +51,7 @@ def _assign_units(
     names, unit = np.unique(units, return_inverse=True)
     counts = np.zeros((len(names), n_strata))
     np.add.at(counts, (unit, strata), 1)
+    # Units are drawn by their first track, so that the tracks' order does not matter.
     first_draws = [min(draws[i] for i in np.flatnonzero(unit == u)) for u in range(len(names))]
     order = sorted(range(len(names)), key=lambda u: (-counts[u].sum(), first_draws[u]))
     shares = counts.sum(axis=0) / n_folds
@@ -131,7 +133,7 @@ def draw_folds(data: Dataset, n_folds: int, seed: int, repeat: int = 0) -> NDArr
             units = data.units[chosen]
             folds[chosen] = assign_folds(ids, strata[chosen], n_folds, seed_of_repeat, units)
             _follow_units(folds, data.units, chosen, in_folds)
-    # Copies whose original has no features here.
+    # Copies whose original has no features here: any fold will do, the same at every run.
     left = np.flatnonzero(in_folds & (folds < 0))
     folds[left] = data.units[left] % n_folds
     return folds

@@ -69,6 +69,7 @@ def join(request: Request) -> Joined:
             [stack.enter_context(open_features(path)) for path in paths]
             for paths in (request.features, request.copies)
         )
+        # Of all rows, as a copy's original may lack a kind that is asked for, or be a copy itself.
         originals = find_originals(row for file in files for row in file.rows)
         wanted = {track_id for track_id, original in originals.items() if original in learnt}
         kinds = _gather(files, copies, request.kinds, wanted)
@@ -79,6 +80,7 @@ def join(request: Request) -> Joined:
                 f"shares no track with {request.features[0]}",
                 "check the track_id of both",
             )
+        # In the order of their ids, whatever that of the files: the digest does not depend on it.
         segments = [kinds[0].located[name].row for name in ids]
         stored = _store([*files, *copies], kinds, ids)
         dataset = _assemble(request, labels, originals, segments, stored)
@@ -110,6 +112,7 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
     for row in read_table(source, Label):
         if row.target not in by_target:
             continue
+        # What is said of a stretch is no label of the whole track.
         if row.start is not None:
             over_time.add(row.target)
         else:

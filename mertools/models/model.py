@@ -86,6 +86,7 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
         or not 0 <= columns.min() <= columns.max() < n_columns
     ):
         raise SchemaError(path, "selects columns that are not there", "train the model again")
+    # To the model inside, the selected columns are all that there is.
     one_input = dataclasses.replace(card.inputs[0], shape=(len(columns),))
     others = {name: array for name, array in learnt.items() if name != SELECTED}
     of_columns = dataclasses.replace(card, inputs=(one_input,))

@@ -157,6 +157,7 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
     Raises UsageError where it cannot be read or the device is not there, SchemaError where it is no
     whole model.
     """
+    # Before the file is read: a device that is not there is what to mend first.
     found = find_device(device)
     card, model = load_model(path)
     if find_architecture(card.architecture).is_network:
@@ -193,6 +194,7 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
         )
     params = dict(needed.params)
     kind = request_kind(needed.kind, params.pop("sample_rate"), params)
+    # Features of another algorithm would be taken for music that the model never heard.
     if kind.digest != needed.params_digest:
         raise SchemaError(
             path,
@@ -240,6 +242,8 @@ def predict_features(
             for name, found_row in of_kind.items():
                 rows.setdefault(name, found_row.row)
         names = {name for _, name, _ in wanted}
+        # A file that no model needs is passed over only where it is of the same segments: a typo in
+        # its name would otherwise go unnoticed.
         for file in files:
             is_needless = not names & file.kinds.keys() and all(
                 row.segment_id in rows or row.original for row in file.rows

@@ -63,6 +63,7 @@ def describe_training(joined: Joined, n_rows: int) -> dict[str, Any]:
         "n_tracks": len(originals),
         "tracks": tracks,
         "tracks_digest": of_ids.hexdigest(),
+        # Hashes and not names: a card may travel further than its corpus' names should.
         "track_hashes": "".join(sorted(hash_track(t)[:TRACK_HASH_DIGITS] for t in originals)),
         "split": "all but test" if joined.n_test else "all",
         "left_out": {

@@ -108,6 +108,7 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
             return values[-1]
 
         points = list(space.propose(try_point, lower_is_better=criterion in LOWER_IS_BETTER))
+    # The first of equal points wins, so that the choice does not hang on rounding.
     best = 0
     for k, value in enumerate(values):
         if is_better(criterion, value, values[best]):
@@ -142,6 +143,7 @@ def _inner_folds(
     chosen = np.flatnonzero(learn & ~data.is_copy)
     strata = data.strata()[chosen]
     n_folds = plan.settings.n_folds or INNER_FOLDS
+    # Each inner fold needs a track of every class to calibrate by; distributions do not.
     if plan.settings.objective == "hard":
         n_folds = min(n_folds, int(np.bincount(strata)[np.unique(strata)].min()))
     if n_folds < 2:
@@ -152,6 +154,7 @@ def _inner_folds(
     folds = np.full(len(learn), -1)
     folds[chosen] = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
     fold_of_unit = dict(zip(data.units[chosen].tolist(), folds[chosen].tolist(), strict=True))
+    # A copy of a track that an inner fold holds out would give that track away.
     for copy in np.flatnonzero(learn & data.is_copy):
         folds[copy] = fold_of_unit.get(int(data.units[copy]), 0)
     return folds
@@ -172,7 +175,9 @@ def _make_problem(
     columns = None
     if settings.select is not None:
         X = side_by_side(features)
+        # Ranked by originals alone: copies would count their tracks several times.
         columns = _select(settings.select, X[~is_copy], *_values_of(data, groups[~is_copy]))
+        # Columns of several kinds make one block, which has the whole kernel.
         features, shares = (X[:, columns],), (1.0,)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
     return (
