@@ -48,7 +48,7 @@ def write_model(
 
 
 def is_model(head: bytes) -> bool:
-    """Tell from the first `HEAD_BYTES` of a file whether it is a model."""
+    """Return whether the first `HEAD_BYTES` of a file are a model's."""
     return skops_file.begins(head) or safetensors_file.begins(head)
 
 
@@ -138,34 +138,34 @@ def _check_card(path: Path, card: Any) -> None:
         raise SchemaError(path, problem, f"see schemas/{CARD_SCHEMA}")
 
 
-def find_problems(value: object, schema: Mapping[str, Any], place: str = "$") -> Iterator[str]:
+def find_problems(value: object, schema: Mapping[str, Any], path: str = "$") -> Iterator[str]:
     """Yield what of `value` breaks a JSON Schema, a line each.
 
     Only those of its keywords count that schemas/model.card.json has; jsonschema, which knows all,
     takes longer to import than a prediction takes.
     """
     if "const" in schema and value != schema["const"]:
-        yield f"{place} is {value!r}, not {schema['const']!r}"
+        yield f"{path} is {value!r}, not {schema['const']!r}"
     if "enum" in schema and value not in schema["enum"]:
-        yield f"{place} is {value!r}, not one of {', '.join(schema['enum'])}"
+        yield f"{path} is {value!r}, not one of {', '.join(schema['enum'])}"
     if "type" in schema and not _is_of_type(value, schema["type"]):
-        yield f"{place} is not of type {schema['type']}"
+        yield f"{path} is not of type {schema['type']}"
         return
     if "minimum" in schema and isinstance(value, int | float) and value < schema["minimum"]:
-        yield f"{place} is {value}, below {schema['minimum']}"
+        yield f"{path} is {value}, below {schema['minimum']}"
     if isinstance(value, list):
         if len(value) < schema.get("minItems", 0):
-            yield f"{place} has fewer than {schema['minItems']} items"
+            yield f"{path} has fewer than {schema['minItems']} items"
         for i, item in enumerate(value):
-            yield from find_problems(item, schema.get("items", {}), f"{place}[{i}]")
+            yield from find_problems(item, schema.get("items", {}), f"{path}[{i}]")
     if isinstance(value, dict):
         for key in schema.get("required", ()):
             if key not in value:
-                yield f"{place} has no {key}"
+                yield f"{path} has no {key}"
         of_others = schema.get("additionalProperties", {})
         for key, item in value.items():
             of_key = schema.get("properties", {}).get(key, of_others)
-            yield from find_problems(item, of_key, f"{place}.{key}")
+            yield from find_problems(item, of_key, f"{path}.{key}")
 
 
 def _is_of_type(value: object, name: str) -> bool:

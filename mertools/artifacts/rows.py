@@ -225,7 +225,11 @@ class Alignment(Row):
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Row):
-    """A row of ranking.csv: how far a feature's means differ between classes."""
+    """A row of ranking.csv: how well a feature tells classes apart, or goes with a number.
+
+    `f` and `p` are of an analysis of variance, or of a regression where the target is a number,
+    which has no classes. `weight` is ReliefF's, where features are ranked by that.
+    """
 
     table: ClassVar[str] = "ranking"
     any_size: ClassVar[bool] = True
@@ -235,8 +239,9 @@ class Ranking(Row):
     feature: str
     f: float | None
     p: float | None
-    classes: str
-    means: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"mean_{REPEATED}"})
+    classes: str | None
+    means: tuple[float, ...] = dataclasses.field(default=(), metadata={COLUMN: f"mean_{REPEATED}"})
+    weight: float | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)

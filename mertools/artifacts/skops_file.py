@@ -42,7 +42,7 @@ TRUSTED: Mapping[str, str] = {
 
 
 def begins(head: bytes) -> bool:
-    """Tell a file by its first bytes."""
+    """Return whether a file begins as this format does."""
     return head.startswith(ZIP_MAGIC)
 
 

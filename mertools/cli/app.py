@@ -16,6 +16,7 @@ import typer
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
 from mertools.cli.commands.convert import convert
+from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
 from mertools.cli.commands.featurize import featurize
 from mertools.cli.commands.import_corpus import corpus_help, import_corpus
@@ -144,6 +145,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     transcribe,
     merge,
     aggregate_labels,
+    embed,
     predict,
     models,
     evaluate,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,18 +67,21 @@ def _assign_units(
 
 
 def check_folds(y: NDArray[np.int64], classes: Sequence[str], n_folds: int) -> None:
-    """Check that each class has a track in each fold, and two or more in the rest together.
+    """Check that folds can be made: each class has two tracks or more outside of any fold.
 
-    So a search by cross-validation within the rest has folds of its own. y: (n_tracks,).
+    So a search by cross-validation within the rest has folds of its own. As with scikit-learn's
+    StratifiedKFold a rare class may be missing in some folds, but not every class. y: (n_tracks,).
     Raises UsageError naming the class that has too few.
     """
     _check_number(n_folds)
     counts = np.bincount(y, minlength=len(classes))
     k = int(counts.argmin())
     count = int(counts[k])
-    if _suffice(count, n_folds):
+    if _suffice(count, n_folds) and counts.max() >= n_folds:
         return
-    most = max((n for n in range(MIN_FOLDS, count + 1) if _suffice(count, n)), default=None)
+    most = max(
+        (n for n in range(MIN_FOLDS, int(counts.max()) + 1) if _suffice(count, n)), default=None
+    )
     raise UsageError(
         f"--cv {n_folds}",
         f"class {classes[k]} has only {count} track{'s' * (count != 1)}",
@@ -86,6 +89,15 @@ def check_folds(y: NDArray[np.int64], classes: Sequence[str], n_folds: int) -> N
         if most
         else "rate more tracks of it, or merge it with another class",
     )
+
+
+def describe_rare_classes(data: Dataset, n_folds: int) -> Iterator[str]:
+    """Say which classes have fewer scored tracks than there are folds, a line each."""
+    scored = data.scored & ~data.labels.is_validation
+    for k, name in enumerate(data.classes if n_folds else ()):
+        count = int((data.labels.y[scored] == k).sum())
+        if count < n_folds:
+            yield f"class {name} has only {count} tracks, so that some of {n_folds} folds have none"
 
 
 def _check_number(n_folds: int) -> None:
@@ -226,9 +238,9 @@ def _take_over(
 
 
 def _suffice(count: int, n_folds: int) -> bool:
-    """Tell whether a class of `count` tracks is enough for `n_folds`."""
+    """Return whether a class of `count` tracks leaves enough outside of any of `n_folds`."""
     largest_fold = -(-count // n_folds)
-    return count >= n_folds and count - largest_fold >= MIN_FOLDS
+    return count - largest_fold >= MIN_FOLDS
 
 
 def _draw(track_id: str, seed: int | str) -> bytes:

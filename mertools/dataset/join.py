@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.rows import Label
 from mertools.artifacts.tables import read_table
 from mertools.dataset.dataset import Dataset, Joined, TrackLabels
+from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
 from mertools.errors import SchemaError, UsageError
@@ -64,20 +65,22 @@ def join(request: Request) -> Joined:
         and (request.keeps_disputed or all(row.kept for row in rows))
     }
     with ExitStack() as stack:
-        files = [stack.enter_context(open_features(path)) for path in request.features]
+        files, copies = (
+            [stack.enter_context(open_features(path)) for path in paths]
+            for paths in (request.features, request.copies)
+        )
         originals = find_originals(row for file in files for row in file.rows)
-        kinds = _gather(files, request, {t for t, o in originals.items() if o in learnt})
-        ids = sorted(kinds[0].rows)
-        for further in kinds[1:]:
-            ids = [name for name in ids if name in further.rows]
+        wanted = {track_id for track_id, original in originals.items() if original in learnt}
+        kinds = _gather(files, copies, request.kinds, wanted)
+        ids = sorted(set.intersection(*(set(kind.located) for kind in kinds)))
         if not ids:
             raise UsageError(
                 request.labels,
                 f"shares no track with {request.features[0]}",
                 "check the track_id of both",
             )
-        segments = [kinds[0].rows[name] for name in ids]
-        stored = _locate([*request.features, *request.copies], kinds, ids)
+        segments = [kinds[0].located[name].row for name in ids]
+        stored = _store([*files, *copies], kinds, ids)
         dataset = _assemble(request, labels, originals, segments, stored)
         cutting = files[0].cutting or _infer_cutting(segments)
     heard = {t for t, c in zip(dataset.track_ids, dataset.is_copy, strict=True) if not c}
@@ -140,8 +143,7 @@ def _targets_of(
     if not labels:
         raise UsageError(source, f"has no track with all of {', '.join(names)}", "learn one alone")
     targets = tuple(
-        Target(name, _scale_of(name, [rows[place] for rows in labels]))
-        for place, name in enumerate(names)
+        Target(name, _scale_of(name, [rows[k] for rows in labels])) for k, name in enumerate(names)
     )
     if len(targets) > 1 and any(isinstance(target.scale, Classes) for target in targets):
         raise UsageError(
@@ -164,84 +166,64 @@ def _scale_of(target: str, rows: Sequence[Label]) -> Scale:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of feature over all files: each segment's row, and where its features lie."""
+    """One kind of feature over all files, by segment_id."""
 
     description: KindDescription
-    rows: dict[str, FeatureRow]
-    places: dict[str, tuple[Path, int]]
+    located: dict[str, Located]
 
 
 def _gather(
-    files: Sequence[FeaturesFile], request: Request, wanted: Collection[str]
+    files: Sequence[FeaturesFile],
+    copies: Sequence[FeaturesFile],
+    names: Sequence[str],
+    wanted: Collection[str],
 ) -> list[_Kind]:
     """Find each kind of feature of the tracks that are learnt from, and of their copies."""
-    kinds = [_gather_kind(files, name, wanted) for name in request.kinds]
-    for number, path in enumerate(request.copies, start=1):
-        with open_features(path) as file:
-            _add_copies(kinds, file, number, wanted)
-    segments = [kind for kind in kinds if kind.description.level == "segment"]
-    if not segments:
-        return kinds
-    return [_spread(kind, segments[0]) for kind in kinds]
+    kinds = [_gather_kind(files, name, wanted) for name in names]
+    for number, file in enumerate(copies, start=1):
+        _add_copies(kinds, file, number, wanted)
+    aligned = align_levels([(kind.description.level, kind.located) for kind in kinds])
+    return [_Kind(kind.description, located) for kind, located in zip(kinds, aligned, strict=True)]
 
 
 def _gather_kind(files: Sequence[FeaturesFile], name: str, wanted: Collection[str]) -> _Kind:
     holders = [file for file in files if name in file.kinds]
     if not holders:
-        raise UsageError(
-            files[0].path,
-            f"holds no {name} features (found: {', '.join(files[0].kinds) or 'none'})",
-            f"make them with mer featurize --kind {name}",
-        )
-    kind = _Kind(holders[0].kinds[name], {}, {})
+        raise _no_kind(files[0], name)
+    description = holders[0].kinds[name]
     for file in holders:
-        if file.kinds[name].params_digest != kind.description.params_digest:
+        if file.kinds[name].params_digest != description.params_digest:
             raise SchemaError(
                 file.path,
                 f"holds {name} features made otherwise than those in {holders[0].path}",
                 "make both with the same parameters",
             )
-        _add_rows(kind, file, ((row, row) for row in file.rows if row.track_id in wanted))
-    return kind
+    return _Kind(description, locate_rows(holders, name, lambda row: row.track_id in wanted))
 
 
-def _add_rows(
-    kind: _Kind, file: FeaturesFile, rows: Iterable[tuple[FeatureRow, FeatureRow]]
-) -> None:
-    """Add rows of a file to a kind, each as it is in the file and as it is called here."""
-    index = {row.segment_id: number for number, row in enumerate(file.rows)}
-    for found, row in rows:
-        if row.segment_id in kind.rows:
-            raise SchemaError(
-                file.path,
-                f"holds {kind.description.name} of the segment {row.segment_id} again",
-                "give each segment once",
-            )
-        kind.rows[row.segment_id] = row
-        kind.places[row.segment_id] = (file.path, index[found.segment_id])
+def _no_kind(file: FeaturesFile, name: str) -> UsageError:
+    return UsageError(
+        file.path,
+        f"holds no {name} features (found: {', '.join(file.kinds) or 'none'})",
+        f"make them with mer featurize --kind {name}",
+    )
 
 
 def _add_copies(
     kinds: Sequence[_Kind], file: FeaturesFile, number: int, wanted: Collection[str]
 ) -> None:
-    """Add a file of --copies: the same tracks with changed sound, under their originals' names."""
-    known = {row.track_id for row in kinds[0].rows.values()}
+    """Add a file of --copies: the same tracks with changed sound, under names of their own."""
+    known = {located.row.track_id for located in kinds[0].located.values()}
     for kind in kinds:
         name = kind.description.name
         if name not in file.kinds:
-            raise UsageError(
-                file.path,
-                f"holds no {name} features (found: {', '.join(file.kinds) or 'none'})",
-                f"make them with mer featurize --kind {name}",
-            )
+            raise _no_kind(file, name)
         if file.kinds[name].params_digest != kind.description.params_digest:
             raise SchemaError(
                 file.path, "holds features made otherwise", "make both with the same parameters"
             )
-        pairs = []
-        for row in file.rows:
-            if row.track_id not in wanted:
-                continue
+        for located in locate_rows([file], name, lambda row: row.track_id in wanted).values():
+            row = located.row
             if row.track_id not in known:
                 raise SchemaError(
                     file.path,
@@ -254,27 +236,21 @@ def _add_copies(
                 track_id=f"{row.track_id} copy {number}",
                 original=row.track_id,
             )
-            pairs.append((row, copy))
-        _add_rows(kind, file, pairs)
+            kind.located[copy.segment_id] = Located(copy, file, located.index)
 
 
-def _spread(kind: _Kind, segments: _Kind) -> _Kind:
-    """Give each segment what its track has as a whole, where a kind is of tracks."""
-    if kind.description.level == "segment":
-        return kind
-    of_track = {row.track_id: kind.places[name] for name, row in kind.rows.items()}
-    with_features = {name: row for name, row in segments.rows.items() if row.track_id in of_track}
-    places = {name: of_track[row.track_id] for name, row in with_features.items()}
-    return _Kind(kind.description, with_features, places)
-
-
-def _locate(paths: Sequence[Path], kinds: Sequence[_Kind], ids: Sequence[str]) -> StoredFeatures:
-    number = {path: i for i, path in enumerate(paths)}
+def _store(
+    files: Sequence[FeaturesFile], kinds: Sequence[_Kind], ids: Sequence[str]
+) -> StoredFeatures:
+    number = {file.path: i for i, file in enumerate(files)}
     return StoredFeatures(
-        tuple(paths),
+        tuple(file.path for file in files),
         tuple(kind.description for kind in kinds),
         tuple(
-            tuple((number[path], row) for path, row in (kind.places[name] for name in ids))
+            tuple(
+                (number[located.file.path], located.index)
+                for located in (kind.located[name] for name in ids)
+            )
             for kind in kinds
         ),
     )
@@ -373,7 +349,7 @@ def _digest(
 
 
 def _infer_cutting(segments: Sequence[FeatureRow]) -> Cutting:
-    """Tell from the rows how their tracks were cut, where the file does not."""
+    """Infer from the rows how their tracks were cut, where the file does not say."""
     length_s = max(row.duration for row in segments)
     starts: dict[str, list[float]] = {}
     for row in segments:

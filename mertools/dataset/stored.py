@@ -39,7 +39,7 @@ class StoredFeatures:
         return tuple(kind.shape for kind in self.kinds)
 
     def n_bytes(self) -> int:
-        """Tell how much memory all features take."""
+        """Compute how much memory all features take."""
         sizes = [np.dtype(kind.dtype).itemsize * int(np.prod(kind.shape)) for kind in self.kinds]
         return sum(sizes) * len(self)
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.evaluation.join import FloatArray, Outcomes
+from mertools.evaluation.outcomes import ClassOutcomes, FloatArray, NumberOutcomes, Outcomes
 
 SCORES = (
     "accuracy",
@@ -58,7 +58,19 @@ class Curve(NamedTuple):
     thresholds: FloatArray
 
 
-def score_classes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+def score_outcomes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+    """Give every score of rows of any scale, (B,), where tracks count as `weights`, (B, T), says.
+
+    Ratings of ordered classes are scored where every row predicts one.
+    """
+    if isinstance(outcomes, NumberOutcomes):
+        return weigh_numbers(outcomes.reference, outcomes.estimated, weights[:, outcomes.track])
+    has_ratings = not np.isnan(outcomes.values).any()
+    ratings = score_ratings(outcomes, weights) if has_ratings else {}
+    return score_classes(outcomes, weights) | ratings
+
+
+def score_classes(outcomes: ClassOutcomes, weights: FloatArray) -> dict[str, FloatArray]:
     """Give each of `SCORES`, (B,), where tracks count as often as `weights`, (B, T), says."""
     scores = score_confusions(weights @ count_cells(outcomes))
     row_weights = weights[:, outcomes.track]
@@ -70,7 +82,7 @@ def score_classes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArr
     return scores
 
 
-def count_cells(outcomes: Outcomes) -> FloatArray:
+def count_cells(outcomes: ClassOutcomes) -> FloatArray:
     """Count each track's rows in each cell of the confusion matrix, flattened, (T, K * K)."""
     n_classes = len(outcomes.classes)
     n_tracks = len(outcomes.track_ids)
@@ -218,7 +230,7 @@ def weigh_numbers(
     return {name: scores[name] for name in NUMBER_SCORES}
 
 
-def score_ratings(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+def score_ratings(outcomes: ClassOutcomes, weights: FloatArray) -> dict[str, FloatArray]:
     """Give each of `RATING_SCORES`, (B,), over the rows that predict a rating; weights (B, T)."""
     rows = np.flatnonzero(~np.isnan(outcomes.values))
     scores = _moment_scores(

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
 from mertools.features.mel import mel_spectrogram
-from mertools.pretrained.musicnn_weights import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, load_weights
+from mertools.pretrained.musicnn import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, WEIGHTS
+from mertools.pretrained.weight_files import load_weights
 from mertools.runtime.devices import CPU
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def run_network(patches: NDArray[np.float32], device: str = CPU) -> Layers:
     """Run the network on patches, (n_patches, 187, 96).
 
     onnxruntime runs it on a CPU, where it is the faster one and starts sooner, torch elsewhere.
-    Raises UsageError where the musicnn package, whose network this is, is not installed.
+    Raises UsageError where the weights are missing.
     """
     if device == CPU:
         session = _load_session()
@@ -281,11 +282,11 @@ def _load_session() -> InferenceSession:
     from mertools.pretrained.musicnn_onnx import build_model
     from mertools.pretrained.onnx_session import start_session
 
-    return start_session(build_model(load_weights()))
+    return start_session(build_model(load_weights(WEIGHTS)))
 
 
 @cache
 def _load_module(device: str) -> Musicnn:
     from mertools.pretrained.musicnn_torch import Musicnn
 
-    return Musicnn(load_weights()).to(device)
+    return Musicnn(load_weights(WEIGHTS)).to(device)

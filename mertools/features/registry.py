@@ -123,7 +123,7 @@ KINDS: Mapping[str, FeatureKind] = {
         FeatureKind(
             "mel",
             mel.MelParams,
-            {DEFAULT_ENGINE: _of_samples(mel.mel)},
+            {DEFAULT_ENGINE: _of_samples(mel.mel), "librosa": _of_samples(mel.mel_reference)},
             ("segment", "band", "frame"),
             lambda params: tuple(f"mel_{band}" for band in range(1, params.n_mels + 1)),
             "dB",

@@ -24,7 +24,7 @@ from mertools.features.transcription import (
 from mertools.features.transcription import (
     window_feature as window_posteriorgram,
 )
-from mertools.pretrained.basic_pitch_weights import N_NOTES
+from mertools.pretrained.basic_pitch import N_NOTES
 from mertools.runtime.devices import CPU
 
 Floats = NDArray[np.float64]

@@ -110,7 +110,7 @@ def find_files(folder: Path, pattern: str) -> list[Path]:
 def find_sounds(folder: Path) -> Iterator[Path]:
     """Find the sound files in a folder and below, in sorted order."""
     for parent, folders, names in os.walk(folder):
-        folders.sort()
+        folders.sort()  # os.walk goes on in this order, so that results are the same everywhere
         for name in sorted(names):
             if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
                 yield Path(parent) / name
@@ -126,6 +126,7 @@ def sounds_by_name(folder: Path, subfolder: str, failures: list[InputError]) -> 
     sounds: dict[str, list[Path]] = {}
     for path in find_sounds(named[0] if named else folder):
         sounds.setdefault(path.stem, []).append(path)
+    # Which of two is the published one cannot be known: a copy may be cut or resampled.
     failures += [
         InputError(paths[0], f"has the same name as {paths[1]}", "keep one of them")
         for paths in sounds.values()

@@ -65,6 +65,7 @@ def read(folder: Path) -> Imported:
             "has no static_annotations_averaged_songs_1_2000.csv, arousal.csv or valence.csv",
             f"get the annotations from {SOURCE}",
         )
+    # The songs of 2015 are in a table of their own, and targets over time in one each.
     imported.labels.sort(key=lambda row: (int(row.track_id), row.target))
     imported.dynamic.sort(key=lambda row: (int(row.track_id), row.target, row.start))
     _add_sounds(imported, folder)

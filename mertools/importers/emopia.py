@@ -40,6 +40,7 @@ def read(folder: Path) -> Imported:
     }
     midi = {path.stem for path in find_files(folder, "*.mid") if CLIP.fullmatch(path.stem)}
     split = read_split(folder, "emopia")
+    # Labels come with the names, so clips without sound have them, too.
     clips = sorted(sounds.keys() | midi)
     if not clips:
         raise UsageError(folder, "has no clip such as Q1_0vLPYiPN7qY_0.mid", f"see {SOURCE}")

@@ -105,6 +105,7 @@ def _parse(record: Record) -> tuple[str, Record, list[str]]:
     number = record.key("track_id")
     if genre not in GENRES or not number.isdecimal():
         raise record.error(f"has the track {number} of the genre {genre}, which is none of Emotify")
+    # A listener is left out whole: with an emotion missing, the sums would mean something else.
     for emotion in EMOTIONS:
         if record.cells.get(emotion) not in ("0", "1"):
             raise record.error(f"has the {emotion} {record.cells.get(emotion)!r}, not 0 or 1")
@@ -119,6 +120,7 @@ def _within_genre(number: int) -> int:
 
 def _add_sounds(imported: Imported, folder: Path, genres: Mapping[str, str]) -> None:
     """Add the tracks with sound: GENRE/N.mp3 as published, or audio/NNN in one folder."""
+    # Files of all genres are called 1.mp3 to 100.mp3, so the folder is part of the key.
     sounds = {
         (path.parent.name.lower(), int(path.stem)): path
         for path in find_sounds(folder)

@@ -93,11 +93,12 @@ def match_tracks(table: Table, tracks: Table) -> Iterator[Match]:
     if "track_id" not in tracks.header:
         raise SchemaError(tracks.source, "has no column track_id", "give a tracks.csv")
     wanted, offered = _Columns(table), _Columns(tracks)
-    place = tracks.header.index("track_id")
+    id_column = tracks.header.index("track_id")
     known: dict[Key, set[str]] = {}
     for row in tracks.rows:
+        # A set, as two tracks of one name have to be noticed rather than one of them taken.
         for key in offered.exact(row) | offered.keys(row):
-            known.setdefault(key, set()).add(row[place])
+            known.setdefault(key, set()).add(row[id_column])
     for row in table.rows:
         # A file of just this name is the one meant, whatever else looks alike.
         found = _tracks(wanted.exact(row), known) or _tracks(wanted.keys(row), known)
@@ -120,6 +121,7 @@ class _Columns:
     def __init__(self, table: Table) -> None:
         names = [simplify_name(name) for name in table.header]
 
+        # Candidates are in order of trust: "track" is a title only where nothing is called one.
         def find(candidates: Sequence[str]) -> int | None:
             return next((names.index(name) for name in candidates if name in names), None)
 
@@ -144,6 +146,7 @@ class _Columns:
         keys: set[Key] = set()
         if self._artist is not None and self._title is not None:
             artist, title = normalise(row[self._artist]), normalise(row[self._title])
+            # An empty artist would match every song whose artist is not known either.
             if artist and title:
                 keys.add(("song", artist, title))
         if self._file is not None and row[self._file]:
@@ -161,6 +164,7 @@ def file_keys(path: str) -> set[Key]:
     number = TRACK_NUMBER.match(name)
     for readable in {name, name[number.end() :] if number else name}:
         keys.add(("file", normalise(readable)))
+        # Only the first dash parts them, since titles hold dashes more often than artists do.
         artist, *title = DASH.split(readable, maxsplit=1)
         if title and normalise(artist) and normalise(title[0]):
             keys.add(("song", normalise(artist), normalise(title[0])))
@@ -173,14 +177,17 @@ def normalise(name: str) -> str:
     Unicode NFKC makes one of letters that look alike; marks and apostrophes are dropped, `&` is
     `and`. A name of nothing but punctuation stays as it is.
     """
+    # Folding case can undo NFKC (as of some ligatures with accents), so it is applied twice.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
     words = FEATURING.sub("", folded).replace("&", " and ")
+    # Apostrophes go without a trace: "dont" is how many write "don't".
     words = re.sub(r"['\u2019\u2018`\u00b4]", "", words)
     return " ".join(re.sub(r"[\W_]+", " ", words).split()) or folded
 
 
 def _stem(path: str) -> str:
     """Give a file's name without folder, and without a suffix that stands for sound."""
+    # Tables from Windows part folders by backslashes.
     name = PurePath(path.replace("\\", "/")).name
     suffix = PurePath(name).suffix
     return name.removesuffix(suffix) if suffix.lower() in AUDIO_SUFFIXES else name

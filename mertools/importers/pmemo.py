@@ -78,6 +78,7 @@ def _read_labels(
     folder: Path, name: str, split: Mapping[str, str], imported: Imported
 ) -> Iterator[Label]:
     """Read a table of mean ratings, and beside it, where it is there, that of their spread."""
+    # Joined by song and time, not by row: the tables need not list songs in the same order.
     spreads = _read_spreads(folder, name)
 
     def parse(record: Record) -> list[Label]:
@@ -131,6 +132,7 @@ def _read_lyrics(folder: Path, metadata: Mapping[str, Mapping[str, str]]) -> Ite
 
 def strip_stamps(lyrics: str) -> str:
     """Give the words of lyrics in LRC, a line each, without times and lines about the song."""
+    # A chorus has several stamps on one line, and an instrumental break a stamp without words.
     lines = (
         STAMP.sub("", line).strip()
         for line in lyrics.splitlines()

@@ -62,6 +62,7 @@ def read_published(path: Path, columns: Sequence[str] = ()) -> Iterator[Record]:
 
     Raises UsageError where it cannot be read, SchemaError where it lacks one of `columns`.
     """
+    # Blanks after commas come before quotes, too, which csv otherwise takes for part of the cell.
     reader = csv.reader(read_text(path).splitlines(keepends=True), skipinitialspace=True)
     try:
         header = [simplify_name(name) for name in next(reader, [])]
@@ -74,6 +75,7 @@ def read_published(path: Path, columns: Sequence[str] = ()) -> Iterator[Record]:
         for row in reader:
             cells = [cell.strip() for cell in row]
             if any(cells):
+                # Some published rows have more cells than the header has names.
                 yield Record(path, reader.line_num, dict(zip(header, cells, strict=False)))
     except csv.Error as error:
         raise SchemaError(
@@ -108,6 +110,7 @@ def read_text(path: Path) -> str:
         raise UsageError(
             path, f"cannot be read ({error.strerror})", "take the file as published"
         ) from None
+    # Latin-1 gives some text for any bytes: an accent may be wrong, the numbers are not.
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

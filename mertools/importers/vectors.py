@@ -62,6 +62,7 @@ def read_vectors(source: str) -> VectorTable:
     keys = table.about[f"{table.level}_id"]
     if not keys or not table.columns:
         raise SchemaError(source, "has no vectors", "give a table with rows and columns of numbers")
+    # Checked here, as HDF5 would take what no reader of features.h5 accepts.
     seen: set[str] = set()
     for row, key in enumerate(keys):
         if not key or key in seen:
@@ -184,6 +185,8 @@ def _read_csv(source: str) -> VectorTable:
     for name in header:
         if name in about:
             continue
+        # Text and broken numbers are told apart by the whole column: one word among numbers is a
+        # mistake, while a column of words was never meant as a feature.
         column = [_number(cell) for cell in cells.get(name, ())]
         if all(value is None for value in column):
             texts.append(name)
@@ -241,6 +244,7 @@ def _read_npz(source: str) -> VectorTable:
             source, f"has {len(matrices)} matrices of numbers, not one", "save one of them alone"
         )
     matrix = _to_float32(matrices[0])
+    # Numbered from 1, as the columns of other kinds (mel_1, mel_2, ...) are.
     if columns is None:
         columns = [str(number + 1) for number in range(matrix.shape[1])]
     sizes = {n_rows, len(matrix), *(len(values) for values in about.values())}

@@ -48,7 +48,7 @@ def scale_numbers(unit: NDArray[np.float64], targets: Sequence[Target]) -> NDArr
 
 
 def are_numbers(targets: Sequence[Target]) -> bool:
-    """Tell targets that are numbers from one of classes."""
+    """Return whether targets are numbers, not one of classes."""
     return isinstance(targets[0].scale, Range)
 
 

@@ -26,26 +26,26 @@ def find_installed() -> list[Path]:
 
     Raises UsageError where what the variable names is not there.
     """
-    places = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+    locations = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
     if BUNDLED.is_dir():
-        places.append(BUNDLED)
-    return [path for place in places for path in models_in(place)]
+        locations.append(BUNDLED)
+    return [path for location in locations for path in models_in(location)]
 
 
-def models_in(place: Path) -> list[Path]:
+def models_in(location: Path) -> list[Path]:
     """Find the models in a folder, in the order of their names; a file is taken for one.
 
     Raises UsageError where there is neither.
     """
-    if not place.exists():
-        raise UsageError(place, "does not exist", "name a folder of models, or a model")
-    if not place.is_dir():
-        return [place]
-    return [path for path in sorted(place.iterdir()) if path.suffix in SUFFIXES]
+    if not location.exists():
+        raise UsageError(location, "does not exist", "name a folder of models, or a model")
+    if not location.is_dir():
+        return [location]
+    return [path for path in sorted(location.iterdir()) if path.suffix in SUFFIXES]
 
 
 def describe_model(path: Path) -> Model:
-    """Tell what a model's card says of it.
+    """Describe a model by its card.
 
     Raises UsageError where the file cannot be read, SchemaError where it is no whole model.
     """

@@ -19,6 +19,7 @@ from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.rows import Prediction
 from mertools.audio.settings import Last, SegmentSettings
 from mertools.audio.sources import Source
+from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
 from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
@@ -138,7 +139,7 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows of predictions, and the digest of the sound they were made from."""
+    """A track's rows of predictions, and the digest of its sound."""
 
     rows: list[Prediction]
     source_digest: str
@@ -187,7 +188,7 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
     if needed.kind not in KINDS:
         raise UsageError(
             path,
-            f"looks at {needed.kind}, which is not made from sound",
+            f"looks at {needed.kind}, which is not computed from sound",
             "give a features file that holds it",
         )
     params = dict(needed.params)
@@ -220,18 +221,28 @@ def predict_features(
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
         rows: dict[str, FeatureRow] = {}
-        places: dict[tuple[str, str], Places] = {}
+        located: dict[KindKey, dict[str, Located]] = {}
         used = set()
         for predictor, name, digest in wanted:
             found = [file for file in files if _digest_of(file, name) == digest]
             if not found:
                 raise _no_features(files[0].path, name, predictor)
             used |= {file.path for file in found}
-            places[name, digest] = _locate(found, name, rows)
+            located[name, digest] = locate_rows(found, name, lambda row: not row.original)
+        levels = {
+            (needed.kind, needed.params_digest): needed.level
+            for predictor in predictors
+            for needed in predictor.card.inputs
+        }
+        aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
+        located = dict(zip(located, aligned, strict=True))
+        for of_kind in located.values():
+            for name, found_row in of_kind.items():
+                rows.setdefault(name, found_row.row)
         names = {name for _, name, _ in wanted}
         for file in files:
             is_needless = not names & file.kinds.keys() and all(
-                row.segment_id in rows for row in file.rows
+                row.segment_id in rows or row.original for row in file.rows
             )
             if file.path not in used and not is_needless:
                 raise _no_features(file.path, wanted[0][1], wanted[0][0])
@@ -239,11 +250,11 @@ def predict_features(
         for row in rows.values():
             tracks.setdefault(row.track_id, []).append(row)
         for of_track in tracks.values():
-            yield _predict_stored(of_track, predictors, places, level)
+            yield _predict_stored(of_track, predictors, located, level)
 
 
-Places = dict[str, tuple[FeaturesFile, int]]
-"""In which file and row each segment's features of a kind lie."""
+KindKey = tuple[str, str]
+"""A kind of feature and the digest of its parameters."""
 
 
 def _digest_of(file: FeaturesFile, kind: str) -> str | None:
@@ -258,39 +269,22 @@ def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
     )
 
 
-def _locate(files: Sequence[FeaturesFile], kind: str, rows: dict[str, FeatureRow]) -> Places:
-    """Find the features of a kind, and add the rows of their segments to `rows`."""
-    places: Places = {}
-    for file in files:
-        for place, row in enumerate(file.rows):
-            if row.original:
-                continue
-            if row.segment_id in places:
-                raise SchemaError(
-                    file.path,
-                    f"holds {kind} of the segment {row.segment_id} again",
-                    "give each segment once",
-                )
-            places[row.segment_id] = (file, place)
-            rows.setdefault(row.segment_id, row)
-    return places
-
-
 def _predict_stored(
     rows: Sequence[FeatureRow],
     predictors: Sequence[Predictor],
-    places: Mapping[tuple[str, str], Places],
+    located: Mapping[KindKey, Mapping[str, Located]],
     level: Level,
 ) -> PredictedTrack | FailedInput:
     """Predict a track from its segments' features, unless some are missing."""
     features = {}
-    for (kind, digest), located in places.items():
+    for (kind, digest), of_kind in located.items():
         for row in rows:
-            if row.segment_id not in located:
+            if row.segment_id not in of_kind:
                 problem = f"has no {kind} features, but others"
                 error = InputError(row.segment_id, problem, "make all kinds of the same segments")
                 return FailedInput(row.track_id, row.segment_id, error)
-        features[kind, digest] = read_places(kind, [located[row.segment_id] for row in rows])
+        found = [of_kind[row.segment_id] for row in rows]
+        features[kind, digest] = read_places(kind, [(each.file, each.index) for each in found])
     predictions: list[Prediction] = []
     for predictor in predictors:
         needed = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
@@ -305,14 +299,14 @@ def predict_audio(
 
     Sound is converted, cut and measured as each model's card says it was in training.
     """
-    recipes, places = _join_recipes([predictor.recipe() for predictor in predictors])
+    recipes, indices = _join_recipes([predictor.recipe() for predictor in predictors])
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
         predictions: list[Prediction] = []
-        for predictor, place in zip(predictors, places, strict=True):
-            track = tracks[place]
+        for predictor, index in zip(predictors, indices, strict=True):
+            track = tracks[index]
             if isinstance(track, FailedInput):
                 yield track
                 break
@@ -327,26 +321,26 @@ def predict_audio(
 
 
 def _join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
-    """Join recipes that cut the same sound alike, so that what models share is made once.
+    """Join recipes that cut the same sound alike, so that what models share is computed once.
 
-    Returns the joined ones, and the place among them of each recipe's. Those that make a kind of
+    Returns the joined ones, and for each recipe the index of its own. Those that compute a kind of
     the same name with other parameters stay apart.
     """
     joined: list[Recipe] = []
-    places = []
+    indices = []
     for recipe in recipes:
-        for place, other in enumerate(joined):
+        for index, other in enumerate(joined):
             kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
             if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
                 {kind.name for kind in kinds}
             ):
-                joined[place] = replace(other, kinds=kinds)
+                joined[index] = replace(other, kinds=kinds)
                 break
         else:
-            place = len(joined)
+            index = len(joined)
             joined.append(recipe)
-        places.append(place)
-    return joined, places
+        indices.append(index)
+    return joined, indices
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:

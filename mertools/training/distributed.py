@@ -48,7 +48,7 @@ def count() -> int:
 
 
 def is_first() -> bool:
-    """Tell whether what this process writes is kept."""
+    """Return whether what this process writes is kept."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -72,7 +72,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def share() -> slice:
-    """Tell which rows of a batch this process learns from."""
+    """Give which rows of a batch this process learns from."""
     if count() == 1:
         return slice(None)
     return slice(distributed.get_rank(), None, count())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mertools.dataset.folds import assign_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
+from mertools.evaluation.ranking import drop_correlated, rank_columns
 from mertools.models.model import Model, SelectingModel, are_numbers
 from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
@@ -203,10 +204,8 @@ def _select(
     selection: Selection, X: NDArray[np.floating[Any]], y: NDArray[Any], is_number: bool
 ) -> NDArray[np.int64]:
     """Give the columns, in rising order, that rank highest on rows learnt from: (n_selected,)."""
-    from mertools.evaluation.ranking import drop_correlated, rank_columns
-
     wide = X.astype(np.float64)
-    order = rank_columns(wide, y, selection.method, is_number=is_number)
+    order, _ = rank_columns(wide, y, selection.method, are_numbers=is_number)
     if selection.max_correlation is not None:
         order = drop_correlated(wide, order, selection.max_correlation)
     return np.sort(order[: selection.n_columns]).astype(np.int64)

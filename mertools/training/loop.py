@@ -77,7 +77,7 @@ class Run:
         return min(self.history, key=badness).epoch
 
     def is_over(self, recipe: Recipe, n_epochs: int) -> bool:
-        """Tell whether training has come to its end."""
+        """Return whether training has come to its end."""
         done = len(self.history)
         if not done:
             return False

@@ -161,7 +161,7 @@ def load_batches(stored: StoredFeatures, digest: str, n_processes: int) -> Batch
 
 
 def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
-    """Tell trainings that come to the same end from others."""
+    """Digest all that decides what a training comes to."""
     settings = plan.settings
     return digest_json(
         {

@@ -24,7 +24,7 @@ LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae", "brier_score"})
 
 
 def is_better(score: str, value: float, other: float) -> bool:
-    """Tell whether a value of a score is better than another; one that is not defined never is."""
+    """Return whether a value of a score is better than another; an undefined one never is."""
     if np.isnan(value):
         return False
     if np.isnan(other):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from mertools.dataset.dataset import Dataset
 from mertools.dataset.folds import assign_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
+from mertools.evaluation.ranking import Method
 from mertools.models.problem import Point
 from mertools.models.registry import Architecture, Objective
 from mertools.targets.pooling import Pooling
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # these import torch, which estimators do without
     from mertools.training.loop import Epoch
     from mertools.training.transfer import Start
 
-SELECTION_METHODS = ("f", "relieff")
+SELECTION_METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Selection:
     Of two columns whose |r| is above `max_correlation`, the lower-ranked is dropped first.
     """
 
-    method: str
+    method: Method
     n_columns: int
     max_correlation: float | None = None
 

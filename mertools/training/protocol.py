@@ -247,7 +247,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def is_nested(plan: Plan) -> bool:
-    """Tell whether the folds that are scored had no part in choosing the parameters."""
+    """Return whether the folds that are scored had no part in choosing the parameters."""
     return (
         not plan.settings.architecture.is_network
         or plan.settings.space.n_points == 1

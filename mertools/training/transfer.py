@@ -39,11 +39,11 @@ class Start:
 
     def describe(self) -> dict[str, str]:
         """Say what a model's card says of it."""
-        told = {"model": self.card.architecture, "target": self.card.title, "digest": self.digest}
-        return told if self.branch is None else {**told, "branch": self.branch}
+        entry = {"model": self.card.architecture, "target": self.card.title, "digest": self.digest}
+        return entry if self.branch is None else {**entry, "branch": self.branch}
 
     def offers(self, name: str) -> bool:
-        """Tell whether a weight is one to begin with."""
+        """Return whether a weight is one to begin with."""
         return name in self.weights and (self.branch is None or name.startswith(f"{self.branch}."))
 
 
@@ -160,7 +160,7 @@ def take_over(network: Network, shared: Mapping[str, Start]) -> None:
 
 
 def has_statistics(network: Network, branch: str, shared: Mapping[str, Start]) -> bool:
-    """Tell whether a branch's input statistics are taken over."""
+    """Return whether a branch's input statistics are taken over."""
     of_branch = network.branches[branch].statistics
     prefix = next(n for n, m in network.named_modules() if m is network.branches[branch])
     return bool(of_branch) and all(f"{prefix}.{name}" in shared for name in of_branch)
@@ -176,11 +176,11 @@ def describe_transfer(
     statistics = {
         name.rpartition(".")[0] for names in _statistics_of(network).values() for name in names
     }
-    told = (
+    line = (
         f"{', '.join(str(start.path) for start in starts)}: {len(shared)} of {len(state)} weights "
         "are taken over"
     )
     if statistics & set(by_chance):
         by_chance = [layer for layer in by_chance if layer not in statistics]
-        told += "; the input's statistics are the training part's"
-    return told + (f"; begun by chance: {', '.join(by_chance)}" if by_chance else "")
+        line += "; the input's statistics are the training part's"
+    return line + (f"; begun by chance: {', '.join(by_chance)}" if by_chance else "")

@@ -121,16 +121,19 @@ def test_models_are_listed_with_what_they_are(models: Path, tmp_path: Path) -> N
 
 
 def test_windows_over_time_are_predicted_as_segments_cut_like_them(tmp_path: Path) -> None:
-    found = mer("predict", SONG, "--over-time", "--window", 3, "--hop", 0.5)
+    cut = ("--hop", 0.5, "--over-time")
+    found = mer("predict", SONG, "--length", 3, *cut)
+    assert mer("predict", SONG, "--window", 3, *cut) == found  # as the option was called before
     mer("featurize", SONG, "--length", 3, "--hop", 0.5, "-o", tmp_path / "f.h5")
-    assert found == mer("predict", tmp_path / "f.h5")
+    expected = rows(mer("predict", tmp_path / "f.h5"))
+    assert rows(found) == [row | {"path": str(SONG)} for row in expected]
     windows = [row for row in rows(found) if row["level"] == "segment"]
     starts = [float(row["start"]) for row in windows if row["target"] == "arousal"]
     assert starts[:3] == [0, 0.5, 1]
     assert len(starts) > 10
     by_default = rows(mer("predict", SONG, "--over-time", "--level", "segment"))
     assert {row["duration"] for row in by_default} == {"10.0"}
-    table = mer("predict", SONG, "--over-time", "--window", 3, "--hop", 0.5, "--format", "table")
+    table = mer("predict", SONG, "--length", 3, *cut, "--format", "table")
     assert "0:00.5" in table
     assert len(table.splitlines()) >= len(starts)
 
@@ -138,7 +141,7 @@ def test_windows_over_time_are_predicted_as_segments_cut_like_them(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ((SONG, "--window", "5"), "--window: is for windows over time"),
+        ((SONG, "--length", "5"), "--length: is for windows over time"),
         ((SONG, "--over-time", "--hop", "0"), "hop: 0.0 s is no length of time"),
         (("features.h5", "--over-time"), "holds segments that are cut already"),
         ((SONG, "--over-time", "-m", "other/images.skops"), "mel features of 4 s, not of 10 s"),
@@ -181,15 +184,15 @@ class Wary:
 
     known: Any
 
-    def posteriors(self, features: Sequence[Features]) -> NDArray[np.float64]:
-        posteriors: NDArray[np.float64] = self.known.posteriors(features)
+    def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
+        posteriors: NDArray[np.float64] = self.known.predict(features)
         return posteriors
 
     def unlike(self, features: Sequence[Features]) -> NDArray[np.float64]:
         return np.linspace(0.25, 1.0, len(features[0]))
 
 
-def test_unlike_is_a_last_column_where_a_model_tells_it(
+def test_unlike_is_a_column_where_a_model_tells_it(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = load_predictor(models / "valence.skops")
@@ -199,17 +202,17 @@ def test_unlike_is_a_last_column_where_a_model_tells_it(
 
     def write(predictors: list[Predictor], form: Any) -> list[Prediction]:
         (made,) = predict_audio([Track("song", str(SONG))], predictors, "both", 1)
-        extra = any(predictor.tells_unlike for predictor in predictors)
-        with open_table_output("-", Prediction, 3, form, extra=extra) as write_row:
+        optional = ["unlike"] if any(p.tells_unlike for p in predictors) else []
+        with open_table_output("-", Prediction, 3, form, optional=optional) as write_row:
             for row in made.rows:
                 write_row(row)
         return made.rows
 
     write([plain], "csv")
-    assert capsys.readouterr().out.splitlines()[0].endswith(",predicted,value")
+    assert capsys.readouterr().out.splitlines()[0].endswith(",predicted,value,scale")
     made = write([wary, plain], "csv")
     text = capsys.readouterr().out
-    assert text.splitlines()[0].endswith(",predicted,value,unlike")
+    assert text.splitlines()[0].endswith(",predicted,value,unlike,scale")
     of_wary = [row.unlike for row in made if row.target == "arousal"]
     assert of_wary[0] == 0.25
     assert of_wary[-1] == pytest.approx(np.mean(of_wary[:-1]))
@@ -267,6 +270,8 @@ def test_python_gives_a_frame_where_pandas_is(monkeypatch: pytest.MonkeyPatch) -
     frame = answers.to_frame()
     assert frame.loc[0, "arousal"] == answers[0]["arousal"].predicted
     assert frame.loc[0, "quadrant"] == answers[0].quadrant.name
+    assert frame.loc[0, "path"] == str(SONG)
+    assert repr(answers).startswith("[Emotion('piece08', arousal ")
 
 
 def test_to_import_mertools_imports_nothing_more() -> None:
@@ -274,6 +279,6 @@ def test_to_import_mertools_imports_nothing_more() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "['mertools.version']"
     with pytest.raises(AttributeError, match="no attribute 'guess'"):
         mertools.guess  # noqa: B018

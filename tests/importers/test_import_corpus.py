@@ -291,6 +291,16 @@ def test_pmemo_has_ratings_metadata_and_lyrics(mer: Callable[..., object], pmemo
     mer("validate", *folder.iterdir())
 
 
+def test_labels_are_drawn(mer: Callable[..., object], pmemo: Path, emotify: Path) -> None:
+    pytest.importorskip("mertools.labels.plots")
+    mer("import", "pmemo", pmemo, "-o", "w", "--plots", "pictures")
+    for folder in (pmemo.parent / "pictures", pmemo.parent / "pictures" / "dynamic"):
+        names = {path.stem for path in folder.glob("*.png")}
+        assert {"arousal_histogram", "valence_histogram", "plane"} <= names
+    done = mer("import", "emotify", emotify, "-o", "e", "--plots", "none")
+    assert "mer aggregate-labels" in done.stderr
+
+
 def test_emopia_reads_names_and_asks_for_sound(
     mer: Callable[..., object], tmp_path: Path, write_tone: Write
 ) -> None:
@@ -381,6 +391,31 @@ def test_a_folder_with_nothing_in_it_is_wrong_usage(
     assert "http" in done.stderr
     assert not (tmp_path / "w").exists()
     assert "is no folder" in mer("import", corpus, "absent", "-o", "w", status=2).stderr
+
+
+def test_the_corpus_own_folder_is_not_written_to(mer: Callable[..., object], pmemo: Path) -> None:
+    before = sorted(pmemo.rglob("*"))
+    assert "own folder" in mer("import", "pmemo", pmemo, "-o", pmemo.name, status=2).stderr
+    assert sorted(pmemo.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (("track_id,text,path", "1,la,", "2,,2.txt"), 0),
+        (("text,track_id", '"one\ntwo, three",1'), 0),
+        (("track_id,text,path", "1,,"), 2),
+        (("track_id,text", "1,a", "1,b"), 2),
+        (("tag,track_id", "sad,1", "sad,1"), 0),
+        (("track_id,tag,weight", "1,sad,-2"), 0),
+        (("track_id,tag,weight", "1,sad,much"), 2),
+        (("track_id,tag,weight", "1,,2"), 2),
+    ],
+)
+def test_lyrics_and_tags_are_validated(
+    mer: Callable[..., object], tmp_path: Path, lines: tuple[str, ...], status: int
+) -> None:
+    mer("validate", write(tmp_path / "t.csv", *lines), status=status)
 
 
 def test_columns_that_are_not_there_are_named(mer: Callable[..., object], pmemo: Path) -> None:

@@ -40,9 +40,7 @@ def values_of(table: list[dict[str, str]], level: str, score: str, point: int = 
     """Pick a score of each fold at a point from cv.csv."""
     key = (str(point), level, score)
     return [
-        float(row["value"])
-        for row in table
-        if (row["point"], row["level"], row["score"]) == key
+        float(row["value"]) for row in table if (row["point"], row["level"], row["score"]) == key
     ]
 
 
@@ -85,7 +83,9 @@ def test_the_whole_way_of_a_network(folder: Path, model: str) -> None:
     scores = told["scores"]["levels"]["track"]
     of_folds = {name: values_of(table, "track", name) for name in ("macro_f1", "accuracy")}
     assert np.mean(of_folds["macro_f1"]) == pytest.approx(scores["macro_f1"]["mean"], abs=1e-8)
-    assert np.std(of_folds["accuracy"], ddof=1) == pytest.approx(scores["accuracy"]["std"], abs=1e-8)
+    assert np.std(of_folds["accuracy"], ddof=1) == pytest.approx(
+        scores["accuracy"]["std"], abs=1e-8
+    )
 
     predicted = rows(folder / "p.csv")
     held_out = {row["track_id"]: row["fold"] for row in rows(folder / "folds.csv")}

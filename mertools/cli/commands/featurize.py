@@ -20,7 +20,8 @@ def featurize(
     kind: Annotated[
         list[str],
         typer.Option(
-            help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal; repeatable."
+            help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
+            "contour; repeatable."
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
@@ -28,8 +29,11 @@ def featurize(
         typer.Option("--set", metavar="KIND.PARAM=VALUE", help="Parameter unlike its default."),
     ] = None,
     engine: Annotated[
-        Literal["fast", "pyaudioanalysis"],
-        typer.Option(help="Who computes handcrafted features; both agree to 1e-6."),
+        Literal["fast", "librosa", "pyaudioanalysis"],
+        typer.Option(
+            help="Who computes them: we, or the reference, librosa for mel and pyaudioanalysis for "
+            "handcrafted; both agree."
+        ),
     ] = "fast",
     device: options.Device = "cpu",
     sample_rate: Annotated[
@@ -69,6 +73,7 @@ def featurize(
     Examples:
       mer featurize segments.csv --kind handcrafted --kind mel -o features.h5
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
+      mer featurize songs/ --kind mel --set mel.reference=absolute -o decibels.h5
       mer featurize songs/ --kind musicnn -o musicnn.h5
     """
     from mertools.audio.sources import Source

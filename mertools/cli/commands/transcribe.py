@@ -98,11 +98,12 @@ def transcribe(
     from mertools.errors import InputError
     from mertools.features.extract import Recipe, manifest_rate
     from mertools.features.registry import request_kind
-    from mertools.pretrained.basic_pitch_weights import find_model
+    from mertools.pretrained.basic_pitch import WEIGHTS
+    from mertools.pretrained.weight_files import find_weights
     from mertools.runtime.devices import find_device
 
     found = find_device(device)
-    find_model()
+    find_weights(WEIGHTS)
     jobs = choose_jobs(jobs, found)
 
     def choose_recipe(first: Source) -> Recipe:

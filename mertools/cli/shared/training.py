@@ -22,7 +22,7 @@ from mertools.cli.shared.console import (
 )
 from mertools.cli.shared.values import parse_grid
 from mertools.dataset.dataset import Joined
-from mertools.dataset.folds import share_folds
+from mertools.dataset.folds import describe_rare_classes, share_folds
 from mertools.dataset.join import Request, find_targets, join
 from mertools.dataset.relatives import read_groups
 from mertools.dataset.vectors import load_vectors
@@ -179,6 +179,8 @@ def run_training(
         device,
         request.n_threads,
     )
+    for line in describe_rare_classes(data, request.n_folds):
+        say(line)
     folds = share_folds(
         Path(request.folds) if request.folds else None,
         data,
@@ -266,7 +268,8 @@ def _parse_selection(text: str | None) -> Selection | None:
     key, _, value = rest.partition("=")
     try:
         n_columns, max_r = int(number), float(value) if rest else None
-        fits = method in SELECTION_METHODS and n_columns > 0 and key in ("", "max_correlation")
+        (known,) = [name for name in SELECTION_METHODS if name == method]
+        fits = n_columns > 0 and key in ("", "max_correlation")
         if not fits or (max_r is not None and not 0 < max_r <= 1):
             raise ValueError
     except ValueError:
@@ -275,7 +278,7 @@ def _parse_selection(text: str | None) -> Selection | None:
             "is not of the form METHOD:N[,max_correlation=R]",
             f"choose METHOD from {', '.join(SELECTION_METHODS)}",
         ) from None
-    return Selection(method, n_columns, max_r)
+    return Selection(known, n_columns, max_r)
 
 
 def _read_groups(request: TrainingRequest) -> Mapping[str, str] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.pretrained.protobuf import read_fields, read_varints
+from tools.protobuf import read_fields, read_varints
 
 MODEL_GRAPH = 7
 GRAPH_INITIALIZER = 5

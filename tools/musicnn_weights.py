@@ -1,12 +1,11 @@
 """The weights of MusiCNN, from the checkpoint in the musicnn package, as torch and ONNX take them.
 
-J. Pons and X. Serra, *musicnn: pre-trained convolutional neural networks for music audio tagging*,
-ISMIR 2019 late-breaking session. The reference is `MSD_musicnn` of musicnn 0.1.0, whose `models.py`
-TensorFlow ran.
-
-Of the network's 753 channels 541 give the same whatever is heard: in training their filters
-withered to nothing, or came never to fire. They are left out here, and what they add further on is
-in biases.
+`input_scale` and `input_offset` are numbers. `front_0` to `front_4` have `_weight`, (n, 1,
+n_frames, n_bands), and `_bias`, and together `front_lowest` and `front_highest`, between which
+the highest of their outputs are held, `front_scale` and `front_offset`, (64, 1). `middle_0` to
+`middle_2` have `_weight`, (64, 64, 7), and `_bias`; `_scale` and `_offset`, (64, 1).
+`penultimate` has `_weight`, from 212 maxima and 212 means to 200, `_bias`, `_scale` and
+`_offset`, and `tags` has `_weight`, from these to 50, and `_bias`.
 
 Normalisations are a scale and an offset here. In the front end the reference normalises first and
 takes the highest of all bands then; here the highest is taken first, of an array a thirtieth to a
@@ -18,91 +17,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.pretrained.packages import find_files
-from mertools.pretrained.tensor_bundle import read_variables
+from mertools.pretrained.musicnn import (
+    LIVE_CHANNELS,
+    LIVE_FRONT,
+    N_FRONT,
+    N_FRONT_CHANNELS,
+    N_MIDDLE,
+    N_MIDDLE_CHANNELS,
+)
+from mertools.pretrained.weight_files import Weights
+from tools.packages import Package
+from tools.tensor_bundle import read_variables
 
-Weights = Mapping[str, NDArray[np.float32]]
-
-PACKAGE = "musicnn==0.1.0"
-FOLDER = "MSD_musicnn"
 INDEX, DATA = ".index", ".data-00000-of-00001"
-DIGESTS = {
-    INDEX: "1e94972503a64d453f5b21198eafab45",
-    DATA: "6a766b4beb1b0b0b391c22eeae3c6513",
-}
-
-PATCH_FRAMES = 187
-N_BANDS = 96
-
-N_FRONT = 5
-"""Convolutions side by side: two over time and frequency (timbral), three over time (temporal)."""
-N_MIDDLE = 3
-"""Convolutions over time, one after the other."""
-
-N_FRONT_CHANNELS, N_MIDDLE_CHANNELS = 561, 64
-
-# fmt: off
-LIVE_FRONT = (
-    12, 15, 27, 56, 59, 70, 78, 81, 83, 92, 102, 105, 121, 125, 154, 155, 158, 159, 160,
-    164, 171, 176, 178, 218, 233, 239, 245, 254, 261, 272, 288, 327, 344, 367, 382, 398,
-    406, 420, 446, 448, 462, 470, 471, 472, 487, 490, 509, 519, 520, 522, 524, 525, 527,
-    529, 531, 533, 534, 537, 538, 541, 542, 544, 555, 558,
+PACKAGE = Package(
+    "musicnn==0.1.0",
+    "MSD_musicnn",
+    {
+        INDEX: "1e94972503a64d453f5b21198eafab45",
+        DATA: "6a766b4beb1b0b0b391c22eeae3c6513",
+    },
+    "ISC",
 )
-"""Those of the front end's channels that depend on what is heard, from 0."""
-
-LIVE_MIDDLE = (
-    4, 6, 10, 12, 13, 17, 18, 20, 22, 25, 31, 33, 40, 42, 47, 50, 51, 53, 60, 63,
-)
-"""The same of the first of the convolutions over time; all of the others do."""
-# fmt: on
-
-LIVE_CHANNELS = (
-    *LIVE_FRONT,
-    *(N_FRONT_CHANNELS + channel for channel in LIVE_MIDDLE),
-    *range(N_FRONT_CHANNELS + N_MIDDLE_CHANNELS, N_FRONT_CHANNELS + N_MIDDLE * N_MIDDLE_CHANNELS),
-)
-"""The 212 live ones of all 753 channels."""
 
 VARIANCE_FLOOR = 1e-3  # what TensorFlow adds to a variance before it divides by its root
 
 
-def load_weights() -> Weights:
-    """Load the weights from the installed musicnn package, without importing that.
+def fold(files: Mapping[str, bytes]) -> Weights:
+    """Give the weights from the package's files by name.
 
-    `input_scale` and `input_offset` are numbers. `front_0` to `front_4` have `_weight`, (n, 1,
-    n_frames, n_bands), and `_bias`, and together `front_lowest` and `front_highest`, between which
-    the highest of their outputs are held, `front_scale` and `front_offset`, (64, 1). `middle_0` to
-    `middle_2` have `_weight`, (64, 64, 7), and `_bias`; `_scale` and `_offset`, (64, 1).
-    `penultimate` has `_weight`, from 212 maxima and 212 means to 200, `_bias`, `_scale` and
-    `_offset`, and `tags` has `_weight`, from these to 50, and `_bias`.
-
-    Raises UsageError where the package is not there or not the one that this program knows.
+    Layers have the names that TensorFlow counts out to them.
     """
-    folder = find_checkpoint()
-    content = [(folder / name).read_bytes() for name in (INDEX, DATA)]
-    return _fold(read_variables(*content))
-
-
-def padding(n_frames: int) -> tuple[int, int]:
-    """Tell how many zeros a filter of some frames has before and after its input, as TensorFlow."""
-    return (n_frames - 1) // 2, n_frames // 2
-
-
-def find_checkpoint() -> Path:
-    """Find the folder of the checkpoint in the installed musicnn package, without importing that.
-
-    Raises UsageError where it is not there or not the one that this program knows.
-    """
-    return find_files(PACKAGE, FOLDER, DIGESTS)
-
-
-def _fold(variables: Weights) -> Weights:
-    """Fold the checkpoint's variables; layers have the names that TensorFlow counts out to them."""
+    variables = read_variables(files[INDEX], files[DATA])
     weights: dict[str, NDArray[np.float64]] = {}
     weights["input_scale"], weights["input_offset"] = _normalisation(variables, 0)
     constants = np.zeros(N_FRONT_CHANNELS + N_MIDDLE * N_MIDDLE_CHANNELS)

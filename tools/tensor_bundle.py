@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.pretrained.protobuf import read_fields, read_varint
+from tools.protobuf import read_fields, read_varint
 
 FOOTER_BYTES = 48
 TABLE_MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
