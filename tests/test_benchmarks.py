@@ -46,7 +46,7 @@ def test_pairs_are_measured_in_turns_and_written_as_json_and_markdown(tmp_path: 
 
 def test_what_fails_is_told_and_the_rest_measured(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_bytes(b"no sound")
-    done = run("--corpus", tmp_path, "--only", "convert", "--only", "help", "--repeat", "1")
+    done = run("--corpus", tmp_path, "--only", "handcrafted", "--only", "help", "--repeat", "1")
     assert done.returncode == 1
     assert "failed: " in done.stderr
     assert "song.mp3" in done.stderr

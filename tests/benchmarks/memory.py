@@ -237,7 +237,7 @@ class Bench:
             f"ratings-{n}.csv": (
                 Annotation,
                 (
-                    Annotation(f"{track}", f"{annotator}", "arousal", float(rating))
+                    Annotation(f"{track}", f"{annotator}", "arousal", str(rating))
                     for track in range(n // SEGMENTS_A_TRACK)
                     for annotator, rating in enumerate(ratings[track])
                 ),
@@ -248,7 +248,7 @@ class Bench:
                 write_table(stream, row_type, rows)
 
     def _write_shards(self, n: int) -> None:
-        """Write features by chance in two files, each with half the tracks."""
+        """Write random features to two files, each with half the tracks."""
         noise = np.random.default_rng(n)
         half = n // SEGMENTS_A_TRACK // 2 * SEGMENTS_A_TRACK
         for name, kinds in _described().items():
@@ -274,18 +274,18 @@ class Bench:
 
 
 def _described() -> dict[str, list[KindDescription]]:
-    """Describe features as made here, and as the models need them that come along."""
+    """Describe the kinds of feature that are drawn, and those that the bundled models need."""
     sound = Excerpt(np.zeros(round(LENGTH_S * SAMPLE_RATE), np.int16))
     kinds = {"hand": "handcrafted", "mel": "mel"}
-    made = {name: request_kind(kind, SAMPLE_RATE) for name, kind in kinds.items()}
+    requested = {name: request_kind(kind, SAMPLE_RATE) for name, kind in kinds.items()}
     described = {
-        name: [kind.describe(kind.compute(sound).shape, "float32")] for name, kind in made.items()
+        name: [kind.describe(kind.compute(sound).shape, "float32")]
+        for name, kind in requested.items()
     }
     predictor = load_predictors(choose_models([]))[0]
-    shapes = [feature["shape"] for feature in predictor.card["features"]]
     described["heard"] = [
-        kind.describe(tuple(shape), "float32")
-        for kind, shape in zip(predictor.recipe().kinds, shapes, strict=True)
+        kind.describe(needed.shape, "float32")
+        for kind, needed in zip(predictor.recipe().kinds, predictor.card.inputs, strict=True)
     ]
     return described
 
