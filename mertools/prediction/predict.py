@@ -192,8 +192,7 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             f"looks at {needed.kind}, which is not computed from sound",
             "give a features file that holds it",
         )
-    params = dict(needed.params)
-    kind = request_kind(needed.kind, params.pop("sample_rate"), params)
+    kind = request_kind(needed.kind, settings=needed.params)
     # Features of another algorithm would be taken for music that the model never heard.
     if kind.digest != needed.params_digest:
         raise SchemaError(
