@@ -65,8 +65,10 @@ def join(request: Request) -> Joined:
     }
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in request.features]
-        originals = find_originals(row for file in files for row in file.rows)
-        kinds = _gather(files, request, {t for t, o in originals.items() if o in learnt})
+        copies = [stack.enter_context(open_features(path)) for path in request.copies]
+        originals = find_originals(row for file in (*files, *copies) for row in file.rows)
+        wanted = {track_id for track_id, original in originals.items() if original in learnt}
+        kinds = _gather(files, copies, request.kinds, wanted)
         ids = sorted(kinds[0].rows)
         for further in kinds[1:]:
             ids = [name for name in ids if name in further.rows]
@@ -100,9 +102,13 @@ def join(request: Request) -> Joined:
 def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack]:
     """Read the labels of whole tracks that have all targets.
 
-    Raises UsageError where a target has none, SchemaError where its rows differ in scale.
+    Raises UsageError where a target has none or is named twice, SchemaError where its rows differ
+    in scale.
     """
     by_target: dict[str, dict[str, Label]] = {target: {} for target in targets}
+    for target in by_target:
+        if targets.count(target) > 1:
+            raise UsageError("--target", f"names {target} twice", "name each target once")
     over_time = set()
     for row in read_table(source, Label):
         if row.target not in by_target:
@@ -172,13 +178,15 @@ class _Kind:
 
 
 def _gather(
-    files: Sequence[FeaturesFile], request: Request, wanted: Collection[str]
+    files: Sequence[FeaturesFile],
+    copies: Sequence[FeaturesFile],
+    names: Sequence[str],
+    wanted: Collection[str],
 ) -> list[_Kind]:
     """Find each kind of feature of the tracks that are learnt from, and of their copies."""
-    kinds = [_gather_kind(files, name, wanted) for name in request.kinds]
-    for number, path in enumerate(request.copies, start=1):
-        with open_features(path) as file:
-            _add_copies(kinds, file, number, wanted)
+    kinds = [_gather_kind(files, name, wanted) for name in names]
+    for number, file in enumerate(copies, start=1):
+        _add_copies(kinds, file, number, wanted)
     segments = [kind for kind in kinds if kind.description.level == "segment"]
     if not segments:
         return kinds
@@ -288,8 +296,11 @@ def _assemble(
     stored: StoredFeatures,
 ) -> Dataset:
     targets = _targets_of(request.labels, request.targets, list(labels.values()))
-    # Copies that --copies names are no tracks of the files: their rows name their original.
-    found = {row.track_id: originals_of.get(row.track_id, row.original) for row in segments}
+    # What --copies names is no track of the files, but its original is, and may be a copy, too.
+    found = {
+        row.track_id: originals_of.get(row.track_id) or originals_of[row.original]
+        for row in segments
+    }
     track_ids = tuple(sorted(found))
     originals = [found[track_id] for track_id in track_ids]
     index = {track_id: i for i, track_id in enumerate(track_ids)}

@@ -60,9 +60,12 @@ def duration_weighted_means(
     """Average the rows of each group, weighted by duration.
 
     X: (n_rows, n_columns); groups: (n_rows,), the group of each row, from 0 up without gaps;
-    durations: (n_rows,), above 0. Returns (n_groups, n_columns).
+    durations: (n_rows,); rows of no duration, as whole tracks have, weigh alike. Returns
+    (n_groups, n_columns).
     """
     n_groups = int(groups.max()) + 1
+    if not durations.any():
+        durations = np.ones_like(durations)
     sums = np.zeros((n_groups, X.shape[1]))
     np.add.at(sums, groups, X * durations[:, None])
     totals = np.bincount(groups, durations, n_groups)
