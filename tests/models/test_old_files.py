@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from in_process import card_of, here, rows
-from made_segments import write_segments
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
+
+from in_process import card_of, here, rows
+from made_segments import write_segments
 
 OLD = Path(__file__).with_name("old")
 NEW_KEYS = {"scale", "pool"}
