@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from made_segments import CLASSES, describe_vectors
 from numpy.typing import NDArray
 
+from made_segments import CLASSES, describe_vectors
 from mertools.dataset.dataset import Dataset, TrackLabels
 from mertools.dataset.relatives import number_units
 from mertools.dataset.stored import StoredFeatures

@@ -123,9 +123,7 @@ def show_numbers(units: NDArray[np.float64]) -> Show:
     """Lift as many parts of the heights as there are numbers, 0..1 in (n_tracks, n_numbers)."""
 
     def show(by_height: NDArray[np.float64], track: int) -> None:
-        for part, unit in zip(
-            np.array_split(by_height, units.shape[1]), units[track], strict=True
-        ):
+        for part, unit in zip(np.array_split(by_height, units.shape[1]), units[track], strict=True):
             part += 1.4 * unit
 
     return show
@@ -190,9 +188,7 @@ def class_label(
     """Label a track with a class, of which all annotators are sure."""
     shares = tuple(float(j == k) for j in range(len(classes)))
     mean = None if scale == "unordered" else k + 1.0
-    return Label(
-        track, target, 5, mean, None, None, k + 1, classes[k], True, shares, split, scale
-    )
+    return Label(track, target, 5, mean, None, None, k + 1, classes[k], True, shares, split, scale)
 
 
 def write_numbers(

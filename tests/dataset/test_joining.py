@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+
 from made_segments import (
     CLASSES,
     SHAPES,
@@ -19,7 +20,6 @@ from made_segments import (
     write_track_vectors,
     write_vectors,
 )
-
 from mertools.dataset import stored
 from mertools.dataset.dataset import Dataset, Joined
 from mertools.dataset.join import Request, join
@@ -54,9 +54,7 @@ def test_soft_learns_from_dropped_tracks_too_and_neither_from_test(folder: Path)
     assert (soft.n_train, soft.n_test, soft.n_dropped) == (20, 4, 0)
     kept = soft.dataset.labels.kept
     ids = soft.dataset.track_ids
-    assert [name for name, k in zip(ids, kept, strict=True) if k] == list(
-        hard.dataset.track_ids
-    )
+    assert [name for name, k in zip(ids, kept, strict=True) if k] == list(hard.dataset.track_ids)
     test = {f"t{i:02}" for i in range(24) if i % 6 == 5}
     assert not test & set(ids)
     np.testing.assert_allclose(soft.dataset.labels.distributions.sum(axis=1), 1)
@@ -196,7 +194,7 @@ def test_files_that_name_different_originals_are_refused(tmp_path: Path) -> None
     tracks = [*TRACKS, "copy"]
     write_small(tmp_path, tracks, originals={"copy": "t1"})
     write_small(tmp_path, tracks, "w.h5", kind="others", originals={"copy": "t2"})
-    with pytest.raises(SchemaError, match="copy.*t1.*t2"):
+    with pytest.raises(SchemaError, match=r"copy.*t1.*t2"):
         join_small(tmp_path, "v.h5", "w.h5", kinds=("vectors", "others"))
 
 
@@ -208,9 +206,7 @@ def test_a_file_of_copies_may_hold_copies_of_copies(tmp_path: Path) -> None:
     found = relatives(data)
     assert len(found) == 18
     of_t1 = {name for name, (unit, _) in found.items() if unit == found["t1"][0]}
-    assert of_t1 == {
-        name for track in ("t1", *COPIES) for name in (track, f"{track} copy 1")
-    }
+    assert of_t1 == {name for track in ("t1", *COPIES) for name in (track, f"{track} copy 1")}
     assert sum(is_copy for _, is_copy in found.values()) == 12
 
 

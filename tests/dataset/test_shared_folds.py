@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_datasets import make_dataset
 
+from made_datasets import make_dataset
 from mertools.dataset.folds import assign_folds, share_folds
 from mertools.errors import UsageError
 
@@ -101,7 +101,7 @@ def test_groups_stay_together_and_a_table_that_parts_them_is_refused(tmp_path: P
     folds = share(None, groups=groups)
     assert folds[::2] == folds[1::2]
     share(path)
-    with pytest.raises(UsageError, match="puts relatives of t.* into several folds"):
+    with pytest.raises(UsageError, match=r"puts relatives of t.* into several folds"):
         share(path, groups=groups)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_segments import SHAPES, write_numbers, write_segments
 from torch import nn
 
+from made_segments import SHAPES, write_numbers, write_segments
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.join import Request, join
 from mertools.errors import MerError
@@ -117,7 +117,8 @@ def test_hard_classes_weigh_by_their_inverse_frequency(data: Dataset) -> None:
     counts = np.bincount(data.labels.y[data.groups[learn]])
     np.testing.assert_allclose(weights, 20 / 3 / counts, rtol=1e-6)
     for alike in (
-        row_targets(data, "hard", learn, "none"), row_targets(data, "soft", learn, "balanced")
+        row_targets(data, "hard", learn, "none"),
+        row_targets(data, "soft", learn, "balanced"),
     ):
         assert alike.output_weights.tolist() == [1, 1, 1]
 
@@ -141,7 +142,9 @@ def test_training_learns_and_keeps_the_best_epoch(
     assert min(losses) < losses[0]
     assert done.kept_epoch(chosen) == 1 + int(np.argmin(losses))
     for name, weight in copy_weights(network).items():
-        torch.testing.assert_close(weight, seen[done.kept_epoch(chosen) - 1][1][name], rtol=0, atol=0)
+        torch.testing.assert_close(
+            weight, seen[done.kept_epoch(chosen) - 1][1][name], rtol=0, atol=0
+        )
 
 
 def test_the_same_seed_gives_the_same_bits(training_rows: TrainingRows, tmp_path: Path) -> None:
@@ -242,9 +245,7 @@ def test_phases_have_no_more_epochs_than_all_together_may(
 
 
 def test_training_ends_at_a_training_accuracy(training_rows: TrainingRows, tmp_path: Path) -> None:
-    chosen = recipe(
-        stop="training_accuracy", stop_accuracy=0.8, max_epochs=60, learning_rate=0.003
-    )
+    chosen = recipe(stop="training_accuracy", stop_accuracy=0.8, max_epochs=60, learning_rate=0.003)
     _, done = run(training_rows, tmp_path / "state", chosen)
     accuracies = [epoch.train_accuracy or 0.0 for epoch in done.history]
     assert len(accuracies) < 60
@@ -300,7 +301,9 @@ def test_without_a_schedule_the_learning_rate_stays(
     assert {epoch.learning_rate for epoch in done.history} == {0.01}
 
 
-def test_the_learning_rate_falls_as_torch_lets_it(training_rows: TrainingRows, tmp_path: Path) -> None:
+def test_the_learning_rate_falls_as_torch_lets_it(
+    training_rows: TrainingRows, tmp_path: Path
+) -> None:
     chosen = recipe(
         learning_rate=0.01, batch_size=8, plateau_patience=0, plateau_factor=0.5, max_epochs=8
     )
