@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,29 +212,34 @@ def predict_features(
     Raises UsageError where one cannot be read, SchemaError where there are no features that a model
     needs, or some twice.
     """
-    wanted = [
-        (predictor, needed.kind, needed.params_digest)
-        for predictor in predictors
-        for needed in predictor.card.inputs
-    ]
+    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
+    # What is predicted are segments, unless all that is looked at is of whole tracks.
+    has_segments = any(needed.level == "segment" for _, needed in wanted)
+    level_of_rows = "segment" if has_segments else "track"
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
+        copies = {row.track_id for file in files for row in file.rows if row.original}
         rows: dict[str, FeatureRow] = {}
         places: dict[tuple[str, str], Places] = {}
         used = set()
-        for predictor, name, digest in wanted:
+        for predictor, needed in wanted:
+            name, digest = needed.kind, needed.params_digest
             found = [file for file in files if _digest_of(file, name) == digest]
             if not found:
                 raise _no_features(files[0].path, name, predictor)
             used |= {file.path for file in found}
-            places[name, digest] = _locate(found, name, rows)
-        names = {name for _, name, _ in wanted}
+            located = _locate(found, needed, copies)
+            places[name, digest] = located
+            if needed.level == level_of_rows:
+                for file, index in located.values():
+                    rows.setdefault(file.rows[index].segment_id, file.rows[index])
+        names = {needed.kind for _, needed in wanted}
         for file in files:
             is_needless = not names & file.kinds.keys() and all(
                 row.segment_id in rows for row in file.rows
             )
             if file.path not in used and not is_needless:
-                raise _no_features(file.path, wanted[0][1], wanted[0][0])
+                raise _no_features(file.path, wanted[0][1].kind, wanted[0][0])
         tracks: dict[str, list[FeatureRow]] = {}
         for row in rows.values():
             tracks.setdefault(row.track_id, []).append(row)
@@ -243,7 +248,7 @@ def predict_features(
 
 
 Places = dict[str, tuple[FeaturesFile, int]]
-"""In which file and row each segment's features of a kind lie."""
+"""In which file and row each segment's, or track's, features of a kind lie."""
 
 
 def _digest_of(file: FeaturesFile, kind: str) -> str | None:
@@ -258,22 +263,26 @@ def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
     )
 
 
-def _locate(files: Sequence[FeaturesFile], kind: str, rows: dict[str, FeatureRow]) -> Places:
-    """Find the features of a kind, and add the rows of their segments to `rows`."""
+def _locate(files: Sequence[FeaturesFile], needed: Input, copies: Collection[str]) -> Places:
+    """Find the features of a kind by segment, or by track where they are of whole tracks."""
     places: Places = {}
     for file in files:
-        for place, row in enumerate(file.rows):
-            if row.original:
+        for index, row in enumerate(file.rows):
+            if row.track_id in copies:
                 continue
-            if row.segment_id in places:
+            key = _key_of(row, needed)
+            if key in places:
                 raise SchemaError(
                     file.path,
-                    f"holds {kind} of the segment {row.segment_id} again",
-                    "give each segment once",
+                    f"holds {needed.kind} of the {needed.level} {key} again",
+                    f"give each {needed.level} once",
                 )
-            places[row.segment_id] = (file, place)
-            rows.setdefault(row.segment_id, row)
+            places[key] = (file, index)
     return places
+
+
+def _key_of(row: FeatureRow, needed: Input) -> str:
+    return row.track_id if needed.level == "track" else row.segment_id
 
 
 def _predict_stored(
@@ -284,17 +293,21 @@ def _predict_stored(
 ) -> PredictedTrack | FailedInput:
     """Predict a track from its segments' features, unless some are missing."""
     features = {}
-    for (kind, digest), located in places.items():
+    for needed in (needed for predictor in predictors for needed in predictor.card.inputs):
+        kind = needed.kind, needed.params_digest
+        located = places[kind]
         for row in rows:
-            if row.segment_id not in located:
-                problem = f"has no {kind} features, but others"
+            if _key_of(row, needed) not in located:
+                problem = f"has no {needed.kind} features, but others"
                 error = InputError(row.segment_id, problem, "make all kinds of the same segments")
                 return FailedInput(row.track_id, row.segment_id, error)
-        features[kind, digest] = read_places(kind, [located[row.segment_id] for row in rows])
+        if kind not in features:
+            found = [located[_key_of(row, needed)] for row in rows]
+            features[kind] = read_places(needed.kind, found)
     predictions: list[Prediction] = []
     for predictor in predictors:
-        needed = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
-        predictions += _predict_track(predictor, rows, needed, level)
+        inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
+        predictions += _predict_track(predictor, rows, inputs, level)
     return PredictedTrack(predictions, rows[0].source_digest)
 
 
