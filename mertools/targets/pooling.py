@@ -29,7 +29,8 @@ def pool_segments(
     """Pool the outputs of segments by track: (n_rows, n_outputs) to (n_tracks, n_outputs).
 
     groups: (n_rows,), the index of each row's track, from 0 up without gaps. `are_posteriors`
-    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode.
+    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode. Rows of
+    zeros, which nothing was predicted of, stay zeros.
     """
     counts = np.bincount(groups)
     sums = np.zeros((len(counts), outputs.shape[1]))
@@ -45,7 +46,10 @@ def pool_segments(
         return shares
     largest = np.full_like(sums, -np.inf)
     np.maximum.at(largest, groups, outputs)
-    return largest / largest.sum(axis=1, keepdims=True) if are_posteriors else largest
+    if not are_posteriors:
+        return largest
+    sums = largest.sum(axis=1, keepdims=True)
+    return np.divide(largest, sums, out=np.zeros_like(largest), where=sums > 0)
 
 
 def side_by_side(features: Sequence[NDArray[Any]]) -> NDArray[Any]:
