@@ -91,7 +91,9 @@ def run_protocol(
     trained on all tracks.
     """
     fit = choose_fit(plan.settings)
-    if not plan.settings.architecture.is_network or plan.settings.space.n_points == 1:
+    space = plan.settings.space
+    is_fixed = space.method != "bayes" and space.n_points == 1
+    if not plan.settings.architecture.is_network or is_fixed:
         return _run_one_point(plan, fit, jobs, progress, report, then_refit=then_refit)
     results: list[PointResult] = []
     best = 0
