@@ -112,7 +112,8 @@ def draw_folds(data: Dataset, n_folds: int, seed: int, repeat: int = 0) -> NDArr
 
     Tracks that are learnt from but not scored are spread over the folds apart, so that the others'
     folds do not depend on them. Copies are in the fold of their original. Tracks that the labels
-    keep for validation are in no fold, -1. Raises UsageError where a class has too few tracks.
+    keep for validation are in no fold, -1. Raises UsageError where a class has too few tracks, or
+    all of them in one group.
     """
     seed_of_repeat = seed if repeat == 0 else f"{seed}.{repeat}"
     in_folds = ~data.labels.is_validation
@@ -133,10 +134,39 @@ def draw_folds(data: Dataset, n_folds: int, seed: int, repeat: int = 0) -> NDArr
             units = data.units[chosen]
             folds[chosen] = assign_folds(ids, strata[chosen], n_folds, seed_of_repeat, units)
             _follow_units(folds, data.units, chosen, in_folds)
+    _check_units(data, folds, n_folds)
     # Copies whose original has no features here: any fold will do, the same at every run.
     left = np.flatnonzero(in_folds & (folds < 0))
     folds[left] = data.units[left] % n_folds
     return folds
+
+
+def _check_units(data: Dataset, folds: NDArray[np.int64], n_folds: int) -> None:
+    """Raise UsageError where units leave a fold empty, or nothing of a class outside a fold."""
+    scored = data.scored & (folds >= 0)
+    filled = np.unique(folds[scored])
+    if len(filled) < n_folds:
+        raise UsageError(
+            f"--cv {n_folds}",
+            f"is more than the groups can fill, {len(filled)}",
+            "give fewer folds, or smaller groups",
+        )
+    if isinstance(data.targets[0].scale, Classes):
+        check_classes(data.labels.y[scored], folds[scored], data.classes)
+
+
+def check_classes(y: NDArray[np.int64], folds: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Check that each class of `y` is there outside of each fold, too: (n_tracks,) both.
+
+    Raises UsageError naming a class that is in one fold alone, as groups may put it.
+    """
+    for k in np.unique(y):
+        if len(np.unique(folds[y == k])) == 1:
+            raise UsageError(
+                "--group",
+                f"leaves no track of class {classes[k]} to learn from when its fold is held out",
+                "give smaller groups",
+            )
 
 
 def _follow_units(

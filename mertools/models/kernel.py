@@ -209,7 +209,9 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
             learnt["usual_distances"],
         )
         _check_arrays(model.arrays(), card)
-    except (KeyError, TypeError, ValueError) as error:
+        if not np.isfinite([model.gamma, *shares]).all():
+            raise ValueError("its kernel is not of finite numbers")
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise SchemaError(
             path,
             f"holds no kernel ridge regression as mer train kernel makes it ({error})",
@@ -238,8 +240,10 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
         shapes |= {f"mean_{number}": (n_columns,), f"scale_{number}": (n_columns,)}
         shapes[f"landmarks_{number}"] = (n_landmarks, n_columns)
     for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+        if np.shape(arrays[name]) != shape:
+            raise ValueError(f"{name} has shape {np.shape(arrays[name])}, not {shape}")
+        if np.asarray(arrays[name]).dtype.kind not in "fiu":
+            raise ValueError(f"{name} is not of real numbers")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")
 

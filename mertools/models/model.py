@@ -77,10 +77,11 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
     if SELECTED not in learnt:
         model: Model = module.restore(path, card, learnt)
         return model
-    columns = np.asarray(learnt[SELECTED])
+    columns = learnt[SELECTED]
     n_columns = sum(math.prod(needed.shape) for needed in card.inputs)
     if (
-        columns.ndim != 1
+        not isinstance(columns, np.ndarray)
+        or columns.ndim != 1
         or columns.dtype.kind != "i"
         or not len(columns)
         or not 0 <= columns.min() <= columns.max() < n_columns

@@ -366,5 +366,7 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
     for name, shape in shapes.items():
         if np.shape(arrays[name]) != shape:
             raise ValueError(f"{name} has shape {np.shape(arrays[name])}, not {shape}")
+        if np.asarray(arrays[name]).dtype.kind not in "fiu":
+            raise ValueError(f"{name} is not of real numbers")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.dataset.folds import assign_folds
+from mertools.dataset.folds import assign_folds, check_classes
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
 from mertools.evaluation.ranking import drop_correlated, rank_columns
@@ -152,7 +152,13 @@ def _inner_folds(
         )
     ids = [data.track_ids[track] for track in chosen]
     folds = np.full(len(learn), -1)
-    folds[chosen] = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
+    assigned = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
+    # Few large groups may leave a fold empty.
+    folds[chosen] = np.unique(assigned, return_inverse=True)[1]
+    if plan.settings.objective == "hard":
+        check_classes(strata, folds[chosen], data.classes)
+    if not folds[chosen].any():
+        raise UsageError("the part learnt from", "is one group", "give smaller groups")
     fold_of_unit = dict(zip(data.units[chosen].tolist(), folds[chosen].tolist(), strict=True))
     # A copy of a track that an inner fold holds out would give that track away.
     for copy in np.flatnonzero(learn & data.is_copy):
