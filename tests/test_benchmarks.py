@@ -1,4 +1,4 @@
-"""That the benchmarks, which measure nothing here, still run."""
+"""The benchmarks still run; what they measure here has no meaning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_module(name: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 
 def test_pairs_are_measured_in_turns_and_written_as_json_and_markdown(tmp_path: Path) -> None:
-    """Warm and cold, and the one that knows most of mertools' inside."""
+    """A warm pair, a cold one, and train-cnn, which depends most on mertools' internals."""
     names = ("handcrafted", "train-cnn", "help")
     only = [word for name in names for word in ("--only", name)]
     path = tmp_path / "figures.json"

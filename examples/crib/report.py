@@ -1,4 +1,4 @@
-"""Write the report of examples/crib, in Markdown, from the files that its Makefile made.
+"""Write the report of examples/crib, in Markdown, from the files that its Makefile writes.
 
     report.py OUT --targets arousal valence --seeds 0 1 2 ... > OUT/report.md
 
@@ -33,7 +33,7 @@ Run = tuple[str, str]
 
 
 class Results:
-    """The files that the Makefile made."""
+    """The files that the Makefile wrote."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.folder: Path = options.out
@@ -109,7 +109,7 @@ def describe_data(results: Results) -> list[str]:
     summary = (results.folder / "aggregation.txt").read_text("utf-8")
     aggregation = "\n".join(line.rstrip() for line in summary.rstrip().splitlines())
     versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
-    made_by, labels = results.provenance
+    producer, labels = results.provenance
     rows = []
     for run in results.runs:
         if run[0] != "svm":
@@ -118,7 +118,7 @@ def describe_data(results: Results) -> list[str]:
             rows.append([name_of(run), f"{best:.1f}", f"{last:.1f}"])
     return [
         f"# Music in the crib, on {results.corpus}",
-        f"Made by `make` in `examples/crib`. Seeds {', '.join(results.seeds)}. {made_by}, "
+        f"Written by `make` in `examples/crib`. Seeds {', '.join(results.seeds)}. {producer}, "
         f"Python {platform.python_version()}, {versions}. Labels {labels}.",
         "Every figure is of whole tracks, each predicted by a model that did not learn from it "
         "(cross-validation over whole tracks, the same folds for all models of a seed). Intervals "
@@ -133,7 +133,7 @@ def describe_data(results: Results) -> list[str]:
 
 
 def describe_genres(results: Results) -> list[str]:
-    """Say which features tell genres apart; nothing where the corpus names none."""
+    """Rank features by genre; nothing where the corpus names none."""
     path = results.folder / "figures" / "genre-features.csv"
     if not path.exists():
         return []
