@@ -20,7 +20,8 @@ from mertools.dataset.dataset import Dataset, Joined, TrackLabels
 from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
-from mertools.errors import SchemaError, UsageError
+from mertools.errors import SchemaError, UsageError, choose_from
+from mertools.models.registry import NOTES
 from mertools.targets.scale import Classes, Scale, Target, class_names, parse_scale
 
 TEST = "test"
@@ -106,8 +107,9 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
     Raises UsageError where a target has none, SchemaError where its rows differ in scale.
     """
     by_target: dict[str, dict[str, Label]] = {target: {} for target in targets}
-    over_time = set()
+    over_time, known = set(), set()
     for row in read_table(source, Label):
+        known.add(row.target)
         if row.target not in by_target:
             continue
         if row.start is not None:
@@ -120,7 +122,9 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
                 source, f"rates {target} over time only", "give labels of whole tracks to learn"
             )
         if not rows:
-            raise UsageError(source, f"holds no label for {target}", "choose another --target")
+            raise UsageError(
+                source, f"holds no label for {target}", choose_from(sorted(known), target)
+            )
         if len({row.scale for row in rows.values()}) > 1:
             raise SchemaError(source, f"has several scales of {target}", "give one scale a target")
     first, *others = by_target.values()
@@ -205,7 +209,7 @@ def _no_kind(file: FeaturesFile, name: str) -> UsageError:
     return UsageError(
         file.path,
         f"holds no {name} features (found: {', '.join(file.kinds) or 'none'})",
-        f"make them with mer featurize --kind {name}",
+        "make them with " + ("mer transcribe" if name in NOTES else f"mer featurize --kind {name}"),
     )
 
 

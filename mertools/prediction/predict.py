@@ -24,7 +24,7 @@ from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
 from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
 from mertools.models.model import load_model
-from mertools.models.registry import find_architecture
+from mertools.models.registry import NOTES, find_architecture
 from mertools.prediction.rows import make_predictions
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
@@ -262,10 +262,11 @@ def _digest_of(file: FeaturesFile, kind: str) -> str | None:
 
 
 def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
+    command = "mer transcribe" if kind in NOTES else "mer featurize"
     return SchemaError(
         path,
         f"holds no {kind} features that {predictor.path} can use",
-        f"make them with the parameters that mer inspect {predictor.path} shows",
+        f"make them with {command} and the parameters that mer inspect {predictor.path} shows",
     )
 
 

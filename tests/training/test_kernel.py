@@ -13,14 +13,14 @@ import h5py
 import numpy as np
 import pytest
 from made_segments import write_segments
+from mertools.dataset.copies import join_copies
+from mertools.training.kernel import KernelSettings, fit_kernel
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sklearn.kernel_ridge import KernelRidge as Reference
 
 from mertools.artifacts.model_file import read_model
-from mertools.dataset.copies import join_copies
 from mertools.models.kernel import Standardisation, restore
-from mertools.training.kernel import KernelSettings, fit_kernel
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 

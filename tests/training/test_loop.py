@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from made_segments import SHAPES, write_segments
+from mertools.dataset.segments import SegmentSet, join_segments, open_batches
+from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from torch import nn
 
-from mertools.dataset.segments import SegmentSet, join_segments, open_batches
 from mertools.errors import MerError
 from mertools.models.cnn import Cnn
 from mertools.models.network import weights_of
-from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
 from mertools.training.loop import Course, Epoch, Lesson, cross_entropy, train
 from mertools.training.recipes import Parameters
 from mertools.training.transfer import frozen_blocks

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 from made_segments import CLASSES, SHAPES, write_segments
-
-from mertools.dataset import segments
 from mertools.dataset.data import Joined
 from mertools.dataset.segments import Objective, SegmentSet, join_segments, open_batches
+
+from mertools.dataset import segments
 from mertools.errors import SchemaError, UsageError
 
 KINDS = tuple(SHAPES)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mertools.dataset.data import TrainingSet, Unit
+from mertools.training.svm import FittedSvm, SvmSettings, fit_svm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict
@@ -14,11 +16,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from mertools.artifacts.model_file import read_model, write_model
-from mertools.dataset.data import TrainingSet, Unit
 from mertools.dataset.folds import assign_folds, split_rows
 from mertools.errors import SchemaError, UsageError
 from mertools.models.registry import find_model
-from mertools.training.svm import FittedSvm, SvmSettings, fit_svm
 
 CLASSES = ("weak", "neutral", "strong")
 QUICK = SvmSettings(n_folds=3, grid={"C": (1.0, 10.0), "gamma": (0.02, 0.1)})

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from made_segments import SHAPES
+from mertools.dataset.segments import join_segments, open_batches
 from safetensors.torch import save_file
 
-from mertools.dataset.segments import join_segments, open_batches
 from mertools.models.lstm import Lstm
 from mertools.models.network import weights_of
 from mertools.training import distributed as together

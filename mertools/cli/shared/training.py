@@ -26,7 +26,7 @@ from mertools.dataset.folds import describe_rare_classes, share_folds
 from mertools.dataset.join import Request, find_targets, join
 from mertools.dataset.relatives import read_groups
 from mertools.dataset.vectors import load_vectors
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.models.registry import Architecture
 from mertools.prediction.rows import make_predictions
 from mertools.runtime.parallel import Jobs
@@ -246,8 +246,7 @@ def _parse_shares(kinds: Sequence[str], texts: Sequence[str]) -> tuple[float, ..
     for text in texts:
         name = text.partition("=")[0]
         if name not in kinds:
-            known = ", ".join(kinds)
-            raise UsageError(f"--share {name}", "is not learnt from", f"choose from {known}")
+            raise UsageError(f"--share {name}", "is not learnt from", choose_from(kinds, name))
     given = {
         name: values[-1]
         for name, values in parse_grid("--share", texts, dict.fromkeys(kinds, float)).items()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mertools.dataset.segments import StoredFeatures, open_batches
 from numpy.typing import NDArray
 from torch import nn
 
@@ -14,7 +15,6 @@ from benchmarks.pairs import Lap
 from benchmarks.setup import Setup
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import write_features
-from mertools.dataset.segments import StoredFeatures, open_batches
 from mertools.models.network import Network
 from mertools.models.registry import find_model
 from mertools.training.loop import Lesson, train
