@@ -23,24 +23,24 @@ from mertools.features.registry import RequestedKind
 from mertools.runtime.parallel import Jobs, map_ordered
 
 SEGMENTS_AT_ONCE = 64
-"""Segments of one file that a process works on before it hands over what it has made."""
+"""Segments of one file in a task: its results reach the caller together."""
 
 NOTES = "notes"
-"""Stands where the kinds of feature stand for the notes of a segment."""
+"""Takes the role of a kind of feature for the notes of a segment."""
 
 KeptKey = tuple[str, str, float, float, str]
-"""What features made before are known by: kind, segment_id, start, duration, source digest."""
+"""Identifies features that exist already: kind, segment_id, start, duration, source digest."""
 
 Kept = Mapping[KeptKey, FeatureRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides features beside the sound: the kinds, the sample rate in Hz, the cutting.
+    """What determines features beside the sound: the kinds, the sample rate in Hz, the cutting.
 
-    `segment` is for whole tracks, which are cut at `sample_rate`; segments that a manifest gives
-    are taken as they are. `notes` is the kind along with which notes are decoded, if any.
-    `as_windows` tells that segments are windows of their track, which may share what is made of it.
+    `segment` is for whole tracks, which are cut at `sample_rate`; segments of a manifest are used
+    as they are. `notes` is the kind along with which notes are decoded, if any. `as_windows` tells
+    that segments are overlapping windows of their track, which may share computations.
     """
 
     kinds: tuple[RequestedKind, ...]
@@ -54,7 +54,7 @@ class Recipe:
         return tuple(kind.name for kind in self.kinds)
 
     def made_names(self) -> tuple[str, ...]:
-        """Name all that is made of a segment: the kinds in order, and notes."""
+        """Name what is computed of a segment: the kinds in order, and notes."""
         return self.kind_names() + ((NOTES,) if self.notes else ())
 
     def cutting(self) -> Cutting:
@@ -68,7 +68,7 @@ class Recipe:
         return [self.sample_rate, *sorted(further)]
 
     def notes_digest(self) -> str:
-        """Tell notes that are interchangeable from others: a track's last segment has the rest."""
+        """Digest what notes depend on: a track's last segment has those up to the track's end."""
         kind = (self.notes.digest, self.notes.device) if self.notes else None
         return digest_json({"version": 1, "kind": kind, "segment": asdict(self.segment)})
 
@@ -77,7 +77,7 @@ class Recipe:
 class SegmentFeatures:
     """A segment with its features by kind, and its notes where they are asked for.
 
-    None stands for those kept from before.
+    None stands for those that exist already.
     """
 
     row: FeatureRow
@@ -96,7 +96,7 @@ class FailedInput:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Segments of one file, or a whole track (None: cut it), with what is kept of them."""
+    """Segments of one file, or a whole track (None: cut it), with what exists of them."""
 
     track: Track
     segments: tuple[Segment, ...] | None
@@ -119,15 +119,14 @@ def extract(
 ) -> Iterator[list[Outcome]]:
     """Compute the features of tracks and segments, on `jobs`, in order.
 
-    `kept` tells which features of a track are there already and need not be made. Yields lists of
+    `kept` gives the features of a track that exist already and are not computed. Yields lists of
     outcomes, each of one file; sound at another sample rate is converted as `mer convert` would.
     """
-    work = partial(_extract_task, recipe)
-    return map_ordered(work, _tasks(sources, kept), jobs)
+    return map_ordered(partial(_extract_task, recipe), _tasks(sources, kept), jobs)
 
 
 def _tasks(sources: Iterable[Source], kept: Callable[[str], Kept]) -> Iterator[_Task | FailedInput]:
-    """Join segments of one file that follow each other to one task."""
+    """Group segments of one file that follow each other to a task."""
     waiting: list[Segment] = []
     for source in sources:
         same_file = isinstance(source, Segment) and waiting and source.path == waiting[0].path
@@ -177,7 +176,7 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
             and isinstance(last := outcomes[-1], SegmentFeatures)
             and last.notes is not None
         ):
-            # What `segment` leaves out of the track's end is heard all the same.
+            # Cutting may leave out the track's end, but its notes are transcribed all the same.
             outcomes[-1] = replace(last, notes=_notes(recipe, excerpts, math.inf))
     except InputError as error:
         outcomes.append(FailedInput(task.track.track_id, None, error))
@@ -201,7 +200,7 @@ class _Wholes:
 
 
 def _kept_rows(recipe: Recipe, task: _Task, source_digest: str) -> list[FeatureRow]:
-    """Give a task's rows if everything of it is kept, so that its file need not be decoded."""
+    """Give a task's rows if all its features exist, so that its file need not be decoded."""
     segments = task.segments or ()
     keys = [[_key(name, s, source_digest) for name in recipe.made_names()] for s in segments]
     if not all(key in task.kept for of_segment in keys for key in of_segment):
@@ -239,17 +238,17 @@ def _cuts(
     else:
         spans = [(segment.start, segment.duration) for segment in task.segments]
         cuts = zip(task.segments, read_segments(path, spans, first_rate), strict=True)
-    for segment, made in cuts:
-        yield segment, _all_or_error({first_rate: made})
+    for segment, found in cuts:
+        yield segment, _all_or_error({first_rate: found})
 
 
 def _all_or_error(cuts: Mapping[int, Cut | InputError]) -> dict[int, Cut] | InputError:
-    made: dict[int, Cut] = {}
+    good: dict[int, Cut] = {}
     for rate, found in cuts.items():
         if isinstance(found, InputError):
             return found
-        made[rate] = found
-    return made
+        good[rate] = found
+    return good
 
 
 def _row(

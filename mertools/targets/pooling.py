@@ -1,13 +1,18 @@
-"""Bringing segments together: their features to a vector, their predictions to a track's."""
+"""Bringing segments together: their features to a vector, their predictions to a track's.
+
+numpy is imported where it is used, as the registry of architectures, which `--help` reads, names
+the methods of pooling.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Pooling = Literal["mean", "mode", "max"]
 """How a track's prediction follows from its segments'.
@@ -31,6 +36,8 @@ def pool_segments(
     groups: (n_rows,), the index of each row's track, from 0 up without gaps. `are_posteriors`
     tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode.
     """
+    import numpy as np
+
     counts = np.bincount(groups)
     sums = np.zeros((len(counts), outputs.shape[1]))
     np.add.at(sums, groups, outputs)
@@ -50,6 +57,8 @@ def pool_segments(
 
 def side_by_side(features: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Put the features of each row in one vector: for each kind (n, ...) to (n, n_columns)."""
+    import numpy as np
+
     flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in features]
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
@@ -62,6 +71,8 @@ def duration_weighted_means(
     X: (n_rows, n_columns); groups: (n_rows,), the group of each row, from 0 up without gaps;
     durations: (n_rows,), above 0. Returns (n_groups, n_columns).
     """
+    import numpy as np
+
     n_groups = int(groups.max()) + 1
     sums = np.zeros((n_groups, X.shape[1]))
     np.add.at(sums, groups, X * durations[:, None])

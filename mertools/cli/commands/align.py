@@ -115,7 +115,7 @@ def _choose_reference(labels: str | None, annotations: str | None, split: str) -
         raise UsageError(
             f"--split {split}",
             "is marked in labels only",
-            "give --labels, made by mer aggregate-labels, instead of --annotations",
+            "give --labels, as mer aggregate-labels writes them, instead of --annotations",
         )
     return annotations
 

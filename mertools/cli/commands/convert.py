@@ -36,8 +36,8 @@ def convert(
 
     tracks.csv goes to standard output. Sound is mixed to mono before it is resampled (soxr, high
     quality), rounded to 16 bit without dither and clipped at full scale. libsndfile decodes; what
-    it cannot read goes through the ffmpeg program. A file made before from the same input with the
-    same settings is kept.
+    it cannot read goes through the ffmpeg program. A file converted before from the same input with
+    the same settings is kept.
 
     \b
     Examples:
@@ -58,8 +58,8 @@ def convert(
 
     folder = Path(output)
     make_folder(folder)
-    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        remove_stale_parts(place)
+    for subfolder in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        remove_stale_parts(subfolder)
     settings = ConvertSettings(sample_rate, keep_channels, format)
     columns, sources = provenance_columns(
         gather_sources(inputs, null_separated=null, id_from=id_from)
@@ -70,7 +70,7 @@ def convert(
     ):
         tracks = tracks_among(sources, failed)
         make = partial(convert_track, folder=folder, settings=settings, force=force)
-        for made in track_progress(
+        for converted in track_progress(
             work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
         ):
-            write(made)
+            write(converted)

@@ -72,7 +72,7 @@ def evaluate(
       mer evaluate predictions.csv --labels labels.csv --split test -o metrics.json
       mer predict -m arousal.skops features.h5 | mer evaluate - --labels labels.csv --plot figures
       mer evaluate svm.csv --labels labels.csv --against cnn.csv | jq .comparisons
-      mer evaluate predictions.csv --labels labels.csv --by songs.csv:source -o metrics.json
+      mer evaluate predictions.csv --labels labels.csv --by tracks.csv:duration -o m.json
     """
     import sys
 

@@ -65,8 +65,8 @@ def featurize(
 
     Inputs are segments, tracks or sound files. Segments are taken as their table gives them; whole
     tracks and audio files are converted and cut as `mer convert` and `mer segment` would. What the
-    file already holds of the same sound with the same parameters is kept, and so is what an
-    interrupted run had made.
+    file already holds of the same sound with the same parameters is reused, and so is what an
+    interrupted run had computed.
 
     \b
     Examples:

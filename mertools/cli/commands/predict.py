@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def complete_models(incomplete: str) -> list[str]:
     """Complete the name of a model at hand, or of a model's file here; a shell knows other files.
 
-    What is wrong with MER_MODELS is told by the command, not while it is typed.
+    The command complains of a wrong MER_MODELS, not the completion.
     """
     from mertools.errors import UsageError
     from mertools.prediction.installed import find_installed, models_in
@@ -216,7 +216,7 @@ def _is_features(name: str) -> bool:
 
 @contextmanager
 def _open_journal(output: str) -> Iterator[Journal | None]:
-    """Open the journal of a file that is being made; there is none for standard output."""
+    """Open the journal of an output file; there is none for standard output."""
     from mertools.artifacts.files import is_replaced
     from mertools.artifacts.journal import Journal
 
@@ -275,10 +275,10 @@ def _predict_inputs(
             found = gather_sources(names, null_separated=null_separated, id_from=id_from)
             sources = _note_sounds(tracks_among(found, failed) if over_time else found, sounds)
             if journal is None:
-                made = predict_audio(sources, predictors, level, jobs)
+                predicted = predict_audio(sources, predictors, level, jobs)
             else:
-                made = predict_resumably(sources, predictors, level, jobs, journal)
-            yield from track_progress(made, "predict", count_if_known(found))
+                predicted = predict_resumably(sources, predictors, level, jobs, journal)
+            yield from track_progress(predicted, "predict", count_if_known(found))
 
 
 def _note_sounds(sources: Iterable[Source], sounds: dict[str, Path]) -> Iterator[Source]:

@@ -67,7 +67,7 @@ def segment(
         folder = Path(write_audio) if write_audio else None
         cut = partial(segment_track, settings=settings, audio_folder=folder)
         # Headers are read in less time than a process takes to start; only audio is worth several.
-        made = work_on(cut, tracks, failed, jobs if folder else 1)
-        for segments in track_progress(made, "segment", count_if_known(sources)):
+        cut_tracks = work_on(cut, tracks, failed, jobs if folder else 1)
+        for segments in track_progress(cut_tracks, "segment", count_if_known(sources)):
             for row in segments:
                 write(row)

@@ -72,8 +72,8 @@ def transcribe(
     Posteriors of notes, onsets and pitch contours are features; notes are written as CSV and MIDI
     where asked for. The network is Basic Pitch, from the basic-pitch package. Segments are taken as
     their table gives them; whole tracks and audio files are cut as `mer segment` would. What the
-    file already holds of the same sound with the same parameters is kept, and so is what an
-    interrupted run had made.
+    file already holds of the same sound with the same parameters is reused, and so is what an
+    interrupted run had computed.
 
     \b
     Examples:
@@ -116,7 +116,7 @@ def transcribe(
         if midi is not None:
             make_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
-        made = make_features(
+        transcribed = make_features(
             "transcribe",
             output,
             sources,
@@ -127,7 +127,7 @@ def transcribe(
             shards=(shards, shard_size),
         )
         written: set[str] = set()
-        for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):
+        for track_id, segments in groupby(transcribed, key=lambda segment: segment.row.track_id):
             heard: list[NoteEvent] = []
             for segment in segments:
                 heard += segment.notes or ()

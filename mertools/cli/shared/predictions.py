@@ -11,7 +11,6 @@ from typing import Any, TextIO
 from mertools.artifacts.files import open_output
 from mertools.artifacts.rows import Prediction
 from mertools.artifacts.tables import format_cell, round_number, write_cells
-from mertools.cli.shared.emotion_table import draw_emotions
 from mertools.cli.shared.options import Form
 from mertools.cli.shared.tables import choose_form, open_table_output, write_json
 from mertools.errors import UsageError, choose_from
@@ -82,6 +81,8 @@ def _open_long(
 
 
 def _draw(windows: bool, rows: list[Prediction], stream: TextIO) -> None:
+    from mertools.cli.shared.emotion_table import draw_emotions  # rich is slow to import
+
     draw_emotions(rows, stream, windows=windows)
 
 
