@@ -22,7 +22,8 @@ def segment(
         Last,
         typer.Option(
             help="A remainder shorter than a length: keep it short, drop it, pad it with silence, "
-            "or auto: drop it below half a length, else pad (a short track is always padded)."
+            "auto: drop it below half a length, else pad, whole: drop it. Under auto and whole a "
+            "track shorter than a length is padded."
         ),
     ] = DEFAULTS.last,
     write_audio: Annotated[
