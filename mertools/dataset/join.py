@@ -20,7 +20,8 @@ from mertools.dataset.dataset import Dataset, Joined, TrackLabels
 from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
-from mertools.errors import SchemaError, UsageError
+from mertools.errors import SchemaError, UsageError, choose_from
+from mertools.models.registry import NOTES
 from mertools.targets.scale import Classes, Scale, Target, class_names, parse_scale
 
 TEST = "test"
@@ -112,8 +113,9 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
     for target in by_target:
         if targets.count(target) > 1:
             raise UsageError("--target", f"names {target} twice", "name each target once")
-    over_time = set()
+    over_time, known = set(), set()
     for row in read_table(source, Label):
+        known.add(row.target)
         if row.target not in by_target:
             continue
         # What is said of a stretch is no label of the whole track.
@@ -127,7 +129,9 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
                 source, f"rates {target} over time only", "give labels of whole tracks to learn"
             )
         if not rows:
-            raise UsageError(source, f"holds no label for {target}", "choose another --target")
+            raise UsageError(
+                source, f"holds no label for {target}", choose_from(sorted(known), target)
+            )
         if len({row.scale for row in rows.values()}) > 1:
             raise SchemaError(source, f"has several scales of {target}", "give one scale a target")
     first, *others = by_target.values()
@@ -212,7 +216,7 @@ def _no_kind(file: FeaturesFile, name: str) -> UsageError:
     return UsageError(
         file.path,
         f"holds no {name} features (found: {', '.join(file.kinds) or 'none'})",
-        f"make them with mer featurize --kind {name}",
+        "make them with " + ("mer transcribe" if name in NOTES else f"mer featurize --kind {name}"),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow
 from mertools.artifacts.tables import open_table
-from mertools.errors import SchemaError
+from mertools.errors import SchemaError, choose_from
 from mertools.labels.records import read_records
 
 
@@ -76,9 +76,7 @@ def read_groups(source: str, column: str) -> dict[str, str]:
         for line, record in read_records(stream, source):
             for name in ("track_id", column):
                 if name not in record:
-                    raise SchemaError(
-                        source, f"has no column {name}", f"choose from {', '.join(record)}"
-                    )
+                    raise SchemaError(source, f"has no column {name}", choose_from(record, name))
             track_id, group = record["track_id"], record[column]
             if group and groups.setdefault(track_id, group) != group:
                 raise SchemaError(
