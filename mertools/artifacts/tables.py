@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO, TypeVar
 
-from mertools.artifacts.files import STANDARD_STREAM
+from mertools.artifacts.files import STANDARD_STREAM, standard_input
 from mertools.artifacts.rows import COLUMN, OPTIONAL, Row
 from mertools.artifacts.schema import REPEATED, Field, TableSchema, load_table_schema
 from mertools.errors import SchemaError, UsageError
@@ -34,7 +33,7 @@ def open_table(source: str) -> Iterator[TextIO]:
     Raises UsageError where it cannot be read.
     """
     if source == STANDARD_STREAM:
-        yield text_stream(sys.stdin.buffer)
+        yield text_stream(standard_input())
         return
     try:
         stream = Path(source).open("rb")  # noqa: SIM115, as errors of the reader are not ours

@@ -29,11 +29,13 @@ def predict_resumably(
     A track is taken over where the same file was predicted with the same models, level and windows.
     """
     models = [(digest_file(predictor.path), _cutting(predictor)) for predictor in predictors]
-    run = digest_json([level, *models])
+    # Rows of a release with other columns are no rows of this run.
+    columns = [field.name for field in dataclasses.fields(Prediction)]
+    run = digest_json([level, columns, *models])
     places = {
         (header["track_id"], header["source_digest"]): (place, header["n_bytes"])
         for header, place in journal.records()
-        if header["run"] == run
+        if header.get("run") == run
     }
     # For each track in order: where its predictions lie in the journal, or None if to be made.
     order: deque[tuple[int, int] | None] = deque()

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
-from mertools.audio.settings import AudioFormat, ConvertSettings
+from mertools.audio.settings import (
+    HIGHEST_RATE_HZ,
+    LOWEST_RATE_HZ,
+    AudioFormat,
+    ConvertSettings,
+)
 from mertools.cli.shared import options
 
 DEFAULTS = ConvertSettings()
@@ -18,7 +23,10 @@ def convert(
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the converted files.")
     ],
     sample_rate: Annotated[
-        int, typer.Option(min=1, help="Sampling rate to resample to, in Hz.")
+        int,
+        typer.Option(
+            min=LOWEST_RATE_HZ, max=HIGHEST_RATE_HZ, help="Sampling rate to resample to, in Hz."
+        ),
     ] = DEFAULTS.sample_rate,
     keep_channels: Annotated[
         bool,
@@ -46,7 +54,7 @@ def convert(
     from functools import partial
     from pathlib import Path
 
-    from mertools.artifacts.files import make_folder, remove_stale_parts
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Track
     from mertools.audio.convert import convert as convert_track
     from mertools.cli.shared.console import track_progress
@@ -55,9 +63,7 @@ def convert(
     from mertools.cli.shared.tables import open_table_output
 
     folder = Path(output)
-    make_folder(folder)
-    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        remove_stale_parts(place)
+    prepare_folder(folder)
     settings = ConvertSettings(sample_rate, keep_channels, format)
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("convert", failures) as failed, open_table_output("-", Track) as write:
