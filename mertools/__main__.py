@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 EXIT_INTERRUPTED = 130
@@ -11,10 +12,13 @@ def main() -> None:
     """Run `mer` with the arguments of this process."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
-    # Only now: the processes that `mer` starts import this module as well, and nothing of that.
-    from mertools.cli.app import main as run
+    try:
+        # Only now: the processes that `mer` starts import this module, too, and nothing of that.
+        from mertools.cli.app import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
