@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from mertools.artifacts.files import replacing
 from mertools.errors import InputError
 
 LONGEST_NAME_BYTES = 255
@@ -26,15 +29,19 @@ def output_path(folder: Path, name: str, suffix: str) -> Path:
     return folder / relative
 
 
-def make_parent(path: Path) -> None:
-    """Make the folder of a file that `output_path` has named.
+@contextmanager
+def replacing_named(path: Path) -> Iterator[Path]:
+    """Write a file that `output_path` has named as `replacing` does; make its folder, too.
 
-    Raises InputError where a file has the folder's name: `a.wav` of the id `a` keeps out those of
-    `a.wav/b`.
+    Raises InputError where a file has the folder's name, or a folder the file's: `a.wav` of the id
+    `a` and `a.wav/b.wav` of the id `a.wav/b` cannot both be there.
     """
+    clash = InputError(path, "cannot be beside the files of other ids", "rename one of the ids")
+    if path.is_dir():
+        raise clash
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(path, "cannot lie below another file", "rename one of the ids") from None
-    if path.is_dir():
-        raise InputError(path, "is a folder of others' files", "rename one of the ids")
+        with replacing(path) as part:
+            yield part
+    except (FileExistsError, IsADirectoryError, NotADirectoryError):
+        raise clash from None

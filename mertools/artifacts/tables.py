@@ -123,6 +123,8 @@ def _parse_record(
     """Parse a record's cells by column; raise ValueError, naming the column that is wrong."""
     if len(record) != n_columns:
         raise ValueError(f"has {len(record)} cells, the header {n_columns}")
+    if any("\0" in cell for cell in record):
+        raise ValueError("has a NUL character, which no text has")
     values: dict[str, Any] = {}
     for field, places in cells:
         repeated = REPEATED in field.name

@@ -14,8 +14,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import digest_file, raise_write_error, replacing
-from mertools.artifacts.names import make_parent, output_path
+from mertools.artifacts.files import digest_file, raise_write_error
+from mertools.artifacts.names import output_path, replacing_named
 from mertools.artifacts.rows import Track
 from mertools.audio.io import (
     AudioInfo,
@@ -54,9 +54,8 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
         {"mer convert": VERSION, **asdict(settings), "source": digest_file(source)}, sort_keys=True
     )
     if force or not _was_made_with(target, comment):
-        make_parent(target)
         channels = info.channels if settings.keep_channels else 1
-        with replacing(target) as part:
+        with replacing_named(target) as part:
             try:
                 _write(part, comment, channels, settings, convert_blocks(source, info, settings))
             except soundfile.LibsndfileError as error:

@@ -11,8 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import replacing
-from mertools.artifacts.names import make_parent, output_path
+from mertools.artifacts.names import output_path, replacing_named
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_converted
 from mertools.audio.io import (
@@ -171,8 +170,7 @@ def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:
         target = output_path(folder, segment.segment_id, "wav")
         if target.exists() and target.samefile(path):
             raise InputError(path, "would be replaced by its own segment", "choose another folder")
-        make_parent(target)
-        with replacing(target) as part:
+        with replacing_named(target) as part:
             soundfile.write(os.fsencode(part), made.y, sample_rate, "PCM_16", format="WAV")
 
 

@@ -169,11 +169,9 @@ def _note_rows(segment: SegmentFeatures) -> list[Note]:
 
 def _write_midi(folder: Path, track_id: str, notes: Sequence[NoteEvent]) -> None:
     """Write a track's notes; segments that overlap may have the same."""
-    from mertools.artifacts.files import replacing
-    from mertools.artifacts.names import make_parent, output_path
+    from mertools.artifacts.names import output_path, replacing_named
     from mertools.features.midi import write_midi
 
     target = output_path(folder, track_id, "mid")
-    make_parent(target)
-    with replacing(target) as part:
+    with replacing_named(target) as part:
         part.write_bytes(write_midi(list(dict.fromkeys(notes))))

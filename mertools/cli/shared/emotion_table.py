@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mertools.artifacts.rows import Prediction
+from mertools.cli.shared.console import printable
 from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions
 
 WIDTH_OFF_TERMINAL = 80
@@ -31,7 +33,8 @@ def draw_emotions(rows: Iterable[Prediction], stream: TextIO, *, windows: bool) 
 
     Where it is too narrow bars are left out, then quadrants, then words.
     """
-    emotions = [e for e in gather_emotions(rows) if (e.segment_id is not None) == windows]
+    shown = map(_printable, rows)
+    emotions = [e for e in gather_emotions(shown) if (e.segment_id is not None) == windows]
     if not emotions:
         return
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
@@ -60,6 +63,16 @@ def draw_emotions(rows: Iterable[Prediction], stream: TextIO, *, windows: bool) 
     screen.print(table)
     for line in _notes(emotions):
         screen.print(Text(line))
+
+
+def _printable(row: Prediction) -> Prediction:
+    """Escape what a terminal would obey in names of files, targets and classes."""
+    names: dict[str, Any] = {
+        name: value and printable(value)
+        for name in ("track_id", "target", "classes", "predicted")
+        if (value := getattr(row, name)) is not None
+    }
+    return dataclasses.replace(row, **names)
 
 
 def _width(columns: Columns) -> int:
