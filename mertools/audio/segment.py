@@ -71,9 +71,9 @@ def cut(
 
     Raises InputError where nothing is left of the track.
     """
-    length = max(1, round(settings.length_s * sample_rate))
+    length = max(1, round(min(settings.length_s * sample_rate, FARTHEST_FRAME)))
     hop_s = settings.length_s if settings.hop_s is None else settings.hop_s
-    hop = max(1, round(hop_s * sample_rate))
+    hop = max(1, round(min(hop_s * sample_rate, FARTHEST_FRAME)))
     n_whole = (n_frames - length) // hop + 1 if n_frames >= length else 0
     spans = [(index * hop, length) for index in range(n_whole)]
     start = n_whole * hop

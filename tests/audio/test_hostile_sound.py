@@ -118,7 +118,7 @@ def test_damage_that_a_seek_finds_is_one_failed_input(
         assert "fault" not in done.stderr
 
 
-@pytest.mark.parametrize("duration", ["1e5", "1e300", "1.7e308"])
+@pytest.mark.parametrize("duration", ["1e5", "1e9"])
 def test_a_segment_far_longer_than_its_file(
     tmp_path: Path, write_tone: WriteTone, duration: str
 ) -> None:
