@@ -145,9 +145,10 @@ def install(extra: str, progress: Progress) -> None:
     """Install the checkout, editable, and everything it needs at the pinned versions."""
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--constraint", PINS]
     run([*pip, "--use-pep517", "--editable", f".[{extra}]" if extra else "."], progress)
-    # Their declared dependencies (TensorFlow among them) have no files for newer Pythons, and
-    # nothing here needs them: the model files that they carry are all that is used.
-    run([*pip, "--no-deps", "basic-pitch", "musicnn"], progress)
+    if extra == "test":
+        # What transcription and the weights are compared with. Their declared dependencies
+        # (TensorFlow among them) have no files for newer Pythons, and nothing here needs them.
+        run([*pip, "--no-deps", "basic-pitch", "musicnn"], progress)
 
 
 def main(extra: str = "") -> None:

@@ -13,9 +13,17 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from tools.build_weights import build_missing
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a shell's background jobs: what tests start would inherit that, and ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart() -> None:
+    """Build the networks' weights where a checkout was not installed, as in a worktree."""
+    build_missing()
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from email import message_from_bytes
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,29 +18,29 @@ import typer
 from packaging.requirements import Requirement
 
 from mertools.cli.app import app
+from mertools.pretrained.weight_files import FOLDER
+from tools.build_weights import NETWORKS, build_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mertools"
+CLIP = str(ROOT / "examples" / "clips" / "piece01.ogg")
 
-# What each layer may import besides itself; the names at the top level are modules.
-LAYERS = {
-    "errors": set(),
-    "memory": set(),
-    "parallel": {"errors", "memory", "cluster"},
-    "cluster": {"errors", "memory"},
-    "devices": {"errors"},
-    "figures": {"errors", "artifacts"},
-    "artifacts": {"errors"},
-    "audio": {"errors", "parallel", "artifacts"},
-    "features": {"errors", "parallel", "devices", "artifacts", "audio"},
-    "labels": {"errors", "artifacts"},
-    "models": {"errors", "devices", "artifacts"},
-    "training": {"errors", "memory", "parallel", "devices", "artifacts", "labels", "models"},
-    "prediction": {"errors", "parallel", "artifacts", "audio", "features", "models"},
-    "presentation": {"errors", "artifacts", "audio", "prediction", "figures"},
-    "evaluation": {"errors", "artifacts", "figures"},
-}
-TOP = {"cli", "__main__"}  # may import all
+# From the lowest to the highest: what is on a floor may import what is on those below it, and
+# nothing else on its own. The top holds the program itself.
+FLOORS = (
+    {"errors", "version"},
+    {"runtime"},
+    {"targets"},
+    {"artifacts"},
+    {"audio", "text", "labels", "models", "evaluation"},
+    {"importers", "dataset", "pretrained"},
+    {"features"},
+    {"training"},
+    {"prediction"},
+    {"presentation"},
+    {"cli"},
+    {"__main__"},
+)
 
 HEAVY = {"numpy", "torch", "librosa", "sklearn", "h5py", "scipy", "matplotlib", "soundfile", "dask"}
 
@@ -64,13 +65,28 @@ MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_layers_import_downwards_only(path: Path) -> None:
+def test_imports_go_downwards_only(path: Path) -> None:
+    floor_of = {layer: floor for floor, layers in enumerate(FLOORS) for layer in layers}
     layer = layer_of(path)
-    if layer in TOP:
-        return
-    above = {layer_of(other) for other in MODULES} - LAYERS[layer] - {layer}
-    used = {name.split(".")[1] for name in imported_modules(path) if name.startswith("mertools.")}
-    assert not used & above
+    imported = imported_modules(path)
+    used = {name.split(".")[1] for name in imported if name.startswith("mertools.")} - {layer}
+    assert {other for other in used if floor_of[other] >= floor_of[layer]} == set()
+    assert not any(name.split(".")[0] == "tools" for name in imported)
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): imported_modules(path)
+        for path in MODULES
+    }
+    graph = {
+        name: {other for other in names for used in imported if f"{used}.".startswith(f"{other}.")}
+        - {name}
+        for name, imported in names.items()
+    }
+    while free := {name for name, needed in graph.items() if not needed & graph.keys()}:
+        graph = {name: needed for name, needed in graph.items() if name not in free}
+    assert sorted(graph) == []
 
 
 def command_lines() -> list[tuple[str, ...]]:
@@ -121,10 +137,98 @@ def test_wheel_holds_schemas_types_and_licence(wheel: Path) -> None:
     assert "mertools/py.typed" in names
     page = ("template.html", "page.css", "page.js")
     assert {f"mertools/presentation/{name}" for name in page} <= names
-    assert all(any(name.endswith(f"/{told}") for name in names) for told in ("LICENSE", "NOTICE"))
+    assert all(any(name.endswith(f"/{text}") for name in names) for text in ("LICENSE", "NOTICE"))
     tops = {name.split("/")[0] for name in names}
-    assert len(tops) == 2  # the package and its .dist-info: no tests, no examples
+    assert len(tops) == 2  # the package and its .dist-info: no tests, no examples, no tools
     assert "mertools" in tops
+
+
+def test_wheel_holds_the_weights_of_networks_and_their_licences(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        weights = {
+            Path(name).name: archive.read(name)
+            for name in archive.namelist()
+            if name.startswith("mertools/pretrained/weights/")
+        }
+    assert weights.keys() == {
+        "basic_pitch.safetensors",
+        "basic_pitch.LICENSE.txt",
+        "basic_pitch.NOTICE.txt",
+        "musicnn.safetensors",
+        "musicnn.LICENSE.txt",
+    }
+    assert b"Apache License" in weights["basic_pitch.LICENSE.txt"]
+    assert b"Music Technology Group" in weights["musicnn.LICENSE.txt"]
+    for name in ("basic_pitch", "musicnn"):
+        assert weights[f"{name}.safetensors"] == (FOLDER / f"{name}.safetensors").read_bytes()
+
+
+def test_weights_are_built_to_the_same_bytes(tmp_path: Path) -> None:
+    if not all(find_spec(name) for name in ("basic_pitch", "musicnn")):
+        pytest.skip("basic-pitch and musicnn are not installed (pip install --no-deps)")
+    build_missing(tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    build_missing(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    assert first == {path.name: path.read_bytes() for path in FOLDER.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (("transcribe", "a.wav"), "basic_pitch"),
+        (("featurize", CLIP, "--kind", "musicnn", "--jobs", "2"), "musicnn"),
+    ],
+    ids=("transcribe", "featurize"),
+)
+def test_missing_weights_are_one_line(
+    tmp_path: Path, wheel: Path, line: tuple[str, ...], name: str
+) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if not name.endswith(".safetensors")]
+        archive.extractall(tmp_path / "site", names)
+    command = [sys.executable, "-m", "mertools", *line, "-o", "a.h5"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"{name}.safetensors: is missing" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_repository_holds_no_weights_of_others() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "--", "mertools/pretrained"], cwd=ROOT, capture_output=True, text=True
+    )
+    if tracked.returncode:
+        pytest.skip("this is no git checkout")
+    assert all(name.endswith(".py") for name in tracked.stdout.splitlines())
+
+
+@pytest.mark.slow
+def test_installed_wheel_predicts(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    # Nothing of the packages that the weights come from is there.
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(('basic_pitch', 'musicnn', 'tensorflow'))\n"
+        "from mertools.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "predict", CLIP],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("level,track_id,")
 
 
 def test_installed_wheel_finds_its_schemas(wheel: Path, tmp_path: Path) -> None:
@@ -175,16 +279,16 @@ def test_every_package_that_is_needed_is_pinned(wheel: Path, pins: dict[str, str
     assert "tensorflow" not in pins
 
 
-@pytest.mark.parametrize(
-    ("package", "model"),
-    [("basic-pitch", "nmp.onnx"), ("musicnn", "MSD_musicnn/.data-00000-of-00001")],
-)
-def test_the_models_of_packages_are_found_without_importing_them(
-    package: str, model: str, pins: dict[str, str]
-) -> None:
-    if package not in {normalise(found.name) for found in metadata.distributions()}:
-        pytest.skip(f"{package} is not installed (pip install --no-deps {package})")
-    models = [path for path in metadata.files(package) or [] if str(path).endswith(model)]
-    assert len(models) == 1
-    assert Path(str(models[0].locate())).stat().st_size > 100_000
-    assert metadata.version(package) == pins[package]
+def test_pins_are_of_the_packages_that_weights_are_built_from(pins: dict[str, str]) -> None:
+    for builder in NETWORKS.values():
+        assert builder.PACKAGE.requirement.split("==") == [
+            builder.PACKAGE.name,
+            pins[builder.PACKAGE.name],
+        ]
+
+
+def test_nothing_that_requires_tensorflow_builds_the_wheel() -> None:
+    content = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    requires = next(line for line in content.splitlines() if line.startswith("requires = "))
+    names = {Requirement(text).name for text in ast.literal_eval(requires.partition("= ")[2])}
+    assert names == {"hatchling", "numpy", "pip", "safetensors"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Features = NDArray[np.float32] | NDArray[np.float16]
+Features = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int32] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class KindDescription:
     """What a dataset of features holds: (n_segments, *shape) of `dtype`.
 
     `level` is "segment", or "track" for what a track has as a whole; `source` is "sound" or
-    "lyrics".
+    "lyrics". `engine` is the implementation that computed them, and `device` where it ran.
     """
 
     name: str
@@ -61,3 +61,4 @@ class KindDescription:
     engine: str
     level: str = "segment"
     source: str = "sound"
+    device: str = "cpu"

@@ -23,7 +23,7 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
     """Join features files in their order to `target`, and count its segments.
 
     Without `copy` it holds the segments but refers to the files for their features. With it, its
-    bytes are those of a file that was made at once.
+    bytes are those of a file that was written at once.
 
     Raises UsageError where a file cannot be read or referred to, SchemaError where the files do not
     hold the same kinds of feature, or a segment twice.
@@ -32,21 +32,25 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
         files = [stack.enter_context(open_features(path, joined=copy)) for path in paths]
         _check_agreement(files)
         kinds = list(files[0].kinds.values())
-        places = [(file, place) for file in files for place in range(len(file.rows))]
+        # How tracks were cut is known of the whole only where all files say the same.
+        cutting = files[0].cutting if len({file.cutting for file in files}) == 1 else None
+        positions = [(file, index) for file in files for index in range(len(file.rows))]
         remove_stale_parts(target.parent, target.name)
-        rows = [file.rows[place] for file, place in places]
+        rows = [file.rows[index] for file, index in positions]
         if copy:
             write_features(
                 target,
                 rows,
                 kinds,
-                lambda kind, row: places[row][0].read(kind, places[row][1]),
+                lambda kind, row: positions[row][0].read(kind, positions[row][1]),
+                cutting,
             )
         else:
             for path in paths:
                 check_reach(target, path, "give --copy, or -o in a folder that holds all shards")
-            write_joined(target, rows, kinds, [(file.path, len(file.rows)) for file in files])
-    return len(places)
+            shards = [(file.path, len(file.rows)) for file in files]
+            write_joined(target, rows, kinds, shards, cutting)
+    return len(positions)
 
 
 def _check_agreement(files: Sequence[FeaturesFile]) -> None:

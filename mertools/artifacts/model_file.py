@@ -1,10 +1,9 @@
-"""Model files: what was learnt, and a card that tells what it needs and how it was made.
+"""Model files: named arrays that were learnt, and a card that says what they are.
 
-A `.skops` file holds an estimator of scikit-learn, a `.safetensors` file the weights of a network;
-which one it is shows in its content. Both are read without scikit-learn and torch and without
-building an object of any class that the file names: what was learnt comes back as plain values, and
-the model's module in `mertools.models` knows what they mean. So a model outlives the library that
-trained it.
+The format, `.skops` or `.safetensors`, shows in a file's content. Both are read without
+scikit-learn and torch, and without building an object of any class that a file names. The model's
+module in `mertools.models` knows what the arrays mean. So a model outlives the library that trained
+it.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mertools.artifacts import safetensors_file, skops_file
+from mertools.artifacts.model_card import ModelCard, card_from_json
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
 from mertools.version import __version__
@@ -24,49 +24,55 @@ from mertools.version import __version__
 CARD_SCHEMA = "model.card.json"
 MAX_CARD_BYTES = 1 << 26
 
-Card = Mapping[str, Any]
-"""The content of a card, as schemas/model.card.json has it."""
-
-Learnt = Any
-"""What was learnt. A network: its weights by name. An estimator: the dict of its attributes, where
-an object of scikit-learn is such a dict in turn."""
+Learnt = Mapping[str, Any]
+"""What was learnt: arrays by name. A .skops file of mertools before 0.2 holds estimators of
+scikit-learn instead; each object is then a dict of its attributes."""
 
 HEAD_BYTES = 16
 """Enough of a file to tell what it is."""
 
 
-def write_model(path: Path, card: Card, estimator: object) -> None:
-    """Write a fitted scikit-learn estimator with its card, whole or not at all.
+def write_model(
+    path: Path, card: ModelCard, arrays: Mapping[str, NDArray[Any]], suffix: str
+) -> None:
+    """Write what was learnt with its card, whole or not at all, in the format of `suffix`.
 
-    The head of the card (schema and producer) is added. The same estimator and card give the same
-    bytes. Raises SchemaError for a card that breaks its schema, or an estimator that holds what
-    skops does not trust.
+    The head of the card (schema and producer) is added. The same arrays and card give the same
+    bytes. Raises SchemaError for a card that breaks its schema.
     """
-    skops_file.write(path, _format_card(path, card), estimator)
-
-
-def write_network(path: Path, card: Card, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Write a network's weights with its card, as `write_model` does an estimator."""
-    safetensors_file.write(path, _format_card(path, card), weights)
+    text = _format_card(path, card.to_json())
+    if suffix == skops_file.SUFFIX:
+        skops_file.write(path, text, arrays)
+    else:
+        safetensors_file.write(path, text, arrays)
 
 
 def is_model(head: bytes) -> bool:
-    """Tell from the first `HEAD_BYTES` of a file whether it is a model."""
+    """Return whether the first `HEAD_BYTES` of a file are a model's."""
     return skops_file.begins(head) or safetensors_file.begins(head)
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> ModelCard:
     """Read a model's card.
 
     Raises UsageError where the file cannot be read, SchemaError where it is no whole model or is
     written by a later version of this program.
     """
+    content = read_card_json(path)
+    try:
+        return card_from_json(content)
+    except ValueError as error:
+        raise SchemaError(path, f"has a card that {error}", "train the model again") from None
+
+
+def read_card_json(path: Path) -> dict[str, Any]:
+    """Read a model's card as JSON, checked against its schema. Raises as `read_card` does."""
     if skops_file.begins(_read_head(path)):
         return _parse_card(path, skops_file.read_card(path))
     return _parse_card(path, safetensors_file.read_card(path))
 
 
-def read_model(path: Path) -> tuple[Card, Learnt]:
+def read_model(path: Path) -> tuple[ModelCard, Learnt]:
     """Read a model: its card, and what was learnt.
 
     Raises as `read_card` does, and SchemaError where the file holds other than plain values, arrays
@@ -91,7 +97,7 @@ def _read_head(path: Path) -> bytes:
     return head
 
 
-def _format_card(path: Path, card: Card) -> str:
+def _format_card(path: Path, card: Mapping[str, Any]) -> str:
     card = {
         "schema": "model.card",
         "schema_version": load_schema(CARD_SCHEMA)["version"],
@@ -103,7 +109,7 @@ def _format_card(path: Path, card: Card) -> str:
     return json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _parse_card(path: Path, text: str | None) -> Card:
+def _parse_card(path: Path, text: str | None) -> dict[str, Any]:
     if text is None:
         raise SchemaError(path, "has no card", "give a file that mer train wrote")
     try:
@@ -132,34 +138,34 @@ def _check_card(path: Path, card: Any) -> None:
         raise SchemaError(path, problem, f"see schemas/{CARD_SCHEMA}")
 
 
-def find_problems(value: object, schema: Mapping[str, Any], place: str = "$") -> Iterator[str]:
+def find_problems(value: object, schema: Mapping[str, Any], path: str = "$") -> Iterator[str]:
     """Yield what of `value` breaks a JSON Schema, a line each.
 
     Only those of its keywords count that schemas/model.card.json has; jsonschema, which knows all,
     takes longer to import than a prediction takes.
     """
     if "const" in schema and value != schema["const"]:
-        yield f"{place} is {value!r}, not {schema['const']!r}"
+        yield f"{path} is {value!r}, not {schema['const']!r}"
     if "enum" in schema and value not in schema["enum"]:
-        yield f"{place} is {value!r}, not one of {', '.join(schema['enum'])}"
+        yield f"{path} is {value!r}, not one of {', '.join(schema['enum'])}"
     if "type" in schema and not _is_of_type(value, schema["type"]):
-        yield f"{place} is not of type {schema['type']}"
+        yield f"{path} is not of type {schema['type']}"
         return
     if "minimum" in schema and isinstance(value, int | float) and value < schema["minimum"]:
-        yield f"{place} is {value}, below {schema['minimum']}"
+        yield f"{path} is {value}, below {schema['minimum']}"
     if isinstance(value, list):
         if len(value) < schema.get("minItems", 0):
-            yield f"{place} has fewer than {schema['minItems']} items"
+            yield f"{path} has fewer than {schema['minItems']} items"
         for i, item in enumerate(value):
-            yield from find_problems(item, schema.get("items", {}), f"{place}[{i}]")
+            yield from find_problems(item, schema.get("items", {}), f"{path}[{i}]")
     if isinstance(value, dict):
         for key in schema.get("required", ()):
             if key not in value:
-                yield f"{place} has no {key}"
+                yield f"{path} has no {key}"
         of_others = schema.get("additionalProperties", {})
         for key, item in value.items():
             of_key = schema.get("properties", {}).get(key, of_others)
-            yield from find_problems(item, of_key, f"{place}.{key}")
+            yield from find_problems(item, of_key, f"{path}.{key}")
 
 
 def _is_of_type(value: object, name: str) -> bool:

@@ -24,11 +24,13 @@ OPTIONAL = "optional"
 class Row:
     """A row of some table; each table has a type of its own, whose attributes are its columns.
 
-    `any_size` tells that its numbers may be of any size, as features and p-values are.
+    `any_size` tells that its numbers may be of any size, as features and p-values are. `known_by`
+    names columns that a table of this type is known by, beside those that its schema requires.
     """
 
     table: ClassVar[str]
     any_size: ClassVar[bool] = False
+    known_by: ClassVar[tuple[str, ...]] = ()
 
     def find_problem(self) -> str | None:
         """Say what is wrong between columns, which no column's own constraint can tell."""
@@ -223,7 +225,11 @@ class Alignment(Row):
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Row):
-    """A row of ranking.csv: how far a feature's means differ between classes."""
+    """A row of ranking.csv: how well a feature tells classes apart, or goes with a number.
+
+    `f` and `p` are of an analysis of variance, or of a regression where the target is a number,
+    which has no classes. `weight` is ReliefF's, where features are ranked by that.
+    """
 
     table: ClassVar[str] = "ranking"
     any_size: ClassVar[bool] = True
@@ -233,8 +239,9 @@ class Ranking(Row):
     feature: str
     f: float | None
     p: float | None
-    classes: str
-    means: tuple[float, ...] = dataclasses.field(metadata={COLUMN: f"mean_{REPEATED}"})
+    classes: str | None
+    means: tuple[float, ...] = dataclasses.field(default=(), metadata={COLUMN: f"mean_{REPEATED}"})
+    weight: float | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,3 +336,31 @@ class Failure(Row):
     segment_id: str | None
     problem: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lyrics(Row):
+    """A row of lyrics.csv: the words of a track, or the text file that they are in."""
+
+    table: ClassVar[str] = "lyrics"
+    known_by: ClassVar[tuple[str, ...]] = ("text",)
+    track_id: str
+    text: str | None
+    path: str | None
+    artist: str | None = None
+    title: str | None = None
+
+    def find_problem(self) -> str | None:
+        """Say that there are no words where neither text nor path is given."""
+        return None if self.text or self.path else "has neither text nor path"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag(Row):
+    """A row of tags.csv: a tag that listeners gave a track, and how strongly it counts."""
+
+    table: ClassVar[str] = "tags"
+    any_size: ClassVar[bool] = True
+    track_id: str
+    tag: str
+    weight: float | None = None

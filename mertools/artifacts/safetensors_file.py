@@ -20,7 +20,7 @@ HEADER_BEGIN = 8
 
 
 def begins(head: bytes) -> bool:
-    """Tell a file by its first bytes: a length below 4 GiB, then an object of JSON."""
+    """Return whether a file begins as this format does: a length below 4 GiB, then JSON."""
     return head[4:HEADER_BEGIN] == bytes(4) and head[HEADER_BEGIN : HEADER_BEGIN + 1] == b"{"
 
 

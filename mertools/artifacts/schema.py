@@ -24,6 +24,8 @@ TABLES = (
     "cv",
     "models",
     "failures",
+    "lyrics",
+    "tags",
 )
 REPEATED = "{k}"
 """Stands in a field's name where a table has a column for each class: p_{k} for p_1, p_2, ..."""

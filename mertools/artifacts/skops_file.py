@@ -1,7 +1,8 @@
-"""`.skops` files: an estimator of scikit-learn, and a card.
+"""`.skops` files: named arrays, and a card.
 
-The zip archive that skops writes, with the card as a further member, so that `skops.io.load` opens
-it as any other.
+The zip archive that skops writes of a dict of arrays, with the card as a further member. So
+`skops.io.load` opens it without trusting any type. Files of mertools before 0.2 hold estimators of
+scikit-learn; these are read, too, each object as the dict of its attributes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import DIGEST_BYTES, replacing
 from mertools.errors import SchemaError
 
+SUFFIX = ".skops"
 CARD_MEMBER = "card.json"
 TREE_MEMBER = "schema.json"
 """Where skops keeps its tree of objects; the arrays lie beside it."""
@@ -36,22 +38,19 @@ TRUSTED: Mapping[str, str] = {
     "JsonNode": "builtins",
     "NdArrayNode": "numpy",
 }
-"""The nodes of skops' tree that a model is made of, and the package whose classes each may hold."""
+"""The audited nodes of skops' tree, and the package whose classes each may hold."""
 
 
 def begins(head: bytes) -> bool:
-    """Tell a file by its first bytes."""
+    """Return whether a file begins as this format does."""
     return head.startswith(ZIP_MAGIC)
 
 
-def write(path: Path, card: str, estimator: object) -> None:
-    """Write an estimator with its card, whole or not at all.
-
-    Raises SchemaError where the estimator holds what skops does not trust.
-    """
+def write(path: Path, card: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays with their card, whole or not at all; the same give the same bytes."""
     from skops.io import dumps
 
-    with ZipFile(io.BytesIO(dumps(estimator))) as archive:
+    with ZipFile(io.BytesIO(dumps(dict(arrays)))) as archive:
         dumped = {name: archive.read(name) for name in archive.namelist()}
     tree = json.loads(dumped.pop(TREE_MEMBER))
     # skops names arrays by where they lay in memory.
@@ -59,15 +58,14 @@ def write(path: Path, card: str, estimator: object) -> None:
         name: hashlib.blake2b(array, digest_size=DIGEST_BYTES).hexdigest() + Path(name).suffix
         for name, array in dumped.items()
     }
-    arrays = {
+    renamed = {
         names[name]: array for name, array in sorted(dumped.items(), key=lambda x: names[x[0]])
     }
     tree = _without_identities(tree, names)
-    _decode(path, tree, arrays)
     members = {
         CARD_MEMBER: card.encode(),
         TREE_MEMBER: json.dumps(tree, separators=(",", ":")).encode(),
-        **arrays,
+        **renamed,
     }
     with replacing(path) as part, ZipFile(part, "w") as archive:
         for name, content in members.items():
@@ -83,8 +81,8 @@ def read_card(path: Path) -> str | None:
     return None if card is None else card.decode("utf-8", "replace")
 
 
-def read_learnt(path: Path) -> Any:
-    """Read the estimator as plain values: an object is the dict of its attributes.
+def read_learnt(path: Path) -> dict[str, Any]:
+    """Read what was learnt as plain values: an object is the dict of its attributes.
 
     Raises SchemaError where the file is not whole, or holds other than plain values and objects of
     scikit-learn.
@@ -100,7 +98,10 @@ def read_learnt(path: Path) -> Any:
         raise SchemaError(
             path, f"{TREE_MEMBER} cannot be parsed ({error})", "make it again"
         ) from None
-    return _decode(path, tree, members)
+    learnt = _decode(path, tree, members)
+    if not isinstance(learnt, dict):
+        raise SchemaError(path, "holds no arrays by name", "give a file that mer train wrote")
+    return learnt
 
 
 def _read_members(path: Path, names: Collection[str] | None = None) -> dict[str, bytes]:

@@ -236,6 +236,12 @@ def write_table(
         writer.write(row)
 
 
+def write_cells(stream: TextIO, records: Iterable[Sequence[str]]) -> None:
+    """Write lines of cells, as of a table with further columns than its schema has."""
+    for cells in records:
+        stream.write(_format_record(cells))
+
+
 def format_cell(value: object, any_size: bool = False) -> str:
     """Write a value as the cell of a table; a number of any size keeps significant digits."""
     if value is None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mertools.artifacts.features_file import HDF5_MAGIC, find_problems, open_hdf5
+from mertools.artifacts.features_check import HDF5_MAGIC, find_problems, open_hdf5
 from mertools.artifacts.foreign import find_foreign, find_nearest
-from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_model
+from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_card_json, read_model
 from mertools.artifacts.rows import (
     Alignment,
     Annotation,
@@ -20,12 +20,14 @@ from mertools.artifacts.rows import (
     Fold,
     History,
     Label,
+    Lyrics,
     Model,
     Note,
     Prediction,
     Ranking,
     Row,
     Segment,
+    Tag,
     Track,
 )
 from mertools.artifacts.schema import load_schema, load_table_schema
@@ -45,6 +47,8 @@ ROW_TYPES: tuple[type[Row], ...] = (
     History,
     CrossValidation,
     Model,
+    Tag,
+    Lyrics,
     Track,
 )
 """The more particular before the more general: a table of segments has all columns of tracks."""
@@ -91,6 +95,7 @@ def find_row_type(path: Path) -> type[Row]:
     for row_type in ROW_TYPES:
         fields = load_table_schema(row_type.table).fields
         required = {field.name.replace("{k}", "1") for field in fields if field.required}
+        required |= set(row_type.known_by)
         # A table of segments that lacks a column is no table of tracks.
         if required <= set(header) and not (row_type is Track and "segment_id" in header):
             return row_type
@@ -126,8 +131,8 @@ def problems_of(path: Path) -> Iterator[str]:
         with open_hdf5(path) as file:
             yield from find_problems(file, thorough=True)
     elif kind == "model":
-        card, _ = read_model(path)
-        yield from _json_problems(card, "model.card.json")
+        read_model(path)
+        yield from _json_problems(read_card_json(path), "model.card.json")
     elif kind == "json":
         yield from _json_file_problems(path)
     else:

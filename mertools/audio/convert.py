@@ -26,6 +26,7 @@ from mertools.audio.io import (
     read_blocks,
     to_int16,
 )
+from mertools.audio.provenance import with_provenance
 from mertools.audio.settings import ConvertSettings
 from mertools.errors import InputError
 
@@ -67,7 +68,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
                     "mix it to mono, or choose another --format",
                 ) from None
     with open_sound(target) as made:
-        return Track(
+        converted = Track(
             track.track_id,
             str(target),
             made.samplerate,
@@ -76,6 +77,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
             made.frames / made.samplerate,
             track.path,
         )
+    return with_provenance(converted, track)
 
 
 def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:

@@ -24,6 +24,7 @@ from mertools.audio.io import (
     read_blocks,
     to_int16,
 )
+from mertools.audio.provenance import with_provenance
 from mertools.audio.settings import SegmentSettings
 from mertools.errors import InputError
 
@@ -58,16 +59,14 @@ def segment_track(
     n_frames = info.frames
     if n_frames is None:
         n_frames = sum(len(block) for block in read_blocks(path, info))
-    segments = cut(track.track_id, track.path, n_frames, info.sample_rate, settings)
+    segments = cut(track, n_frames, info.sample_rate, settings)
     if audio_folder is not None:
         _write_segments(audio_folder, segments)
     return segments
 
 
-def cut(
-    track_id: str, path: str, n_frames: int, sample_rate: int, settings: SegmentSettings
-) -> list[Segment]:
-    """Cut `n_frames` samples at `sample_rate` (Hz) into segments.
+def cut(track: Track, n_frames: int, sample_rate: int, settings: SegmentSettings) -> list[Segment]:
+    """Cut a track of `n_frames` samples at `sample_rate` (Hz) into segments.
 
     Raises InputError where nothing is left of the track.
     """
@@ -88,18 +87,21 @@ def cut(
             spans.append((start, length))
     if not spans:
         raise InputError(
-            path,
+            track.path,
             f"is {n_frames / sample_rate:.3f} s long, shorter than a segment",
             "pass --last pad or --last keep",
         )
     return [
-        Segment(
-            f"{track_id}_{index:04d}",
-            track_id,
-            path,
-            first / sample_rate,
-            n / sample_rate,
-            sample_rate,
+        with_provenance(
+            Segment(
+                f"{track.track_id}_{index:04d}",
+                track.track_id,
+                track.path,
+                first / sample_rate,
+                n / sample_rate,
+                sample_rate,
+            ),
+            track,
         )
         for index, (first, n) in enumerate(spans)
     ]
@@ -152,12 +154,12 @@ def read_track(
     path = Path(track.path)
     info = probe(path)
     if info.sample_rate == sample_rate and info.frames is not None:
-        segments = cut(track.track_id, track.path, info.frames, sample_rate, settings)
+        segments = cut(track, info.frames, sample_rate, settings)
         spans = [(segment.start, segment.duration) for segment in segments]
         yield from zip(segments, read_segments(path, spans, sample_rate), strict=True)
         return
     y = read_converted(path, sample_rate)
-    for segment in cut(track.track_id, track.path, len(y), sample_rate, settings):
+    for segment in cut(track, len(y), sample_rate, settings):
         yield segment, cut_out(y, path, segment.start, segment.duration, sample_rate)
 
 

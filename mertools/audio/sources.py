@@ -36,6 +36,9 @@ SPOOL_BYTES = 1 << 32
 """More than ten hours of CD's sound: a stream that goes on is none."""
 
 
+PROVENANCE = ("original", "transform")
+"""Columns that say what an augmented copy was made from; a manifest without copies has none."""
+
 Source = Track | Segment | InputError
 
 
@@ -212,6 +215,11 @@ def _parse_manifest(lines: Iterator[str], columns: set[str], source: str) -> Ite
     folder = Path(source).parent if beside_it else Path()
     row_type: type[Track] | type[Segment] = Segment if "segment_id" in columns else Track
     for row in parse_table(lines, row_type, source):
+        # Text, if empty, where the table has the column: who reads it as it comes must know.
+        if "original" in columns:
+            row = replace(row, original=row.original or "")
+        if "transform" in columns:
+            row = replace(row, transform=row.transform or "")
         beside = folder / row.path
         here = file_mode(row.path) or not file_mode(beside)
         yield row if here else replace(row, path=str(beside))

@@ -16,23 +16,25 @@ import typer
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
 from mertools.cli.commands.convert import convert
+from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
 from mertools.cli.commands.featurize import featurize
+from mertools.cli.commands.import_corpus import corpus_help, import_corpus
+from mertools.cli.commands.import_features import import_features
 from mertools.cli.commands.inspect import inspect
+from mertools.cli.commands.match import match
 from mertools.cli.commands.merge import merge
 from mertools.cli.commands.models import models
 from mertools.cli.commands.predict import predict
 from mertools.cli.commands.rank_features import rank_features
 from mertools.cli.commands.segment import segment
-from mertools.cli.commands.train import svm
-from mertools.cli.commands.train_kernel import kernel
-from mertools.cli.commands.train_network import network_help, train_network
+from mertools.cli.commands.train import COMMANDS
 from mertools.cli.commands.transcribe import transcribe
 from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
 from mertools.cli.shared.streams import discard_stdout, open_standard_streams
 from mertools.errors import MerError
-from mertools.models.registry import MODELS
+from mertools.importers.registry import CORPORA
 from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
@@ -174,11 +176,13 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     transcribe,
     merge,
     aggregate_labels,
+    embed,
     predict,
     models,
     evaluate,
     align,
     rank_features,
+    match,
     validate,
     inspect,
 )
@@ -187,9 +191,14 @@ for _command in TOP_COMMANDS:
 
 train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_help=True)
 app.add_typer(train, name="train")
-train.command()(_with_common_options(svm))
-train.command()(_with_common_options(kernel))
-for _spec in MODELS.values():
-    if _spec.is_network:
-        _command = _with_common_options(train_network, spec=_spec)
-        train.command(_spec.name, help=network_help(_spec))(_command)
+for _name, (_function, _fixed, _help) in COMMANDS.items():
+    train.command(_name, help=_help)(_with_common_options(_function, **_fixed))
+
+import_group = typer.Typer(
+    help="Import a public corpus, or features of another program.", no_args_is_help=True
+)
+app.add_typer(import_group, name="import")
+for _corpus in CORPORA.values():
+    _command = _with_common_options(import_corpus, corpus=_corpus)
+    import_group.command(_corpus.name, help=corpus_help(_corpus))(_command)
+import_group.command("features")(_with_common_options(import_features))

@@ -23,19 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.rows import Alignment, Label
-from mertools.errors import SchemaError
-from mertools.evaluation.join import (
-    POSTERIOR_TOLERANCE,
-    TRACK,
-    FloatArray,
-    JoinedTarget,
-)
+from mertools.evaluation.join import TRACK, TRAIN, JoinedTarget
+from mertools.evaluation.outcomes import ClassOutcomes, FloatArray
 from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals
 from mertools.version import __version__
 
 SCHEMA_NAME = "alignment"
 SCHEMA_VERSION = "1.0"
-TRAIN = "train"
 N_HALVINGS = 200
 """How often each track's ratings are split in two."""
 COUNT_TOLERANCE = 0.05
@@ -100,44 +94,40 @@ def align(
     labels: Sequence[Label],
     base: float,
     seed: int,
-    *,
-    labels_name: str = "labels",
 ) -> dict[str, TargetAlignment]:
-    """Align the posteriors of every target that has scored tracks, at track level.
+    """Align the posteriors of every target of classes that has scored tracks, at track level.
 
-    Raises SchemaError where the shares of a label do not sum to 1.
+    Labels of a stretch of a track take no part, and targets that are numbers have no distribution.
     """
     of_target: dict[str, dict[str, Label]] = {target: {} for target in joined}
     for row in labels:
-        if row.target not in joined:
-            continue
-        if abs(sum(row.distribution) - 1) > POSTERIOR_TOLERANCE:
-            raise SchemaError(
-                labels_name,
-                f"has shares of annotators that sum to {sum(row.distribution):g}, not 1 "
-                f"(track {row.track_id}, {row.target})",
-                "see p_1 to p_K in schemas/labels.schema.json",
-            )
-        of_target[row.target][row.track_id] = row
-    return {
-        target: _align_target(entry, of_target[target], base, seed)
-        for target, entry in joined.items()
-        if entry.levels
-    }
+        if row.target in joined and row.start is None:
+            of_target[row.target][row.track_id] = row
+    aligned = {}
+    for target, entry in joined.items():
+        outcomes = entry.levels.get(TRACK)
+        if isinstance(outcomes, ClassOutcomes):
+            aligned[target] = _align_target(outcomes, of_target[target], base, seed)
+    return aligned
 
 
 def _align_target(
-    entry: JoinedTarget, labels: Mapping[str, Label], base: float, seed: int
+    outcomes: ClassOutcomes, labels: Mapping[str, Label], base: float, seed: int
 ) -> TargetAlignment:
-    outcomes = entry.levels[TRACK]
     track_ids = outcomes.track_ids
     Q = np.array([labels[track_id].distribution for track_id in track_ids])
     prior = prior_distributions(track_ids, labels)
     counts = [count_ratings(labels[track_id]) for track_id in track_ids]
+    of_rows = Scored.between(outcomes.posteriors, Q[outcomes.track], base)
+    # Repetitions of cross-validation give a track several rows, of which the mean counts.
+    n_rows = np.bincount(outcomes.track)
     return TargetAlignment(
-        entry.classes,
+        outcomes.classes,
         track_ids,
-        Scored.between(outcomes.posteriors, Q, base),
+        Scored(
+            np.bincount(outcomes.track, of_rows.jsd) / n_rows,
+            np.bincount(outcomes.track, of_rows.similarity) / n_rows,
+        ),
         Scored.between(np.ones_like(Q), Q, base),
         None if prior is None else Scored.between(prior, Q, base),
         split_half([count for count in counts if count is not None], base, seed),
@@ -166,8 +156,11 @@ def prior_distributions(track_ids: Sequence[str], labels: Mapping[str, Label]) -
 def count_ratings(label: Label) -> NDArray[np.int64] | None:
     """Tell how many annotators chose each class, (K,), from their number and their shares.
 
-    None where the shares are not those of so many annotators, each with one choice.
+    None where the shares are not those of so many annotators, each with one choice, or their number
+    is not known.
     """
+    if label.n_annotators is None:
+        return None
     products = label.n_annotators * np.array(label.distribution)
     counts: NDArray[np.int64] = np.rint(products).astype(np.int64)
     if counts.sum() != label.n_annotators or np.abs(products - counts).max() > COUNT_TOLERANCE:

@@ -7,64 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mertools.artifacts.rows import Label, Prediction
 from mertools.errors import SchemaError
+from mertools.evaluation.outcomes import ClassOutcomes, NumberOutcomes, Outcomes
+from mertools.evaluation.windows import match_windows
+from mertools.targets.pooling import pool_segments
+from mertools.targets.scale import Classes, Range, Scale, parse_scale
 
-SEGMENT, TRACK = "segment", "track"
-POSTERIOR_TOLERANCE = 1e-3
-"""How far a row's posteriors may sum from 1; tables from other programs round them."""
+SEGMENT, TRACK, WINDOW = "segment", "track", "window"
+LEVELS = (SEGMENT, TRACK, WINDOW)
+"""What a scored row is: a segment by its track's label, a track by its label, or a segment by the
+label of the stretch of the track that it overlaps."""
+TRAIN = "train"
 
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What was estimated and what is true, for the n scored rows of one target at one level.
-
-    Rows are in the order of track, start and segment, whatever order they were read in, so that
-    no figure depends on it. T is the number of tracks, K of classes.
-    """
-
-    classes: tuple[str, ...]
-    """Names of the classes, K."""
-    track_ids: tuple[str, ...]
-    """Keys of the tracks, T, in ascending order."""
-    track: IndexArray
-    """Index of each row's track in `track_ids`, (n,)."""
-    reference: IndexArray
-    """Class according to the label, from 0, (n,)."""
-    estimated: IndexArray
-    """Class according to the prediction, from 0, (n,)."""
-    posteriors: FloatArray
-    """(n, K)."""
-    ratings: FloatArray
-    """Mean rating according to the label, (n,)."""
-    values: FloatArray
-    """Rating according to the prediction, (n,); NaN where there is none."""
-
-    def of_tracks(self, track_ids: Set[str]) -> Outcomes:
-        """Keep the rows of some of the tracks."""
-        wanted = [name for name in self.track_ids if name in track_ids]
-        new_index = {track_id: index for index, track_id in enumerate(wanted)}
-        renumbered = np.array([new_index.get(name, -1) for name in self.track_ids], dtype=np.intp)
-        rows = np.flatnonzero(renumbered[self.track] >= 0)
-        return Outcomes(
-            self.classes,
-            tuple(wanted),
-            renumbered[self.track[rows]],
-            self.reference[rows],
-            self.estimated[rows],
-            self.posteriors[rows],
-            self.ratings[rows],
-            self.values[rows],
-        )
+Pairs = Sequence[tuple[Prediction, Label]]
 
 
 @dataclass(frozen=True)
@@ -74,22 +35,48 @@ class Coverage:
     scored: int
     """Tracks with both a prediction and a label to score it by."""
     averaged: int
-    """Of them, those whose track-level posterior is made here, from their segments'."""
+    """Of them, those whose track-level prediction is the mean of their segments'."""
     predictions_without_label: int
     predictions_not_kept: int
     """Predicted tracks whose annotators disagree too much."""
     predictions_of_other_split: int
     labels_without_prediction: int
-    """Kept labels of the split for which there is no prediction."""
+    """Tracks with a kept label of the split for which there is no prediction."""
+    windows_without_label: int = 0
+    """Segments of tracks that were rated over time which match no rated stretch."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a scored track's predictions come from, to judge whether it was learnt from."""
+
+    split: str | None
+    """The part of the split that the label marks."""
+    models: frozenset[str | None]
+    """The models of rows that are not out of fold; None for a row that names no model."""
 
 
 @dataclass(frozen=True)
 class JoinedTarget:
-    """One target: its classes, its outcomes at each level that has any, and what was left out."""
+    """One target: its scale, its outcomes at each level that has any, and what was left out."""
 
-    classes: tuple[str, ...]
+    scale: Scale
     levels: Mapping[str, Outcomes]
     coverage: Coverage
+    origins: Mapping[str, Origin]
+    """By scored track."""
+    training: Mapping[tuple[str, float | None], float]
+    """Mean ratings of kept labels marked train, by track and start of the stretch."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; none where the target is a number."""
+        return self.scale.names if isinstance(self.scale, Classes) else ()
+
+    @property
+    def main_level(self) -> str:
+        """The level at which models are compared: tracks, or else windows."""
+        return TRACK if TRACK in self.levels else WINDOW
 
 
 def join_tables(
@@ -102,143 +89,242 @@ def join_tables(
 ) -> dict[str, JoinedTarget]:
     """Join predictions with the kept labels of a split (None: of all), target by target.
 
-    A track that has no row of its own at track level gets the mean of its segments' posteriors.
-    Labels of targets that are not predicted are passed over; predicted targets that have no label
-    have no levels.
+    A track that has no row of its own at track level gets the mean of its segments' predictions,
+    in each repetition of cross-validation apart. Labels of a stretch of a track score the segments
+    that match it (see `match_windows`). Labels of targets that are not predicted are passed over;
+    predicted targets that have no label have no levels. Each row is taken to keep its schema.
 
-    Raises SchemaError where posteriors do not sum to 1, a track has two rows, or the classes of
+    Raises SchemaError where a track has two rows or is in two folds, or the scales or classes of
     rows and labels disagree; the names say which table is meant.
     """
     predicted = _group_predictions(predictions, predictions_name)
-    labelled: dict[str, dict[str, Label]] = defaultdict(dict)
+    labelled: dict[str, list[Label]] = defaultdict(list)
     for label in labels:
-        labelled[label.target][label.track_id] = label
+        labelled[label.target].append(label)
     joined = {}
     for target, rows in sorted(predicted.items()):
-        _check_classes(rows[0], labelled[target].values(), predictions_name, labels_name)
+        _check_scales(rows[0], labelled[target], predictions_name, labels_name)
         joined[target] = _join_target(rows, labelled[target], split)
     return joined
 
 
 def _group_predictions(rows: Iterable[Prediction], name: str) -> dict[str, list[Prediction]]:
-    """Group predictions by target, each checked."""
+    """Group predictions by target, each checked against the others."""
     groups: dict[str, list[Prediction]] = defaultdict(list)
-    tracks: set[tuple[str, str]] = set()
+    tracks: set[tuple[str, str, int | None]] = set()
+    folds: dict[tuple[str, str, int | None], int | None] = {}
     for number, row in enumerate(rows, start=1):
         group = groups[row.target]
         group.append(row)
-        problem = _problem(row, group[0])
+        key = (row.target, row.track_id, row.repeat)
+        problem = _mismatch(row, group[0])
+        if folds.setdefault(key, row.fold) != row.fold:
+            problem = f"is of fold {row.fold}, another row of the track of fold {folds[key]}"
         if row.level == TRACK:
-            if (row.target, row.track_id) in tracks:
+            if key in tracks:
                 problem = "is the track's second at track level"
-            tracks.add((row.target, row.track_id))
+            tracks.add(key)
         if problem:
             where = f"row {number} ({row.level} {row.segment_id or row.track_id}, {row.target})"
             raise SchemaError(name, f"{where} {problem}", "see schemas/predictions.schema.json")
     return groups
 
 
-def _problem(row: Prediction, first: Prediction) -> str | None:
-    """Say what is wrong with a prediction; `first` is the first one of its target."""
-    names = row.class_names()
+def _mismatch(row: Prediction, first: Prediction) -> str | None:
+    """Say what tells a prediction's scale from that of `first`, the first one of its target."""
     if row.classes != first.classes:
         return f"has the classes {row.classes}, the target's first row {first.classes}"
-    if len(set(names)) != len(names):
-        return f"has a class twice ({row.classes})"
-    if len(row.posteriors) != len(names):
-        return f"has {len(row.posteriors)} posteriors for the {len(names)} classes {row.classes}"
-    if row.predicted not in names:
-        return f"predicts {row.predicted!r}, which is none of its classes {row.classes}"
-    if abs(sum(row.posteriors) - 1) > POSTERIOR_TOLERANCE:
-        return f"has posteriors that sum to {sum(row.posteriors):g}, not 1"
+    if row.parse_scale() != first.parse_scale():
+        return f"has the scale {row.parse_scale()}, the target's first row {first.parse_scale()}"
     return None
 
 
-def _check_classes(
+def _check_scales(
     prediction: Prediction, labels: Iterable[Label], predictions_name: str, labels_name: str
 ) -> None:
-    names = prediction.class_names()
+    predicted = prediction.parse_scale()
     for label in labels:
-        if len(label.distribution) != len(names):
-            problem = f"has {len(label.distribution)} classes of {label.target}"
-        elif label.label > len(names) or names[label.label - 1] != label.class_name:
-            problem = f"has {label.class_name!r} as class {label.label} of {label.target}"
-        else:
-            continue
-        raise SchemaError(
-            labels_name,
-            f"{problem}, where {predictions_name} has {prediction.classes}",
-            "give the labels that the model was trained for, with --labels",
+        scale = parse_scale(label.scale)
+        if str(scale) != str(predicted):
+            raise SchemaError(
+                labels_name,
+                f"has {_name_scale(scale)} of {label.target}, "
+                f"where {predictions_name} has {_name_scale(predicted)}",
+                _scale_remedy(label.target, predicted, scale),
+            )
+        if isinstance(predicted, Classes) and (problem := _class_mismatch(label, predicted.names)):
+            raise SchemaError(
+                labels_name,
+                f"{problem}, where {predictions_name} has {prediction.classes}",
+                "give the labels that the model was trained for, with --labels",
+            )
+
+
+def _name_scale(scale: Scale) -> str:
+    return f"numbers {scale}" if isinstance(scale, Range) else f"{scale} classes"
+
+
+def _scale_remedy(target: str, predicted: Scale, labelled: Scale) -> str:
+    if isinstance(predicted, Range) and isinstance(labelled, Range):
+        return (
+            f"bring the labels to that scale: mer aggregate-labels --rescale {target}={predicted}"
         )
+    if isinstance(predicted, Classes) and isinstance(labelled, Classes):
+        return "tell the scale of both tables in a column scale: ordered or unordered"
+    return "give labels of the scale that the model was trained for, with --labels"
+
+
+def _class_mismatch(label: Label, names: Sequence[str]) -> str | None:
+    if len(label.distribution) != len(names):
+        return f"has {len(label.distribution)} classes of {label.target}"
+    if not label.label or label.label > len(names) or names[label.label - 1] != label.class_name:
+        return f"has {label.class_name!r} as class {label.label} of {label.target}"
+    return None
 
 
 def _join_target(
-    rows: Sequence[Prediction], labels: Mapping[str, Label], split: str | None
+    rows: Sequence[Prediction], labels: Sequence[Label], split: str | None
 ) -> JoinedTarget:
-    wanted = {
-        track_id: label
-        for track_id, label in labels.items()
-        if label.kept and split in (None, label.split)
-    }
-    predicted = {row.track_id for row in rows}
-    segments = [row for row in rows if row.level == SEGMENT and row.track_id in wanted]
-    tracks = [row for row in rows if row.level == TRACK and row.track_id in wanted]
-    segments.sort(key=lambda row: (row.track_id, row.start, row.segment_id or ""))
-    averages = _average_segments(segments, {row.track_id for row in tracks})
-    tracks = sorted(tracks + averages, key=lambda row: row.track_id)
-    not_kept = {track_id for track_id, label in labels.items() if not label.kept}
-    coverage = Coverage(
-        scored=len(tracks),
-        averaged=len(averages),
-        predictions_without_label=len(predicted - labels.keys()),
-        predictions_not_kept=len(predicted & not_kept),
-        predictions_of_other_split=len((predicted & labels.keys()) - not_kept - wanted.keys()),
-        labels_without_prediction=len(wanted.keys() - predicted),
+    kept = [label for label in labels if label.kept]
+    wanted = [label for label in kept if split in (None, label.split)]
+    of_track = {label.track_id: label for label in wanted if label.start is None}
+    segments = sorted(
+        (row for row in rows if row.level == SEGMENT),
+        key=lambda row: (row.track_id, row.repeat or 0, row.start or 0.0, row.segment_id or ""),
     )
-    levels = {
-        level: _outcomes(level_rows, wanted)
-        for level, level_rows in ((SEGMENT, segments), (TRACK, tracks))
-        if level_rows
+    tracks = [row for row in rows if row.level == TRACK and row.track_id in of_track]
+    inner = [row for row in segments if row.track_id in of_track]
+    averages = _average_segments(inner, {(row.track_id, row.repeat) for row in tracks})
+    tracks = sorted(tracks + averages, key=lambda row: (row.track_id, row.repeat or 0))
+    windows, n_unmatched = _match_stretches(segments, wanted)
+    pairs: dict[str, Pairs] = {
+        SEGMENT: [(row, of_track[row.track_id]) for row in inner],
+        TRACK: [(row, of_track[row.track_id]) for row in tracks],
+        WINDOW: windows,
     }
-    return JoinedTarget(rows[0].class_names(), levels, coverage)
+    scored = [pair for level in LEVELS for pair in pairs[level]]
+    return JoinedTarget(
+        rows[0].parse_scale(),
+        {level: _lay_out(pairs[level]) for level in LEVELS if pairs[level]},
+        _count(rows, labels, wanted, scored, averages, n_unmatched),
+        _find_origins(rows, scored),
+        {
+            (label.track_id, label.start): label.mean
+            for label in kept
+            if label.split == TRAIN and label.mean is not None
+        },
+    )
 
 
-def _average_segments(segments: Sequence[Prediction], apart: set[str]) -> list[Prediction]:
-    """Make a track's prediction from its segments', for the tracks that are not in `apart`."""
-    groups: dict[str, list[Prediction]] = defaultdict(list)
+def _count(
+    rows: Sequence[Prediction],
+    labels: Sequence[Label],
+    wanted: Sequence[Label],
+    scored: Pairs,
+    averages: Sequence[Prediction],
+    n_unmatched: int,
+) -> Coverage:
+    predicted = {row.track_id for row in rows}
+    labelled = {label.track_id for label in labels}
+    not_kept = labelled - {label.track_id for label in labels if label.kept}
+    of_split = {label.track_id for label in wanted}
+    return Coverage(
+        scored=len({row.track_id for row, _ in scored}),
+        averaged=len({row.track_id for row in averages}),
+        predictions_without_label=len(predicted - labelled),
+        predictions_not_kept=len(predicted & not_kept),
+        predictions_of_other_split=len((predicted & labelled) - not_kept - of_split),
+        labels_without_prediction=len(of_split - predicted),
+        windows_without_label=n_unmatched,
+    )
+
+
+def _find_origins(rows: Sequence[Prediction], scored: Pairs) -> dict[str, Origin]:
+    models: dict[str, set[str | None]] = defaultdict(set)
+    for row in rows:
+        if row.fold is None:
+            models[row.track_id].add(row.model)
+    splits = {row.track_id: label.split for row, label in scored}
+    return {
+        track_id: Origin(split, frozenset(models[track_id]))
+        for track_id, split in sorted(splits.items())
+    }
+
+
+def _average_segments(
+    segments: Sequence[Prediction], apart: set[tuple[str, int | None]]
+) -> list[Prediction]:
+    """Make a track's prediction from its segments', for those that are not in `apart`."""
+    groups: dict[tuple[str, int | None], list[Prediction]] = defaultdict(list)
     for row in segments:
-        if row.track_id not in apart:
-            groups[row.track_id].append(row)
+        if (row.track_id, row.repeat) not in apart:
+            groups[row.track_id, row.repeat].append(row)
     averages = []
     for rows in groups.values():
-        posterior = np.mean([row.posteriors for row in rows], axis=0)
-        values = [row.value for row in rows if row.value is not None]
+        # A value that is missing in one segment is missing in the mean.
+        outputs = np.array([(*row.posteriors, _number(row.value)) for row in rows])
+        *posterior, value = pool_segments(outputs, np.zeros(len(rows), dtype=np.int64))[0].tolist()
+        names = rows[0].class_names()
         average = dataclasses.replace(
             rows[0],
             level=TRACK,
             segment_id=None,
-            duration=rows[-1].start + rows[-1].duration - rows[0].start,
-            posteriors=tuple(posterior.tolist()),
-            predicted=rows[0].class_names()[int(posterior.argmax())],
-            value=sum(values) / len(rows) if len(values) == len(rows) else None,
+            start=None,
+            duration=None,
+            posteriors=tuple(posterior),
+            predicted=names[int(np.argmax(posterior))] if names else None,
+            value=None if np.isnan(value) else value,
         )
         averages.append(average)
     return averages
 
 
-def _outcomes(rows: Sequence[Prediction], labels: Mapping[str, Label]) -> Outcomes:
-    """Lay sorted rows out as arrays."""
+def _match_stretches(segments: Sequence[Prediction], labels: Sequence[Label]) -> tuple[Pairs, int]:
+    """Pair segments with the labels of stretches, and count those that match none."""
+    stretches: dict[str, list[Label]] = defaultdict(list)
+    for label in labels:
+        if label.start is not None:
+            stretches[label.track_id].append(label)
+    rows: dict[str, list[Prediction]] = defaultdict(list)
+    for row in segments:
+        if row.track_id in stretches:
+            rows[row.track_id].append(row)
+    pairs = []
+    for track_id, of_track in rows.items():
+        in_order = sorted(stretches[track_id], key=lambda label: label.start or 0.0)
+        pairs += match_windows(of_track, in_order)
+    return pairs, sum(map(len, rows.values())) - len(pairs)
+
+
+def _lay_out(pairs: Pairs) -> Outcomes:
+    """Lay out sorted rows, each with its label, as arrays."""
+    rows, labels = [row for row, _ in pairs], [label for _, label in pairs]
     track_ids = sorted({row.track_id for row in rows})
     track_index = {track_id: index for index, track_id in enumerate(track_ids)}
-    classes = rows[0].class_names()
-    class_index = {name: index for index, name in enumerate(classes)}
-    return Outcomes(
-        classes,
+    whole = rows[0].level == TRACK
+    base = (
         tuple(track_ids),
         np.array([track_index[row.track_id] for row in rows], dtype=np.intp),
-        np.array([labels[row.track_id].label - 1 for row in rows], dtype=np.intp),
-        np.array([class_index[row.predicted] for row in rows], dtype=np.intp),
-        np.array([row.posteriors for row in rows], dtype=np.float64),
-        np.array([labels[row.track_id].mean for row in rows], dtype=np.float64),
-        np.array([np.nan if row.value is None else row.value for row in rows], dtype=np.float64),
+        np.array(["" if whole else row.segment_id or f"{row.start}" for row in rows]),
+        np.array([(row.repeat or 0, row.fold or 0) for row in rows], dtype=np.intp),
     )
+    means = np.array([_number(label.mean) for label in labels], dtype=np.float64)
+    values = np.array([_number(row.value) for row in rows], dtype=np.float64)
+    scale = rows[0].parse_scale()
+    if isinstance(scale, Range):
+        return NumberOutcomes(*base, scale, means, values)
+    class_index = {name: index for index, name in enumerate(scale.names)}
+    unknown = np.full(len(rows), np.nan)
+    return ClassOutcomes(
+        *base,
+        scale.names,
+        np.array([class_index[label.class_name or ""] for label in labels], dtype=np.intp),
+        np.array([class_index[row.predicted or ""] for row in rows], dtype=np.intp),
+        np.array([row.posteriors for row in rows], dtype=np.float64),
+        means if scale.ordered else unknown,
+        values if scale.ordered else unknown,
+    )
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -14,12 +14,12 @@ B is the number of weightings (resamples), n of rows, T of tracks, K of classes.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.evaluation.join import FloatArray, Outcomes
+from mertools.evaluation.outcomes import ClassOutcomes, FloatArray, NumberOutcomes, Outcomes
 
 SCORES = (
     "accuracy",
@@ -32,6 +32,17 @@ SCORES = (
     "macro_auc",
 )
 RATING_SCORES = ("mae", "rmse", "r2", "pearson_r")
+NUMBER_SCORES = (
+    "mse",
+    "rmse",
+    "mae",
+    "r2",
+    "pearson_r",
+    "spearman_rho",
+    "ccc",
+    "bias",
+    "spread_ratio",
+)
 CHANCE_AUC = 0.5
 NEGLIGIBLE = 1e-12
 """A spread that is smaller than this share of the sum of squares is rounding."""
@@ -47,7 +58,19 @@ class Curve(NamedTuple):
     thresholds: FloatArray
 
 
-def score_classes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+def score_outcomes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
+    """Give every score of rows of any scale, (B,), where tracks count as `weights`, (B, T), says.
+
+    Ratings of ordered classes are scored where every row predicts one.
+    """
+    if isinstance(outcomes, NumberOutcomes):
+        return weigh_numbers(outcomes.reference, outcomes.estimated, weights[:, outcomes.track])
+    has_ratings = not np.isnan(outcomes.values).any()
+    ratings = score_ratings(outcomes, weights) if has_ratings else {}
+    return score_classes(outcomes, weights) | ratings
+
+
+def score_classes(outcomes: ClassOutcomes, weights: FloatArray) -> dict[str, FloatArray]:
     """Give each of `SCORES`, (B,), where tracks count as often as `weights`, (B, T), says."""
     scores = score_confusions(weights @ count_cells(outcomes))
     row_weights = weights[:, outcomes.track]
@@ -59,7 +82,7 @@ def score_classes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArr
     return scores
 
 
-def count_cells(outcomes: Outcomes) -> FloatArray:
+def count_cells(outcomes: ClassOutcomes) -> FloatArray:
     """Count each track's rows in each cell of the confusion matrix, flattened, (T, K * K)."""
     n_classes = len(outcomes.classes)
     n_tracks = len(outcomes.track_ids)
@@ -163,28 +186,80 @@ def average_precision(positive: BoolArray, scores: FloatArray) -> float:
     return float((gained * (hits / (hits + false_alarms))).sum() / hits[-1])
 
 
-def score_ratings(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatArray]:
-    """Give each of `RATING_SCORES`, (B,), over the rows that predict a rating; weights (B, T).
+def score_labels(
+    reference: NDArray[np.integer[Any]], estimated: NDArray[Any], n_classes: int
+) -> dict[str, float]:
+    """Score a classification: accuracy, macro_precision, macro_recall and macro_f1.
 
-    NaN where they are not defined: R2 of references without spread, r if either has none, any
-    where no row is left.
+    reference: (n,), classes from 0. estimated: (n,), classes from 0, or (n, n_classes), posteriors,
+    of which the highest is taken (the first of equals). n is at least 1.
     """
+    if estimated.ndim == 2:
+        estimated = estimated.argmax(axis=1)
+    cells = np.bincount(reference * n_classes + estimated, minlength=n_classes**2)
+    scores = score_confusions(cells[np.newaxis].astype(np.float64))
+    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+    return {name: float(scores[name][0]) for name in names}
+
+
+def score_numbers(reference: FloatArray, estimated: FloatArray) -> dict[str, float]:
+    """Give each of `NUMBER_SCORES` of estimates, (n,), against references, (n,).
+
+    They are defined in `weigh_numbers`. NaN where a score is not defined.
+    """
+    once = np.ones((1, len(reference)))
+    scores = weigh_numbers(np.asarray(reference, float), np.asarray(estimated, float), once)
+    return {name: float(values[0]) for name, values in scores.items()}
+
+
+def weigh_numbers(
+    reference: FloatArray, estimated: FloatArray, weights: FloatArray
+) -> dict[str, FloatArray]:
+    """Give each of `NUMBER_SCORES`, (B,), where rows count as often as `weights`, (B, n), says.
+
+    Beside the usual errors and correlations: `ccc` is the concordance correlation coefficient,
+    2 cov / (var + var + difference of means squared) with population moments (Lin, Biometrics 45,
+    1989); `bias` is the mean of estimated - reference; `spread_ratio` is the standard deviation of
+    the estimates over that of the references.
+
+    NaN where they are not defined: R2 and the ratio of references without spread, correlations if
+    either has none, `ccc` if all numbers are the same, any where no row is left.
+    """
+    scores = _moment_scores(reference, estimated, weights)
+    scores["spearman_rho"] = _rank_correlation(reference, estimated, weights)
+    return {name: scores[name] for name in NUMBER_SCORES}
+
+
+def score_ratings(outcomes: ClassOutcomes, weights: FloatArray) -> dict[str, FloatArray]:
+    """Give each of `RATING_SCORES`, (B,), over the rows that predict a rating; weights (B, T)."""
     rows = np.flatnonzero(~np.isnan(outcomes.values))
-    weights = weights[:, outcomes.track[rows]]
-    reference, estimated = outcomes.ratings[rows], outcomes.values[rows]
+    scores = _moment_scores(
+        outcomes.ratings[rows], outcomes.values[rows], weights[:, outcomes.track[rows]]
+    )
+    return {name: scores[name] for name in RATING_SCORES}
+
+
+def _moment_scores(
+    reference: FloatArray, estimated: FloatArray, weights: FloatArray
+) -> dict[str, FloatArray]:
+    """Give the scores of numbers that follow from sums and need no ranks."""
     errors = estimated - reference
     totals = weights.sum(axis=1)
     squares = _sum(weights, errors**2)
     reference_spread = _comoment(weights, reference, reference)
     estimated_spread = _comoment(weights, estimated, estimated)
     product = _comoment(weights, reference, estimated)
+    mse = _divide(squares, totals, np.nan)
+    bias = _divide(_sum(weights, errors), totals, np.nan)
     return {
+        "mse": mse,
+        "rmse": np.sqrt(mse),
         "mae": _divide(_sum(weights, np.abs(errors)), totals, np.nan),
-        "rmse": np.sqrt(_divide(squares, totals, np.nan)),
         "r2": 1 - _divide(squares, reference_spread, np.nan),
-        "pearson_r": np.clip(
-            _divide(product, np.sqrt(reference_spread * estimated_spread), np.nan), -1, 1
-        ),
+        "pearson_r": _correlate(product, reference_spread, estimated_spread),
+        "ccc": _divide(2 * product, reference_spread + estimated_spread + totals * bias**2, np.nan),
+        "bias": bias,
+        "spread_ratio": np.sqrt(_divide(estimated_spread, reference_spread, np.nan)),
     }
 
 
@@ -236,6 +311,35 @@ def _comoment(weights: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
         np.abs(products - means) > NEGLIGIBLE * spread, products - means, 0
     )
     return comoment
+
+
+def _correlate(product: FloatArray, spread: FloatArray, other: FloatArray) -> FloatArray:
+    """Give the correlation from the sums of products about the means."""
+    correlation: FloatArray = np.clip(_divide(product, np.sqrt(spread * other), np.nan), -1, 1)
+    return correlation
+
+
+def _rank_correlation(x: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:
+    """Give Spearman's rho, (B,): Pearson's correlation of the ranks, ties having their mean."""
+    # The mean of 1 to n, which no tie changes.
+    middle = (weights.sum(axis=1, keepdims=True) + 1) / 2
+    x_ranks, y_ranks = _ranks(x, weights) - middle, _ranks(y, weights) - middle
+    return _correlate(
+        _sum(weights, x_ranks * y_ranks),
+        _sum(weights, x_ranks**2),
+        _sum(weights, y_ranks**2),
+    )
+
+
+def _ranks(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Rank values, (n,), in samples that hold each as often as weights, (B, n): (B, n), from 1."""
+    distinct, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(len(distinct)))
+    sizes = np.add.reduceat(weights[:, order], starts, axis=1)
+    # A value that stands m times after k lower ones has the mean of the ranks k + 1 to k + m.
+    ranks: FloatArray = (np.cumsum(sizes, axis=1) - sizes + (sizes + 1) / 2)[:, group]
+    return ranks
 
 
 def _sum(weights: FloatArray, values: FloatArray) -> FloatArray:

@@ -1,54 +1,42 @@
-"""The contents of metrics.json: every figure of every target and level, as plain JSON values.
-
-A figure that is not defined, such as the AUC of a class without rows, is null.
-"""
+"""The contents of metrics.json: every figure of every target and level, as plain JSON values."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from mertools.errors import SchemaError
-from mertools.evaluation.join import TRACK, FloatArray, JoinedTarget, Outcomes
-from mertools.evaluation.metrics import (
-    SCORES,
-    BoolArray,
-    Curve,
-    average_precision,
-    count_cells,
-    expected_scores,
-    precision_recall_curve,
-    precision_recall_f1,
-    roc_auc,
-    roc_curve,
-    score_classes,
-    score_ratings,
+from mertools.evaluation.groups import Group
+from mertools.evaluation.join import LEVELS, WINDOW, JoinedTarget
+from mertools.evaluation.levels import (
+    Json,
+    describe_classes,
+    describe_numbers,
+    describe_quadrants,
+    describe_scores,
+    describe_within_tracks,
 )
+from mertools.evaluation.outcomes import ClassOutcomes
+from mertools.evaluation.quadrants import AXES, Plane, find_plane
 from mertools.evaluation.significance import (
-    COMPARED_SCORES,
     CONFIDENCE,
-    bootstrap_intervals,
     correct_by_holm,
     permutation_test,
 )
 from mertools.version import __version__
 
 SCHEMA_NAME = "metrics"
-SCHEMA_VERSION = "1.1"
-
-Json = dict[str, Any]
+SCHEMA_VERSION = "1.2"
 
 
 def build_report(joined: Mapping[str, JoinedTarget], n_resamples: int, seed: int) -> Json:
     """Describe every target's scores at every level.
 
-    What the tables were read from, and comparisons with others, are the caller's to add.
+    What the tables were read from, warnings and comparisons with others are the caller's to add.
     """
+    planes = {level: find_plane(joined, level) for level in LEVELS}
     return {
         "schema": SCHEMA_NAME,
         "schema_version": SCHEMA_VERSION,
@@ -60,43 +48,71 @@ def build_report(joined: Mapping[str, JoinedTarget], n_resamples: int, seed: int
         },
         "targets": {
             target: {
-                "classes": list(entry.classes),
+                "scale": str(entry.scale),
+                **({"classes": list(entry.classes)} if entry.classes else {}),
                 "levels": {
-                    level: describe(outcomes, n_resamples, seed)
-                    for level, outcomes in entry.levels.items()
+                    level: _describe_level(target, entry, level, planes[level], n_resamples, seed)
+                    for level in entry.levels
                 },
             }
             for target, entry in joined.items()
             if entry.levels
         },
-    }
-
-
-def describe(outcomes: Outcomes, n_resamples: int, seed: int) -> Json:
-    """Describe one target's scores at one level."""
-    once = np.ones((1, len(outcomes.track_ids)))
-    has_ratings = not np.isnan(outcomes.values).all()
-
-    def score(weights: FloatArray) -> dict[str, FloatArray]:
-        ratings = score_ratings(outcomes, weights) if has_ratings else {}
-        return score_classes(outcomes, weights) | ratings
-
-    intervals = bootstrap_intervals(
-        score, len(outcomes.track_ids), len(outcomes.track), n_resamples, seed
-    )
-    return {
-        "n": len(outcomes.track),
-        "n_tracks": len(outcomes.track_ids),
-        "n_values": int(np.count_nonzero(~np.isnan(outcomes.values))),
-        **{name: _number(values[0]) for name, values in score(once).items()},
-        "intervals": {name: _ends(interval) for name, interval in intervals.items()},
-        "confusion": {
-            "classes": list(outcomes.classes),
-            "counts": _confusion(outcomes).astype(int).tolist(),
+        "quadrants": {
+            level: describe_quadrants(plane, n_resamples, seed)
+            for level, plane in planes.items()
+            if plane is not None
         },
-        "per_class": _describe_classes(outcomes),
-        "baselines": _describe_baselines(outcomes),
     }
+
+
+def _describe_level(
+    target: str,
+    entry: JoinedTarget,
+    level: str,
+    plane: Plane | None,
+    n_resamples: int,
+    seed: int,
+) -> Json:
+    outcomes = entry.levels[level]
+    if isinstance(outcomes, ClassOutcomes):
+        return describe_classes(outcomes, n_resamples, seed)
+    # Windows are scored by labels of stretches, so their mean is that of stretches as well.
+    training = [
+        mean
+        for (_, start), mean in entry.training.items()
+        if (start is not None) == (level == WINDOW)
+    ]
+    of_plane = plane if target in AXES else None
+    described = describe_numbers(outcomes, target, training, of_plane, n_resamples, seed)
+    if level == WINDOW:
+        described["within_tracks"] = describe_within_tracks(outcomes, n_resamples, seed)
+    return described
+
+
+def describe_groups(
+    joined: Mapping[str, JoinedTarget], groups: Sequence[Group], n_resamples: int, seed: int
+) -> list[Json]:
+    """Describe the scores of some groups of tracks; groups without a scored track are left out."""
+    described = []
+    for group in groups:
+        targets: Json = {}
+        for target, entry in joined.items():
+            levels = {
+                level: outcomes.of_tracks(group.track_ids)
+                for level, outcomes in entry.levels.items()
+            }
+            scored = {
+                level: describe_scores(outcomes, n_resamples, seed)
+                for level, outcomes in levels.items()
+                if outcomes.track_ids
+            }
+            if scored:
+                targets[target] = scored
+        if targets:
+            bounds = {} if group.low is None else {"low": group.low, "high": group.high}
+            described.append({"name": group.name, **bounds, "targets": targets})
+    return described
 
 
 def compare(
@@ -110,20 +126,22 @@ def compare(
 ) -> dict[str, Json]:
     """Compare two models at track level, for each target on the tracks that both predict.
 
-    Targets without such a track are left out. Raises SchemaError where the classes differ.
+    Where only stretches of tracks are labelled, at the level of windows. Targets without a common
+    track are left out. Raises SchemaError where the scales or classes differ.
     """
     comparisons = {}
     for target, entry in first.items():
         if target not in other or not (entry.levels and other[target].levels):
             continue
-        if entry.classes != other[target].classes:
+        if entry.scale != other[target].scale:
             raise SchemaError(
                 other_name,
                 f"has the classes {', '.join(other[target].classes)} of {target}, "
                 f"the table it is compared with {', '.join(entry.classes)}",
                 "compare models of the same classes",
             )
-        ours, theirs = entry.levels[TRACK], other[target].levels[TRACK]
+        level = entry.main_level
+        ours, theirs = entry.levels[level], other[target].levels[level]
         shared = set(ours.track_ids) & set(theirs.track_ids)
         if not shared:
             continue
@@ -135,6 +153,7 @@ def compare(
             seed=seed,
         )
         comparisons[target] = {
+            "level": level,
             "n_tracks": len(shared),
             "tracks_of_first_only": len(ours.track_ids) - len(shared),
             "tracks_of_other_only": len(theirs.track_ids) - len(shared),
@@ -150,8 +169,9 @@ def add_corrected(comparisons: Sequence[Mapping[str, Json]]) -> None:
     """
     for target in {target: None for of_pair in comparisons for target in of_pair}:
         of_target = [of_pair[target]["scores"] for of_pair in comparisons if target in of_pair]
-        for name in COMPARED_SCORES:
-            tests = [scores[name] for scores in of_target]
+        for name in of_target[0]:
+            # A score that is not defined has no p, and is no test to correct for.
+            tests = [scores[name] for scores in of_target if scores[name]["p"] is not None]
             for test, p in zip(tests, correct_by_holm([t["p"] for t in tests]), strict=True):
                 test["p_holm"] = p
 
@@ -172,76 +192,3 @@ def format_json(value: Any, indent: str = "") -> str:
         items = (f"{deeper}{format_json(item, deeper)}" for item in value)
         return "[\n" + ",\n".join(items) + f"\n{indent}]"
     return json.dumps(value, allow_nan=False)
-
-
-def _confusion(outcomes: Outcomes) -> FloatArray:
-    n_classes = len(outcomes.classes)
-    counts: FloatArray = count_cells(outcomes).sum(axis=0)
-    return counts.reshape(n_classes, n_classes)
-
-
-def _describe_classes(outcomes: Outcomes) -> Json:
-    confusion = _confusion(outcomes)
-    precision, recall, f1 = precision_recall_f1(confusion)
-    classes = {}
-    for k, name in enumerate(outcomes.classes):
-        positive, scores = outcomes.reference == k, outcomes.posteriors[:, k]
-        auc = roc_auc(positive, scores, np.ones((1, len(scores))))[0]
-        classes[name] = {
-            "support": int(confusion[k].sum()),
-            "precision": float(precision[k]),
-            "recall": float(recall[k]),
-            "f1": float(f1[k]),
-            "auc": _number(auc),
-            "average_precision": _number(average_precision(positive, scores)),
-            "roc": _describe_roc(positive, scores),
-            "pr": _describe_precision_recall(positive, scores),
-        }
-    return classes
-
-
-def _describe_roc(positive: BoolArray, scores: FloatArray) -> Json | None:
-    if positive.all() or not positive.any():
-        return None
-    curve = roc_curve(positive, scores)
-    return {"fpr": curve.x.tolist(), "tpr": curve.y.tolist(), "thresholds": _thresholds(curve)}
-
-
-def _describe_precision_recall(positive: BoolArray, scores: FloatArray) -> Json | None:
-    if not positive.any():
-        return None
-    curve = precision_recall_curve(positive, scores)
-    return {
-        "recall": curve.x.tolist(),
-        "precision": curve.y.tolist(),
-        "thresholds": _thresholds(curve),
-    }
-
-
-def _describe_baselines(outcomes: Outcomes) -> Json:
-    support = _confusion(outcomes).sum(axis=1)
-    n_classes = len(support)
-    majority = int(support.argmax())
-    chances = {
-        "majority": np.eye(n_classes)[majority],
-        "uniform": np.full(n_classes, 1 / n_classes),
-        "stratified": support / support.sum(),
-    }
-    baselines: Json = {}
-    for name, probabilities in chances.items():
-        scores = expected_scores(support, probabilities)
-        baselines[name] = {score: _number(scores[score]) for score in SCORES}
-    baselines["majority"]["class"] = outcomes.classes[majority]
-    return baselines
-
-
-def _thresholds(curve: Curve) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in curve.thresholds.tolist()]
-
-
-def _ends(interval: tuple[float, float]) -> list[float] | None:
-    return None if math.isnan(interval[0]) else list(interval)
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

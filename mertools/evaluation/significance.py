@@ -10,11 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mertools.evaluation.join import FloatArray, Outcomes
 from mertools.evaluation.metrics import count_cells, score_confusions
+from mertools.evaluation.outcomes import (
+    ClassOutcomes,
+    FloatArray,
+    NumberOutcomes,
+    Outcomes,
+)
 
 CONFIDENCE = 0.95
 COMPARED_SCORES = ("accuracy", "macro_f1")
+COMPARED_NUMBERS = ("mse", "mae", "r2")
 ROUNDING = 1e-12
 """Differences of scores that are closer than this are equal."""
 BLOCK_SIZE = 1 << 20
@@ -50,39 +56,51 @@ def permutation_test(
     paired: bool,
     n_shuffles: int,
     seed: int,
-) -> dict[str, dict[str, float]]:
-    """Test whether two models differ in each of `COMPARED_SCORES` on the same tracks.
+) -> dict[str, dict[str, float | None]]:
+    """Test whether two models differ in each compared score on the same tracks.
 
-    The statistic is the first model's score less the other's. The paired form swaps the two
-    models' outcomes within each track with probability a half; the unpaired form deals all
-    outcomes out to two groups of equal size, as if they were of different tracks, and so ignores
-    that some tracks are hard for both. p is two-sided and counts the observed arrangement:
-    (1 + extreme) / (1 + shuffles) (Phipson and Smyth, 2010).
+    Compared are accuracy and macro F1 of classes, and MSE, MAE and R2 of numbers. The statistic is
+    the first model's score less the other's. The paired form swaps the two models' outcomes within
+    each track with probability a half; the unpaired form deals all outcomes out to two groups of
+    equal size, as if they were of different tracks, and so ignores that some tracks are hard for
+    both. p is two-sided and counts the observed arrangement: (1 + extreme) / (1 + shuffles)
+    (Phipson and Smyth, 2010). Where a score is not defined, its difference and p are None.
     """
     if first.track_ids != other.track_ids:
         raise ValueError("a permutation test needs outcomes of the same tracks")
-    pool = np.concatenate([count_cells(first), count_cells(other)])
+    pool = np.concatenate([_sum_tracks(first), _sum_tracks(other)])
+    score = _score_errors if isinstance(first, NumberOutcomes) else score_confusions
     deal = _swap if paired else _shuffle
     n_tracks = len(first.track_ids)
     generator = np.random.default_rng(seed)
     in_order = np.repeat([1.0, 0.0], n_tracks)[np.newaxis]
-    first_scores, other_scores = _score_groups(in_order, pool)
-    observed = {name: first_scores[name][0] - other_scores[name][0] for name in COMPARED_SCORES}
-    extreme = dict.fromkeys(COMPARED_SCORES, 0)
+    names = COMPARED_NUMBERS if isinstance(first, NumberOutcomes) else COMPARED_SCORES
+    first_scores, other_scores = _score_groups(in_order, pool, score)
+    observed = {name: first_scores[name][0] - other_scores[name][0] for name in names}
+    # Errors are as large as their scale; scores of classes are at most 1.
+    sizes = {
+        name: max(1.0, abs(first_scores[name][0]), abs(other_scores[name][0])) for name in names
+    }
+    extreme = dict.fromkeys(names, 0)
     for size in _blocks(n_shuffles, 2 * n_tracks):
-        firsts, others = _score_groups(deal(generator, size, n_tracks), pool)
-        for name in COMPARED_SCORES:
-            reached = np.abs(firsts[name] - others[name]) >= abs(observed[name]) - ROUNDING
-            extreme[name] += int(np.count_nonzero(reached))
-    return {
-        name: {
+        firsts, others = _score_groups(deal(generator, size, n_tracks), pool, score)
+        for name in names:
+            bound = abs(observed[name]) - ROUNDING * sizes[name]
+            # A shuffle in which the score is not defined counts as extreme.
+            below = np.abs(firsts[name] - others[name]) < bound
+            extreme[name] += int(np.count_nonzero(~below))
+    tests: dict[str, dict[str, float | None]] = {}
+    for name in names:
+        numbers = {
             "first": float(first_scores[name][0]),
             "other": float(other_scores[name][0]),
             "difference": float(observed[name]),
             "p": (1 + extreme[name]) / (1 + n_shuffles),
         }
-        for name in COMPARED_SCORES
-    }
+        if np.isnan(observed[name]):
+            numbers |= dict.fromkeys(("difference", "p"), np.nan)
+        tests[name] = {key: None if np.isnan(x) else x for key, x in numbers.items()}
+    return tests
 
 
 def correct_by_holm(p_values: Sequence[float]) -> list[float]:
@@ -93,18 +111,42 @@ def correct_by_holm(p_values: Sequence[float]) -> list[float]:
     """
     corrected = [0.0] * len(p_values)
     highest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
     return corrected
 
 
+def _sum_tracks(outcomes: Outcomes) -> FloatArray:
+    """Sum up each track's rows, (T, D), so that scores follow from the sums over tracks."""
+    if isinstance(outcomes, ClassOutcomes):
+        return count_cells(outcomes)
+    # About the middle of the scale, so that no digits are lost to large numbers.
+    reference = outcomes.reference - outcomes.scale.middle
+    errors = outcomes.estimated - outcomes.reference
+    columns = (np.ones_like(errors), reference, reference**2, errors**2, np.abs(errors))
+    n_tracks = len(outcomes.track_ids)
+    return np.column_stack([np.bincount(outcomes.track, c, n_tracks) for c in columns])
+
+
+def _score_errors(sums: FloatArray) -> dict[str, FloatArray]:
+    """Give the compared scores of numbers, (B,), from the sums of `_sum_tracks`, (B, 5)."""
+    n_rows, reference, squares, squared_errors, absolute_errors = sums.T
+    spread = squares - reference**2 / n_rows
+    spread = np.where(spread > ROUNDING * squares, spread, np.nan)
+    return {
+        "mse": squared_errors / n_rows,
+        "mae": absolute_errors / n_rows,
+        "r2": 1 - squared_errors / spread,
+    }
+
+
 def _score_groups(
-    in_first: FloatArray, pool: FloatArray
+    in_first: FloatArray, pool: FloatArray, score: Callable[[FloatArray], dict[str, FloatArray]]
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Score the outcomes in the first group and the rest: `in_first` (B, 2 T), cells (2 T, K^2)."""
+    """Score the outcomes in the first group and the rest: `in_first` (B, 2 T), sums (2 T, D)."""
     first = in_first @ pool
-    return score_confusions(first), score_confusions(pool.sum(axis=0) - first)
+    return score(first), score(pool.sum(axis=0) - first)
 
 
 def _swap(generator: np.random.Generator, size: int, n_tracks: int) -> FloatArray:

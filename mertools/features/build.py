@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
+from mertools.artifacts.feature_rows import Cutting, FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import FeaturesFile, open_features, write_features
 from mertools.artifacts.files import remove_stale_parts
 from mertools.artifacts.journal import Header, Journal
+from mertools.artifacts.rows import Segment
 from mertools.audio.sources import Source
 from mertools.errors import InputError, SchemaError
 from mertools.features.extract import (
@@ -66,23 +67,41 @@ def build_features(
             except SchemaError:
                 former = None  # what is no features.h5 is replaced
         decided = precedents or Precedents()
+        inputs = _Inputs(sources)
         store = _Store(recipe, journal, former, decided, use_journal=not force)
         rows: list[FeatureRow] = []
-        for outcomes in extract(sources, recipe, jobs, store.kept):
+        for outcomes in extract(inputs, recipe, jobs, store.kept):
             for outcome in outcomes:
                 checked = store.put(outcome) if isinstance(outcome, SegmentFeatures) else outcome
                 if isinstance(checked, SegmentFeatures):
                     rows.append(checked.row)
                 yield checked
-        if rows and not (precedents and store.is_former(rows)):
+        # Segments of a manifest may have been cut in any way.
+        cutting = None if inputs.have_segments else recipe.cutting()
+        if rows and not (precedents and store.is_former(rows, cutting)):
             descriptions = [store.descriptions[name] for name in recipe.kind_names()]
-            write_features(
-                target, rows, descriptions, lambda kind, i: store.read(kind, rows[i].segment_id)
-            )
+
+            def read(kind: str, index: int) -> Features:
+                return store.read(kind, rows[index].segment_id)
+
+            write_features(target, rows, descriptions, read, cutting)
         if precedents:
             store.leave_notes()
         else:
             journal.discard()
+
+
+class _Inputs:
+    """Sources to draw once; `have_segments` tells whether any drawn so far was a segment."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = sources
+        self.have_segments = False
+
+    def __iter__(self) -> Iterator[Source]:
+        for source in self._sources:
+            self.have_segments |= isinstance(source, Segment)
+            yield source
 
 
 class _Store:
@@ -132,9 +151,9 @@ class _Store:
                 continue  # written by another release, with other fields: it is made anew
 
     def _load_features(self, header: Header, place: int) -> None:
-        made_by = (header["kind"], header["digest"], header["engine"])
+        made_by = (header["kind"], header["digest"], header["engine"], header.get("device", ""))
         for kind in self._recipe.kinds:
-            if made_by == (kind.name, kind.digest, kind.engine):
+            if made_by == (kind.name, kind.digest, kind.engine, kind.device):
                 row = FeatureRow(**header["row"])
                 described = kind.describe(tuple(header["shape"]), header["dtype"])
                 self._in_journal[kind.name, row.segment_id] = place, described
@@ -178,6 +197,7 @@ class _Store:
                 "kind": kind.name,
                 "digest": kind.digest,
                 "engine": kind.engine,
+                "device": kind.device,
                 "shape": features.shape,
                 "dtype": features.dtype.name,
                 "row": dataclasses.asdict(made.row),
@@ -216,11 +236,12 @@ class _Store:
         for header, content in notes:
             self._journal.append(header, content)
 
-    def is_former(self, rows: Sequence[FeatureRow]) -> bool:
+    def is_former(self, rows: Sequence[FeatureRow], cutting: Cutting | None) -> bool:
         """Tell whether the former file holds these rows, and all that is asked for, already."""
         return (
             self._former is not None
             and self._former.rows == rows
+            and self._former.cutting == cutting
             and self._former.kinds.keys() == set(self._recipe.kind_names())
             and not self._in_journal
         )

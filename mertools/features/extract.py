@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mertools.artifacts.feature_rows import FeatureRow, Features
+from mertools.artifacts.feature_rows import Cutting, FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_at_rates
@@ -19,7 +19,7 @@ from mertools.audio.sources import Source
 from mertools.errors import InputError
 from mertools.features.excerpt import Excerpt
 from mertools.features.notes import NoteEvent, notes_in
-from mertools.features.registry import DEVICES, RequestedKind
+from mertools.features.registry import RequestedKind
 from mertools.runtime.parallel import Jobs, map_ordered
 
 SEGMENTS_AT_ONCE = 64
@@ -57,6 +57,11 @@ class Recipe:
         """Name all that is made of a segment: the kinds in order, and notes."""
         return self.kind_names() + ((NOTES,) if self.notes else ())
 
+    def cutting(self) -> Cutting:
+        """Say how whole tracks are cut, as features.h5 records it."""
+        length_s, hop_s = self.segment.length_s, self.segment.hop_s
+        return Cutting(length_s, length_s if hop_s is None else hop_s, self.segment.last)
+
     def rates(self) -> list[int]:
         """Give `sample_rate` and then those in Hz that kinds need beside it."""
         further = {kind.sample_rate for kind in self.kinds} - {self.sample_rate}
@@ -64,7 +69,7 @@ class Recipe:
 
     def notes_digest(self) -> str:
         """Tell notes that are interchangeable from others: a track's last segment has the rest."""
-        kind = (self.notes.digest, self.notes.engine) if self.notes else None
+        kind = (self.notes.digest, self.notes.device) if self.notes else None
         return digest_json({"version": 1, "kind": kind, "segment": asdict(self.segment)})
 
 
@@ -101,10 +106,9 @@ class _Task:
 Outcome = SegmentFeatures | FailedInput
 
 
-def choose_sample_rate(source: Source, otherwise: int) -> int:
-    """Choose the rate in Hz to compute features at: a manifest's own, `otherwise` for sound."""
-    known = None if isinstance(source, InputError) else source.sample_rate
-    return known or otherwise
+def manifest_rate(source: Source) -> int | None:
+    """Give the sample rate in Hz that a manifest states of its first row; None for sound files."""
+    return None if isinstance(source, InputError) else source.sample_rate
 
 
 def extract(
@@ -205,7 +209,11 @@ def _kept_rows(recipe: Recipe, task: _Task, source_digest: str) -> list[FeatureR
     keys = [[_key(name, s, source_digest) for name in recipe.made_names()] for s in segments]
     if not all(key in task.kept for of_segment in keys for key in of_segment):
         return []
-    return [task.kept[of_segment[0]] for of_segment in keys]
+    # A manifest may name another original than when the features were computed.
+    return [
+        replace(task.kept[of_segment[0]], original=segment.original or "")
+        for of_segment, segment in zip(keys, segments, strict=True)
+    ]
 
 
 def _key(name: str, segment: Segment | FeatureRow, source_digest: str) -> KeptKey:
@@ -220,9 +228,7 @@ def _cuts(
     first_rate, *further = rates = recipe.rates()
     if further or recipe.as_windows:
         sounds = {rate: wholes.read(rate).y for rate in rates}
-        segments = task.segments or cut(
-            track.track_id, track.path, len(sounds[first_rate]), first_rate, recipe.segment
-        )
+        segments = task.segments or cut(track, len(sounds[first_rate]), first_rate, recipe.segment)
         for segment in segments:
             by_rate = {
                 rate: cut_out(y, path, segment.start, segment.duration, rate)
@@ -261,6 +267,7 @@ def _row(
         padded=any(cut.padded for cut in cuts.values())
         or any(kind.fills_up(cuts[kind.sample_rate].y) for kind in recipe.kinds),
         source_digest=source_digest,
+        original=segment.original or "",
     )
 
 
@@ -280,4 +287,4 @@ def _compute(
 def _notes(recipe: Recipe, excerpts: Mapping[int, Excerpt], end_s: float) -> tuple[NoteEvent, ...]:
     assert recipe.notes is not None  # noqa: S101
     kind = recipe.notes
-    return notes_in(excerpts[kind.sample_rate], end_s, kind.params, DEVICES[kind.engine])
+    return notes_in(excerpts[kind.sample_rate], end_s, kind.params, kind.device)

@@ -1,13 +1,15 @@
 """Mel spectrograms in decibels, as librosa computes them, and resized in time, as Pillow does it.
 
-numpy alone computes them, which saves librosa's import and compilation. The reference is librosa
-0.11, `power_to_db(feature.melspectrogram(...), ref=np.max)`; the mel scale is that of M. Slaney's
-*Auditory Toolbox*, version 2 (Interval Research, technical report 1998-010).
+The fast engine needs numpy alone, which saves librosa's import and compilation. The reference, and
+the second engine, is librosa 0.11, `power_to_db(feature.melspectrogram(...), ref=np.max)`; the mel
+scale is that of M. Slaney's *Auditory Toolbox*, version 2 (Interval Research, technical report
+1998-010).
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,9 +18,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mertools.errors import UsageError
+from mertools.features.params import added_later
 
 FULL_SCALE = 2.0**15  # of 16-bit PCM
 LOWEST_POWER = 1e-10
+
+MAX, ABSOLUTE = "max", "absolute"
+"""What 0 dB is: the loudest cell of the spectrogram, or a power of 1."""
 
 # The mel scale: linear up to 1 kHz, then logarithmic.
 HZ_PER_MEL = 200 / 3
@@ -32,11 +38,12 @@ BANDS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class MelParams:
-    """How a mel spectrogram is made: rates in Hz, lengths in samples.
+    """How a mel spectrogram is computed: rates in Hz, lengths in samples.
 
-    `top_db` is how far below the loudest cell the floor lies. `n_frames` is the width to which the
-    spectrogram is resized in time; 0 keeps its own frames, one a hop. Raises UsageError for values
-    that have no meaning.
+    `top_db` is how far below the loudest cell the floor lies; 0 means none but that of a power of
+    1e-10. `n_frames` is the width to which the spectrogram is resized in time; 0 keeps its own
+    frames, one a hop. `reference` is what 0 dB is: "max", the loudest cell, or "absolute", a power
+    of 1. Raises UsageError for values that have no meaning.
     """
 
     sample_rate: int = 8000
@@ -45,6 +52,7 @@ class MelParams:
     n_mels: int = 128
     top_db: float = 80.0
     n_frames: int = 51
+    reference: str = added_later(MAX)
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -57,19 +65,49 @@ class MelParams:
             value = getattr(self, name)
             if value < least:
                 raise UsageError(f"mel.{name}", f"{value} is too small", f"give {least} or more")
-        if not (math.isfinite(self.top_db) and self.top_db > 0):
+        if not (math.isfinite(self.top_db) and self.top_db >= 0):
             raise UsageError(
-                "mel.top_db", f"{self.top_db} is no range", "give a positive number of decibels"
+                "mel.top_db", f"{self.top_db} is no range", "give decibels, or 0 for no floor"
+            )
+        if self.reference not in (MAX, ABSOLUTE):
+            raise UsageError(
+                "mel.reference",
+                f"{self.reference!r} is no reference",
+                f"choose from {MAX}, {ABSOLUTE}",
             )
 
 
 def mel(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
     """Compute the mel spectrogram in decibels, resized to `params.n_frames` frames.
 
-    `y` is a mono signal, shape (n_samples,), of any length. Returns shape (n_mels, n_frames),
-    values from -top_db to 0. Resized by Pillow's bilinear filter, which averages where it shrinks.
+    `y` is a mono signal, shape (n_samples,), of any length. Returns shape (n_mels, n_frames).
+    Resized by Pillow's bilinear filter, which averages where it shrinks.
     """
-    spectrogram = mel_spectrogram_db(y, params)
+    return _resized(mel_spectrogram_db(y, params), params)
+
+
+def mel_reference(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
+    """Compute what `mel` does with librosa itself, resized as there."""
+    import librosa
+
+    with warnings.catch_warnings():
+        # It warns of signals shorter than a window and of filters between two bins: both are meant.
+        warnings.simplefilter("ignore", UserWarning)
+        S = librosa.feature.melspectrogram(
+            # In float64: single precision moves cells near the floor by more than 1e-4 dB.
+            y=(y if len(y) else np.zeros(1)) / FULL_SCALE,
+            sr=params.sample_rate,
+            n_fft=params.n_fft,
+            hop_length=params.hop_length,
+            n_mels=params.n_mels,
+            dtype=np.float64,
+        )
+    ref = np.max if params.reference == MAX else 1.0
+    S_db = librosa.power_to_db(S, ref=ref, amin=LOWEST_POWER, top_db=params.top_db or None)
+    return _resized(S_db.astype(np.float32), params)
+
+
+def _resized(spectrogram: NDArray[np.float32], params: MelParams) -> NDArray[np.float32]:
     if params.n_frames == 0:
         return spectrogram
     from PIL import Image
@@ -79,19 +117,24 @@ def mel(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
 
 
 def mel_spectrogram_db(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
-    """Compute the mel spectrogram in decibels relative to its loudest cell.
+    """Compute the mel spectrogram in decibels relative to `params.reference`.
 
     `y` is a mono signal, shape (n_samples,), of any length; an empty one is taken as one sample of
     silence. A frame is centred on every hop, under a periodic Hann window, with zeros beyond the
-    ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`, values from
-    -top_db to 0; silence is 0 everywhere, as in librosa.
+    ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`. Relative to the
+    loudest cell values are from -top_db to 0, and silence is 0 everywhere, as in librosa; silence
+    is -100 where the reference is absolute.
     """
     S = mel_spectrogram(y, params.sample_rate, params.n_fft, params.hop_length, params.n_mels)
     np.maximum(S, LOWEST_POWER, out=S)
-    S /= S.max()
+    if params.reference == MAX:
+        S /= S.max()
     np.log10(S, out=S)
     S *= 10
-    return np.maximum(S, -params.top_db, out=S)
+    if params.top_db == 0:
+        return S
+    loudest_db = 0.0 if params.reference == MAX else S.max()
+    return np.maximum(S, loudest_db - params.top_db, out=S)
 
 
 def mel_spectrogram(

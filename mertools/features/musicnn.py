@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
 from mertools.features.mel import mel_spectrogram
-from mertools.pretrained.musicnn_weights import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, load_weights
+from mertools.pretrained.musicnn import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, WEIGHTS
+from mertools.pretrained.weight_files import load_weights
 from mertools.runtime.devices import CPU
 
 if TYPE_CHECKING:
@@ -151,9 +152,9 @@ class MusicnnParams:
         return math.ceil((PATCH_FRAMES - 1) * HOP_LENGTH * self.sample_rate / SAMPLE_RATE)
 
 
-def feature(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+def feature(excerpt: Excerpt, params: MusicnnParams, device: str = CPU) -> NDArray[np.float32]:
     """Give the statistics of the layers over the patches of an excerpt: (924,)."""
-    return _summarise(_run_once(device, excerpt, params))
+    return _summarise(_run_once(excerpt, params, device))
 
 
 def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
@@ -165,9 +166,9 @@ def window_feature(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float3
     return _summarise(_run_on_window(excerpt, params))
 
 
-def change(device: str, excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
+def change(excerpt: Excerpt, params: MusicnnParams, device: str = CPU) -> NDArray[np.float32]:
     """Give the logarithms of how far the pools of an excerpt's patches deviate: (424,)."""
-    return _changes(_run_once(device, excerpt, params))
+    return _changes(_run_once(excerpt, params, device))
 
 
 def window_change(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32]:
@@ -175,7 +176,7 @@ def window_change(excerpt: Excerpt, params: MusicnnParams) -> NDArray[np.float32
     return _changes(_run_on_window(excerpt, params))
 
 
-def _run_once(device: str, excerpt: Excerpt, params: MusicnnParams) -> Layers:
+def _run_once(excerpt: Excerpt, params: MusicnnParams, device: str) -> Layers:
     key = (run_network, device, params)
     return excerpt.once(key, lambda: run_network(cut_patches(excerpt.y, params), device))
 
@@ -183,7 +184,7 @@ def _run_once(device: str, excerpt: Excerpt, params: MusicnnParams) -> Layers:
 def _run_on_window(excerpt: Excerpt, params: MusicnnParams) -> Layers:
     n_beyond_a_patch = len(excerpt.y) - params.least_samples
     if n_beyond_a_patch < 0:
-        return _run_once(CPU, excerpt, params)
+        return _run_once(excerpt, params, CPU)
     spacing_s = max(1, round(10 * params.hop_frames * HOP_LENGTH / SAMPLE_RATE)) / 10
     n_patches = 1 + int(n_beyond_a_patch / (spacing_s * params.sample_rate))
     starts = [
@@ -255,7 +256,7 @@ def run_network(patches: NDArray[np.float32], device: str = CPU) -> Layers:
     """Run the network on patches, (n_patches, 187, 96).
 
     onnxruntime runs it on a CPU, where it is the faster one and starts sooner, torch elsewhere.
-    Raises UsageError where the musicnn package, whose network this is, is not installed.
+    Raises UsageError where the weights are missing.
     """
     if device == CPU:
         session = _load_session()
@@ -281,11 +282,11 @@ def _load_session() -> InferenceSession:
     from mertools.pretrained.musicnn_onnx import build_model
     from mertools.pretrained.onnx_session import start_session
 
-    return start_session(build_model(load_weights()))
+    return start_session(build_model(load_weights(WEIGHTS)))
 
 
 @cache
 def _load_module(device: str) -> Musicnn:
     from mertools.pretrained.musicnn_torch import Musicnn
 
-    return Musicnn(load_weights()).to(device)
+    return Musicnn(load_weights(WEIGHTS)).to(device)

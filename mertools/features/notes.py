@@ -22,7 +22,7 @@ from mertools.features.transcription import (
     reference_frames,
     transcribe_once,
 )
-from mertools.pretrained.basic_pitch_weights import (
+from mertools.pretrained.basic_pitch import (
     HOP_SAMPLES,
     N_CONTOUR_BINS,
     N_NOTES,

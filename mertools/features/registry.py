@@ -1,4 +1,4 @@
-"""The kinds of feature: what each is called, what it needs and the functions that make it."""
+"""The kinds of feature: a row for each, with its parameters and the functions that compute it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from mertools.artifacts.files import digest_json
 from mertools.errors import UsageError
 from mertools.features import handcrafted, mel, musicnn, tonal, transcription
 from mertools.features.excerpt import Excerpt
-from mertools.runtime.devices import ACCELERATORS, CPU
+from mertools.features.params import stored_params
+from mertools.runtime.devices import CPU
 
 DEFAULT_ENGINE = "fast"
-DEVICES: Mapping[str, str] = {DEFAULT_ENGINE: CPU} | {name: name for name in ACCELERATORS}
-"""The engines of a kind that a network makes, each a device."""
 
-Compute = Callable[[Excerpt, Any], Features]
+Compute = Callable[[Excerpt, Any, str], Features]
+"""Computes the features of an excerpt with some parameters on a device."""
 
 
 @dataclass(frozen=True)
 class FeatureKind:
     """A kind of feature of one segment.
 
-    `engines` are its implementations: from the segment's sound, at the sample rate that is one of
-    the parameters, and these, of `params_type`, to an array whose dimensions `dimensions` names. A
-    segment shorter than `window` samples is filled up. `version` counts up when the same samples
-    and parameters would give other features than before. Where a network hears sound at one sample
-    rate, `highest_rate` in Hz is that, and nothing is computed at a higher one. `of_window`, where
-    there is one, makes features of a window of a track, like those of a segment, from what windows
-    that overlap have in common.
+    `engines` maps an implementation's name to its function; they agree up to rounding.
+    `params_type` is a frozen dataclass with a field `sample_rate` in Hz, whose default is the
+    kind's own. `dimensions` names the dataset's axes, and `columns(params)` the entries of the one
+    that is neither segment nor frame. Segments shorter than `window(params)` samples are filled up
+    with silence. `version` counts up when the same samples and parameters give other features than
+    before.
+
+    A pretrained network has a `highest_rate` in Hz, the one it hears sound at: sound at a higher
+    rate is converted to it. `on_devices` tells that it can run on an accelerator. `of_window`
+    computes the features of a window of a track like those of a segment, but reuses what it
+    computed of windows that overlap it.
     """
 
     name: str
@@ -45,54 +49,59 @@ class FeatureKind:
     columns: Callable[[Any], tuple[str, ...]]
     unit: str
     window: Callable[[Any], int]
-    version: int
+    version: int = 1
     highest_rate: int | None = None
-    of_window: Compute | None = None
+    on_devices: bool = False
+    of_window: Callable[[Excerpt, Any], Features] | None = None
 
     @property
     def has_time_axis(self) -> bool:
-        """Whether features are as long as their segment is, and are no statistics over it."""
+        """Whether the features are frames over time, and not statistics over the segment."""
         return "frame" in self.dimensions
+
+    @property
+    def default_rate(self) -> int:
+        """The sample rate in Hz where neither a user nor a manifest gives one."""
+        rate: int = self.params_type().sample_rate
+        return rate
 
 
 def _of_samples(compute: Callable[[NDArray[np.int16], Any], Features]) -> Compute:
-    return lambda excerpt, params: compute(excerpt.y, params)
+    return lambda excerpt, params, device: compute(excerpt.y, params)
 
 
 def _posteriorgram(name: str, dimension: str, columns: tuple[str, ...]) -> FeatureKind:
     return FeatureKind(
         name,
         transcription.TranscriptionParams,
-        {
-            engine: partial(transcription.feature, name, device)
-            for engine, device in DEVICES.items()
-        },
+        {DEFAULT_ENGINE: partial(transcription.feature, name)},
         ("segment", "frame", dimension),
         lambda params: columns,
         "1",
         lambda params: params.least_samples,
-        1,
+        highest_rate=transcription.SAMPLE_RATE,
+        on_devices=True,
         of_window=partial(transcription.window_feature, name),
     )
 
 
 def _musicnn(
     name: str,
-    compute: Callable[[str, Excerpt, musicnn.MusicnnParams], Features],
-    of_window: Compute,
+    compute: Compute,
+    of_window: Callable[[Excerpt, musicnn.MusicnnParams], Features],
     columns: tuple[str, ...],
 ) -> FeatureKind:
     return FeatureKind(
         name,
         musicnn.MusicnnParams,
-        {engine: partial(compute, device) for engine, device in DEVICES.items()},
+        {DEFAULT_ENGINE: compute},
         ("segment", "column"),
         lambda params: columns,
         "1",
         lambda params: params.least_samples,
-        1,
-        musicnn.SAMPLE_RATE,
-        of_window,
+        highest_rate=musicnn.SAMPLE_RATE,
+        on_devices=True,
+        of_window=of_window,
     )
 
 
@@ -110,17 +119,15 @@ KINDS: Mapping[str, FeatureKind] = {
             lambda params: handcrafted.COLUMN_NAMES,
             "1",
             lambda params: params.window,
-            1,
         ),
         FeatureKind(
             "mel",
             mel.MelParams,
-            {DEFAULT_ENGINE: _of_samples(mel.mel)},
+            {DEFAULT_ENGINE: _of_samples(mel.mel), "librosa": _of_samples(mel.mel_reference)},
             ("segment", "band", "frame"),
             lambda params: tuple(f"mel_{band}" for band in range(1, params.n_mels + 1)),
             "dB",
             lambda params: params.n_fft,
-            1,
         ),
         _posteriorgram("note", "pitch", transcription.NOTE_COLUMNS),
         _posteriorgram("onset", "pitch", transcription.NOTE_COLUMNS),
@@ -132,14 +139,14 @@ KINDS: Mapping[str, FeatureKind] = {
         FeatureKind(
             "tonal",
             transcription.TranscriptionParams,
-            {engine: partial(tonal.feature, device) for engine, device in DEVICES.items()},
+            {DEFAULT_ENGINE: tonal.feature},
             ("segment", "column"),
             lambda params: tonal.COLUMN_NAMES,
             "1",
             lambda params: params.least_samples,
-            1,
-            transcription.SAMPLE_RATE,
-            tonal.window_feature,
+            highest_rate=transcription.SAMPLE_RATE,
+            on_devices=True,
+            of_window=tonal.window_feature,
         ),
     )
 }
@@ -147,20 +154,21 @@ KINDS: Mapping[str, FeatureKind] = {
 
 @dataclass(frozen=True)
 class RequestedKind:
-    """A kind of feature with the parameters and the engine to compute it with."""
+    """A kind of feature with its parameters, and the engine and device to compute it with."""
 
     name: str
     params: Any
-    engine: str
+    engine: str = DEFAULT_ENGINE
+    device: str = CPU
 
     @cached_property
     def digest(self) -> str:
-        """Tell features that are interchangeable from others; engines do not differ in it."""
+        """Features with equal digests are interchangeable, whatever computed them."""
         return digest_json(
             {
                 "kind": self.name,
                 "version": KINDS[self.name].version,
-                "params": dataclasses.asdict(self.params),
+                "params": stored_params(self.params),
             }
         )
 
@@ -172,7 +180,7 @@ class RequestedKind:
 
     def compute(self, excerpt: Excerpt) -> Features:
         """Compute the features of a segment from its sound at the sample rate."""
-        return KINDS[self.name].engines[self.engine](excerpt, self.params)
+        return KINDS[self.name].engines[self.engine](excerpt, self.params, self.device)
 
     def compute_window(self, excerpt: Excerpt) -> Features:
         """Compute the features of a window of a track, after those before it.
@@ -188,7 +196,7 @@ class RequestedKind:
 
     @cache  # noqa: B019, as what is asked for stays the same while a command runs
     def describe(self, shape: tuple[int, ...], dtype: str) -> KindDescription:
-        """Describe the dataset that features go into, of one segment of such shape and type."""
+        """Describe the dataset that holds features of this shape and type for each segment."""
         kind = KINDS[self.name]
         return KindDescription(
             self.name,
@@ -197,27 +205,31 @@ class RequestedKind:
             kind.dimensions,
             kind.columns(self.params),
             kind.unit,
-            dataclasses.asdict(self.params),
+            stored_params(self.params),
             self.digest,
             self.engine,
+            device=self.device,
         )
 
 
 def request_kind(
     name: str,
-    sample_rate: int,
+    sample_rate: int | None = None,
     settings: Mapping[str, str | int | float] | None = None,
     engine: str = DEFAULT_ENGINE,
+    device: str = CPU,
 ) -> RequestedKind:
-    """Ask for a kind of feature at a sample rate in Hz, with `settings` unlike the defaults.
+    """Ask for a kind of feature at a sample rate in Hz (None: its own default).
 
-    A kind that has a highest sample rate is made at that at most, and a kind that the engine does
-    not make is made by the default engine.
+    `settings` are parameters unlike the defaults. The rate is at most the kind's highest, unless
+    `settings` give another. A kind that `engine` does not compute is computed by the default one,
+    and on the CPU where it cannot use `device`.
     Raises UsageError for a kind, parameter or value that does not exist.
     """
     kind = find_kind(name)
     fields = {field.name: field for field in dataclasses.fields(kind.params_type)}
-    values: dict[str, Any] = {"sample_rate": min(sample_rate, kind.highest_rate or sample_rate)}
+    rate = sample_rate or kind.default_rate
+    values: dict[str, Any] = {"sample_rate": min(rate, kind.highest_rate or rate)}
     for key, text in (settings or {}).items():
         if key not in fields:
             raise UsageError(f"{name}.{key}", "is no parameter", f"choose from {', '.join(fields)}")
@@ -231,7 +243,10 @@ def request_kind(
                 f"give a number like {fields[key].default}",
             ) from None
     return RequestedKind(
-        name, kind.params_type(**values), engine if engine in kind.engines else DEFAULT_ENGINE
+        name,
+        kind.params_type(**values),
+        engine if engine in kind.engines else DEFAULT_ENGINE,
+        device if kind.on_devices else CPU,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.feature_rows import Cutting, FeatureRow, KindDescription
 from mertools.artifacts.features_file import open_features, write_joined
 from mertools.artifacts.files import make_folder, remove_stale_parts
 from mertools.artifacts.journal import Journal
@@ -40,6 +40,7 @@ class _Made:
     outcomes: list[Outcome]
     rows: list[FeatureRow]
     kinds: dict[str, KindDescription]
+    cutting: Cutting | None = None
 
 
 def build_shards(
@@ -70,6 +71,7 @@ def build_shards(
     kinds: dict[str, KindDescription] = {}
     rows: list[FeatureRow] = []
     taken: set[str] = set()
+    cuttings: set[Cutting | None] = set()
     shards: list[tuple[Path, int]] = []
 
     def parts() -> Iterator[_Part]:
@@ -89,12 +91,14 @@ def build_shards(
                 kinds = kinds or made.kinds
                 shards.append((part.path, len(made.rows)))
                 rows += made.rows
+                cuttings.add(made.cutting)
                 taken.update(row.segment_id for row in made.rows)
             yield from made.outcomes
         if rows:
             paths = [path for path, _ in shards]
             _check_presence(folder, paths)
-            write_joined(target, rows, list(kinds.values()), shards)
+            cutting = cuttings.pop() if len(cuttings) == 1 else None
+            write_joined(target, rows, list(kinds.values()), shards, cutting)
             _leave_only(folder, set(paths))
         journal.discard()
 
@@ -126,7 +130,7 @@ def _make_shard(recipe: Recipe, force: bool, part: _Part) -> _Made:
             made.outcomes.append(outcome)
     if made.rows:
         with open_features(part.path) as file:
-            made.kinds.update(file.kinds)
+            return replace(made, kinds=dict(file.kinds), cutting=file.cutting)
     return made
 
 

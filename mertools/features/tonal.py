@@ -24,7 +24,8 @@ from mertools.features.transcription import (
 from mertools.features.transcription import (
     window_feature as window_posteriorgram,
 )
-from mertools.pretrained.basic_pitch_weights import N_NOTES
+from mertools.pretrained.basic_pitch import N_NOTES
+from mertools.runtime.devices import CPU
 
 Floats = NDArray[np.float64]
 
@@ -81,9 +82,11 @@ COLUMN_NAMES = (
 )
 
 
-def feature(device: str, excerpt: Excerpt, params: TranscriptionParams) -> NDArray[np.float32]:
+def feature(
+    excerpt: Excerpt, params: TranscriptionParams, device: str = CPU
+) -> NDArray[np.float32]:
     """Describe the notes of an excerpt: (36,), all zero where there are none."""
-    note, onset = (posteriorgram(name, device, excerpt, params) for name in KINDS)
+    note, onset = (posteriorgram(name, excerpt, params, device) for name in KINDS)
     return describe_notes(note.astype(np.float64), onset.astype(np.float64))
 
 

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
-from mertools.pretrained.basic_pitch_weights import (
+from mertools.pretrained.basic_pitch import (
     HOP_SAMPLES,
     N_CONTOUR_BINS,
     N_NOTES,
+    WEIGHTS,
     WINDOW_SAMPLES,
-    load_weights,
 )
+from mertools.pretrained.weight_files import load_weights
 from mertools.runtime.devices import CPU
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def transcribe(y: NDArray[np.float32], device: str = CPU) -> Posteriorgrams:
     `y` is mono sound at 22,050 Hz in [-1, 1), of any length. Like the reference it leaves out the
     last 7 of 1,000 frames; there is none for less than 257 samples.
 
-    Raises UsageError where the basic-pitch package, whose model this is, is not installed.
+    Raises UsageError where the weights are missing.
     """
     return _transcribe_whole(y, device).frames(0, reference_frames(len(y)))
 
@@ -137,7 +138,7 @@ def transcribe_once(sound: Excerpt, params: TranscriptionParams, device: str) ->
 
 
 def feature(
-    name: str, device: str, excerpt: Excerpt, params: TranscriptionParams
+    name: str, excerpt: Excerpt, params: TranscriptionParams, device: str = CPU
 ) -> NDArray[np.float16]:
     """Give the `name`d posteriorgram of an excerpt: (n_frames, n_bins).
 
@@ -260,14 +261,14 @@ def _load_session() -> InferenceSession:
     from mertools.pretrained.basic_pitch_onnx import build_model
     from mertools.pretrained.onnx_session import start_session
 
-    return start_session(build_model(load_weights()))
+    return start_session(build_model(load_weights(WEIGHTS)))
 
 
 @cache
 def _load_module(device: str) -> BasicPitch:
     from mertools.pretrained.basic_pitch_torch import BasicPitch
 
-    return BasicPitch(load_weights()).to(device)
+    return BasicPitch(load_weights(WEIGHTS)).to(device)
 
 
 def _frame_at(time_s: float) -> int:

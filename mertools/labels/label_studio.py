@@ -15,15 +15,15 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError
 from mertools.labels.classes import EVERY_TARGET, Scales
+from mertools.labels.ratings import Rating
 from mertools.labels.records import read_records
 from mertools.targets.scale import CLASS_NAMES
 
 TRACK_FIELD = "track_id"
 MEDIA_FIELDS = ("audio", "path", "url")
-"""The fields of a task that tell where its track lies, the likelier first."""
+"""The fields of a task that name its sound file, the likelier first."""
 
 RATED_TYPES = ("choices", "rating", "number")
 """The types of result that hold a rating; any other, such as textarea, is passed over."""
@@ -34,11 +34,11 @@ _LOCAL_FILES = "/data/local-files/"
 
 @dataclass(frozen=True)
 class Conversion:
-    """How an export becomes ratings.
+    """How what a file says becomes ratings.
 
-    `values` maps (target, label), the label in lower case, to ratings, with `EVERY_TARGET` for any
-    target; `targets` are the wanted ones, all where it is empty; `track_field` names the field of a
-    task that tells its track, where that is neither `TRACK_FIELD` nor one of `MEDIA_FIELDS`.
+    values: the rating of each (target, label), the label in lower case, with `EVERY_TARGET` for any
+    target. targets: the wanted ones, all where it is empty. track_field: the field of a task that
+    names its track, where that is neither `TRACK_FIELD` nor one of `MEDIA_FIELDS`.
     """
 
     scales: Scales = field(default_factory=Scales)
@@ -55,28 +55,28 @@ class Conversion:
         if self.targets:
             return column in self.targets
         mapped = {target for target, _ in self.values}
-        described = {*CLASS_NAMES, *self.scales.classes, *self.scales.thresholds, *mapped}
+        scales = self.scales
+        described = {*CLASS_NAMES, *scales.classes, *scales.thresholds, *scales.scales, *mapped}
         return column in described - {EVERY_TARGET}
 
-    def rating(self, target: str, label: str | float) -> float:
-        """Turn a label into a rating: by `values`, else the classes' names, else as a number.
+    def rating(
+        self, target: str, label: str | float, *, classes_are_ordered: bool = False
+    ) -> float | str:
+        """Turn a label into a rating: a number, or a word of unordered classes.
 
-        Raises ValueError, saying why, where it is none.
+        `values` come first, then the scale. `classes_are_ordered` says that words are levels where
+        the scale names the target's classes. Raises ValueError, saying why, where it is no rating.
         """
         if isinstance(label, str):
             key = label.strip().casefold()
-            names = [name.casefold() for name in self.scales.names(target) or ()]
             mapped = self.values.get((target, key), self.values.get((EVERY_TARGET, key)))
             if mapped is not None:
-                label = mapped
-            elif key in names:
-                label = names.index(key) + 1
-            elif key.isdecimal():
-                label = int(key)
-            else:
-                raise ValueError(f"is {label!r}, which is no class of {target}")
-        self.scales.check(target, label)
-        return label
+                self.scales.check(target, mapped)
+                return float(mapped)
+        are_ordered = classes_are_ordered and target in self.scales.classes
+        is_mapped = any(name in (target, EVERY_TARGET) for name, _ in self.values)
+        text = str(label).removesuffix(".0")
+        return self.scales.parse(target, text, are_ordered=are_ordered or is_mapped)
 
 
 def is_export_header(header: Sequence[str]) -> bool:
@@ -84,7 +84,7 @@ def is_export_header(header: Sequence[str]) -> bool:
     return {"annotator", "annotation_id"} <= set(header)
 
 
-def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Annotation]:
+def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Rating]:
     """Yield the ratings in an export as JSON or JSON-MIN; `name` names it in errors.
 
     Raises SchemaError naming the task that breaks the format.
@@ -106,7 +106,7 @@ def read_json(text: str, name: str, conversion: Conversion) -> Iterator[Annotati
             )
 
 
-def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterator[Annotation]:
+def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterator[Rating]:
     """Yield the ratings in an export as CSV; `name` names it in errors.
 
     Raises SchemaError naming the line that breaks the format.
@@ -127,24 +127,24 @@ class _Export:
     def error(self, problem: str, remedy: str) -> SchemaError:
         return SchemaError(self._name, problem, remedy)
 
-    def read_task(self, task: Mapping[str, Any], place: str) -> Iterator[Annotation]:
-        """Yield the ratings of a task of a JSON export, which `place` names in errors."""
-        for annotation in self._objects(task["annotations"], f"{place}, annotations"):
+    def read_task(self, task: Mapping[str, Any], where: str) -> Iterator[Rating]:
+        """Yield the ratings of a task of a JSON export, which `where` names in errors."""
+        for annotation in self._objects(task["annotations"], f"{where}, annotations"):
             if annotation.get("was_cancelled"):
                 continue
-            where = f"{place}, annotation {annotation.get('id', '?')}"
-            results = self._objects(annotation.get("result"), f"{where}, result")
+            annotated = f"{where}, annotation {annotation.get('id', '?')}"
+            results = self._objects(annotation.get("result"), f"{annotated}, result")
             labels = [
                 (str(result.get("from_name")), result.get("value"))
                 for result in results
                 if result.get("type") in RATED_TYPES
             ]
             yield from self._ratings(
-                task.get("data"), annotation.get("completed_by"), labels, where
+                task.get("data"), annotation.get("completed_by"), labels, annotated
             )
 
-    def read_record(self, record: Mapping[str, Any], place: str) -> Iterator[Annotation]:
-        """Yield the ratings of a record of JSON-MIN or CSV, which `place` names in errors."""
+    def read_record(self, record: Mapping[str, Any], where: str) -> Iterator[Rating]:
+        """Yield the ratings of a record of JSON-MIN or CSV, which `where` names in errors."""
         if record["annotation_id"] in (None, ""):
             return  # a task without annotations is exported too
         cells = [(column, _unpack(cell)) for column, cell in record.items()]
@@ -153,40 +153,40 @@ class _Export:
             for column, value in cells
             if self._conversion.is_target(column) or _is_lone_rating(value)
         ]
-        yield from self._ratings(record, record["annotator"], labels, place)
+        yield from self._ratings(record, record["annotator"], labels, where)
 
     def _ratings(
-        self, data: object, annotator: object, labels: Sequence[tuple[str, Any]], place: str
-    ) -> Iterator[Annotation]:
+        self, data: object, annotator: object, labels: Sequence[tuple[str, Any]], where: str
+    ) -> Iterator[Rating]:
         wanted = [
             (target, label)
             for target, value in labels
             if self._conversion.is_wanted(target)
-            and (label := self._label(value, f"{place}, {target}")) is not None
+            and (label := self._label(value, f"{where}, {target}")) is not None
         ]
         if not wanted:
             return
-        track_id = self._track_id(data, place)
+        track_id = self._track_id(data, where)
         if isinstance(annotator, dict):
-            # The address stands first, as it is what the exports as CSV and JSON-MIN tell.
+            # The address comes first: exports as CSV and JSON-MIN have nothing else.
             annotator = annotator.get("email") or annotator.get("id")
         if annotator in (None, ""):
             raise self.error(
-                f"{place}, annotator is not told",
-                "export with the annotators, who must be told apart",
+                f"{where}, annotator is not told",
+                "export with the annotators, who must be distinguished",
             )
         for target, label in wanted:
             try:
-                value = self._conversion.rating(target, label)
+                value = self._conversion.rating(target, label, classes_are_ordered=True)
             except ValueError as error:
                 raise self.error(
-                    f"{place}, {target} {error}",
+                    f"{where}, {target} {error}",
                     f"say which rating it is with --map '{target}:{label}=1', name the classes of "
                     f"{target} with --classes, or choose other targets with --target",
                 ) from None
-            yield Annotation(track_id, str(annotator), target, float(value))
+            yield Rating(track_id, str(annotator), target, value)
 
-    def _label(self, value: Any, place: str) -> str | float | None:
+    def _label(self, value: Any, where: str) -> str | float | None:
         """Take the one label from a result's value; None where nothing was chosen."""
         result = value[0] if isinstance(value, list) and len(value) == 1 else value
         if isinstance(result, dict):
@@ -194,30 +194,30 @@ class _Export:
         if isinstance(value, list):
             if len(value) > 1:
                 raise self.error(
-                    f"{place} has {len(value)} choices at once",
+                    f"{where} has {len(value)} choices at once",
                     "a rating is a single choice; choose other targets with --target",
                 )
             value = value[0] if value else None
         if value is None or value == "":
             return None
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise self.error(f"{place} holds no label and no number", "export it again")
+            raise self.error(f"{where} holds no label and no number", "export it again")
         return value
 
-    def _track_id(self, data: object, place: str) -> str:
-        """Tell a task's track, from the field named for it or the name of its file.
+    def _track_id(self, data: object, where: str) -> str:
+        """Find a task's track by the field named for it, or the name of its file.
 
-        Two files of one name are told apart within an export only: across exports, the same track
-        may well lie elsewhere.
+        Two files of one name are an error within an export only: across exports, the same track may
+        well have another path.
         """
         if not isinstance(data, dict):
-            raise self.error(f"{place}, data is missing", "export the tasks with their data")
+            raise self.error(f"{where}, data is missing", "export the tasks with their data")
         chosen = self._conversion.track_field
         fields = [chosen] if chosen else [TRACK_FIELD, *MEDIA_FIELDS]
         found = next((name for name in fields if data.get(name) not in (None, "")), None)
         if found is None or not isinstance(data[found], (str, int)):
             raise self.error(
-                f"{place} has no {' or '.join(fields)} to name its track "
+                f"{where} has no {' or '.join(fields)} to name its track "
                 f"(found: {', '.join(map(str, data))})",
                 "name one with --track-field",
             )
@@ -228,28 +228,28 @@ class _Export:
         track_id = PurePosixPath(location).stem
         if not track_id:
             raise self.error(
-                f"{place}, {found} {text!r} names no file", "name another field with --track-field"
+                f"{where}, {found} {text!r} names no file", "name another field with --track-field"
             )
         if self._locations.setdefault(track_id, location) != location:
             raise self.error(
-                f"{place}, {found} {location!r} and {self._locations[track_id]!r} are two files, "
+                f"{where}, {found} {location!r} and {self._locations[track_id]!r} are two files, "
                 f"but both track {track_id}",
                 "name a field that tells them apart with --track-field",
             )
         return track_id
 
-    def _objects(self, value: object, place: str) -> list[Mapping[str, Any]]:
+    def _objects(self, value: object, where: str) -> list[Mapping[str, Any]]:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.error(f"{place} is not a list of objects", "export it as JSON again")
+            raise self.error(f"{where} is not a list of objects", "export it as JSON again")
         return value
 
 
 def _location(text: str) -> str:
-    """Tell the path of a media file from how a task refers to it.
+    """Find the path of a media file from how a task refers to it.
 
     An upload loses the eight digits that Label Studio puts before its name, and its folder, which
-    is the project's number; a local file is told by its query; a web address loses its query. Keys
-    of storage buckets (s3://...) are no addresses and stay as they are.
+    is the project's number. A local file's path is in the query. A web address loses its query.
+    Keys of storage buckets (s3://...) are no addresses and stay as they are.
     """
     try:
         parts = urlsplit(text, allow_fragments=False)
@@ -278,7 +278,7 @@ def _unpack(cell: object) -> object:
 def _is_lone_rating(value: object) -> bool:
     """Tell whether a flat record's value is the result of a rating or a number field.
 
-    A choice by its name alone is not to be told from any other text of the task.
+    A choice is exported by its name alone, like any other text of the task, and cannot be seen.
     """
     match value:
         case [{"rating": _}] | [{"number": _}]:

@@ -1,7 +1,7 @@
-"""The network that looks at mel spectrograms (the thesis' section 3.2.1).
+"""The convolutional network of mel spectrograms (paper 000, section 3.2.1).
 
-Its printed listing ends in one more LeakyReLU, which is left out here: cross entropy is of logits,
-and those below zero would be shrunk for nothing.
+The printed listing ends in one more LeakyReLU. It is left out here, since it would shrink negative
+logits before the cross entropy.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mertools.models import layers
 from mertools.models.network import Network, restore_network
 
+STANDARDISATION = layers.STANDARDISATION
 HIDDEN = 256
 DROPOUT = (0.5, 0.2)
 
@@ -23,7 +24,7 @@ class Cnn(Network):
 
     form = layers.SPECTROGRAM_FORM | {"linear": [HIDDEN]}
 
-    def __init__(self, shapes: Sequence[Sequence[int]], n_classes: int) -> None:
+    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
         super().__init__()
         ((n_bands, n_frames),) = shapes
         self.spectrogram = layers.SpectrogramBranch(n_bands, n_frames)
@@ -31,17 +32,18 @@ class Cnn(Network):
             nn.Dropout(DROPOUT[0]), nn.Linear(layers.IMAGE_EMBEDDING, HIDDEN), nn.LeakyReLU()
         )
         self.dropout = nn.Dropout(DROPOUT[1])
-        self.classifier = nn.Linear(HIDDEN, n_classes)
+        self.classifier = nn.Linear(HIDDEN, n_outputs)
 
-    def forward(self, *features: Tensor) -> Tensor:
-        """Give logits: mel (n, n_bands, n_frames) to (n, n_classes)."""
+    @property
+    def branches(self) -> dict[str, layers.InputBranch]:
+        """The branch of mel spectrograms."""
+        return {"spectrogram": self.spectrogram}
+
+    def embed(self, *features: Tensor) -> Tensor:
+        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 256)."""
         (S,) = features
-        logits: Tensor = self.classifier(self.dropout(self.hidden(self.spectrogram(S))))
-        return logits
-
-    def image_branch(self) -> layers.SpectrogramBranch:
-        """Give the part that looks at mel spectrograms."""
-        return self.spectrogram
+        embedding: Tensor = self.dropout(self.hidden(self.spectrogram(S)))
+        return embedding
 
 
 build = Cnn

@@ -1,7 +1,7 @@
-"""Dual-Stream, which looks at mel spectrograms and at notes (section 3.3).
+"""Dual-Stream: a branch of mel spectrograms and one of transcribed notes (paper 000, section 3.3).
 
-The thesis gives no rate for the dropout after the two branches are put together; it is the sequence
-branch's here.
+The thesis gives no rate for the dropout after the branches are joined: here it is 0.5, as in the
+sequence branch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mertools.models import layers
 from mertools.models.network import Network, restore_network
 
+STANDARDISATION = layers.STANDARDISATION
 HIDDEN = 128
 DROPOUT = 0.5
 
@@ -24,7 +25,7 @@ class Dual(Network):
 
     form = layers.SPECTROGRAM_FORM | layers.SEQUENCE_FORM | {"linear": [HIDDEN]}
 
-    def __init__(self, shapes: Sequence[Sequence[int]], n_classes: int, heads: int) -> None:
+    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int, heads: int) -> None:
         super().__init__()
         (n_bands, n_frames), *of_sequences = shapes
         self.spectrogram = layers.SpectrogramBranch(n_bands, n_frames)
@@ -34,18 +35,19 @@ class Dual(Network):
             nn.Linear(layers.IMAGE_EMBEDDING + layers.SEQUENCE_EMBEDDING, HIDDEN),
             nn.LeakyReLU(),
         )
-        self.classifier = nn.Linear(HIDDEN, n_classes)
+        self.classifier = nn.Linear(HIDDEN, n_outputs)
 
-    def forward(self, *features: Tensor) -> Tensor:
-        """Give logits: mel, onset, contour, note to (n, n_classes)."""
+    @property
+    def branches(self) -> dict[str, layers.InputBranch]:
+        """The branches of mel spectrograms and of notes."""
+        return {"spectrogram": self.spectrogram, "sequence": self.sequence}
+
+    def embed(self, *features: Tensor) -> Tensor:
+        """Embed mel, onset, contour and note together: to (n, 128)."""
         S, *posteriorgrams = features
         streams = [self.spectrogram(S), self.sequence(*posteriorgrams)]
-        logits: Tensor = self.classifier(self.hidden(torch.cat(streams, dim=1)))
-        return logits
-
-    def image_branch(self) -> layers.SpectrogramBranch:
-        """Give the part that looks at mel spectrograms."""
-        return self.spectrogram
+        embedding: Tensor = self.hidden(torch.cat(streams, dim=1))
+        return embedding
 
 
 build = Dual

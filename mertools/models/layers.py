@@ -1,9 +1,10 @@
-"""The parts that networks are put together from (the thesis' sections 3.2 and 3.3)."""
+"""The branches and layers that networks are built from (paper 000, sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,13 +34,30 @@ SEQUENCE_FORM = {
     "attention_hidden": ATTENTION_HIDDEN,
     "sequence_embedding": SEQUENCE_EMBEDDING,
 }
-"""What the branches look like, for a model's card."""
+"""Sizes of the branches, for a model's card."""
+
+
+STANDARDISATION = "zero mean and unit variance of each mel band in the training part"
+TINY_VARIANCE = 1e-12
+
+
+class InputBranch(nn.Module):
+    """A branch of a network: it looks at some kinds of feature and gives an embedding.
+
+    `statistics` are buffers that hold what the input is standardised by; a branch without any takes
+    its input as it is.
+    """
+
+    statistics: tuple[str, ...] = ()
+
+    def fit_statistics(self, batches: Iterable[Sequence[NDArray[Any]]]) -> None:
+        """Fit the input statistics to the branch's features in batches of the training part."""
 
 
 class Standardise(nn.Module):
     """Zero mean and unit variance of each band, by the statistics of the training part.
 
-    (n, n_bands, n_frames) to the same. The statistics are no parameters, but weights of the file.
+    (n, n_bands, n_frames) to the same. The statistics are buffers, saved with the weights.
     """
 
     mean: Tensor
@@ -50,8 +68,18 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(n_bands, 1))
         self.register_buffer("scale", torch.ones(n_bands, 1))
 
-    def set_statistics(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
-        """Set mean and standard deviation of each band: (n_bands, 1)."""
+    def fit(self, batches: Iterable[NDArray[np.floating[Any]]]) -> None:
+        """Fit mean and standard deviation of each band: batches of (n, n_bands, n_frames)."""
+        n, sums, squares = 0, 0.0, 0.0
+        for S in batches:
+            wide = S.astype(np.float64)
+            n += wide.shape[0] * wide.shape[2]
+            sums = sums + wide.sum(axis=(0, 2))
+            squares = squares + np.square(wide).sum(axis=(0, 2))
+        mean = np.asarray(sums / n)[:, None]
+        variance = np.asarray(squares / n)[:, None] - np.square(mean)
+        # A band that never changes has nothing to tell, and must not become infinite.
+        scale = np.where(variance > TINY_VARIANCE, np.sqrt(np.abs(variance)), 1.0)
         self.mean.copy_(torch.from_numpy(mean))
         self.scale.copy_(torch.from_numpy(scale))
 
@@ -60,8 +88,10 @@ class Standardise(nn.Module):
         return (S - self.mean) / self.scale
 
 
-class SpectrogramBranch(nn.Module):
+class SpectrogramBranch(InputBranch):
     """Four convolution blocks and a linear layer: (n, n_bands, n_frames) to (n, 1024)."""
+
+    statistics = ("standardise.mean", "standardise.scale")
 
     def __init__(self, n_bands: int, n_frames: int) -> None:
         super().__init__()
@@ -80,6 +110,10 @@ class SpectrogramBranch(nn.Module):
             nn.LeakyReLU(),
         )
 
+    def fit_statistics(self, batches: Iterable[Sequence[NDArray[Any]]]) -> None:
+        """Fit the standardisation of the bands."""
+        self.standardise.fit(S for (S,) in batches)
+
     def forward(self, S: Tensor) -> Tensor:
         """Embed images."""
         x = self.standardise(S).unsqueeze(1)  # (n, 1, n_bands, n_frames)
@@ -93,8 +127,9 @@ def _block(in_channels: int, out_channels: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, KERNEL_SIZE, padding=KERNEL_SIZE // 2),
         nn.BatchNorm2d(out_channels),
-        # LeakyReLU comes first in the thesis. It grows with its input, so that the largest of four
-        # stays the largest: after the pooling it gives the same for a quarter of the work.
+        # The thesis has LeakyReLU before the pooling. It rises with its input, so the largest of
+        # four values stays the largest: after the pooling it gives the same for a quarter of the
+        # work.
         nn.MaxPool2d(POOL),
         nn.LeakyReLU(),
     )
@@ -117,7 +152,7 @@ class SelfAttention(nn.Module):
         return scores.softmax(dim=1).transpose(1, 2)
 
 
-class SequenceBranch(nn.Module):
+class SequenceBranch(InputBranch):
     """A bidirectional LSTM, self-attention and a linear layer: (n, n_frames, size) to (n, 256)."""
 
     def __init__(self, size: int, heads: int) -> None:

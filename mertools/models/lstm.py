@@ -1,4 +1,4 @@
-"""Dual-Stream's sequence branch alone, which looks at notes (the thesis' ablation)."""
+"""Dual-Stream's branch of transcribed notes alone (paper 000, the ablation of section 4)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ class Lstm(Network):
 
     form = layers.SEQUENCE_FORM
 
-    def __init__(self, shapes: Sequence[Sequence[int]], n_classes: int, heads: int) -> None:
+    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int, heads: int) -> None:
         super().__init__()
         self.sequence = layers.SequenceBranch(layers.n_columns(shapes), heads)
-        self.classifier = nn.Linear(layers.SEQUENCE_EMBEDDING, n_classes)
+        self.classifier = nn.Linear(layers.SEQUENCE_EMBEDDING, n_outputs)
 
-    def forward(self, *features: Tensor) -> Tensor:
-        """Give logits: onset, contour, note (n, n_frames, ...) to (n, n_classes)."""
-        logits: Tensor = self.classifier(self.sequence(*features))
-        return logits
+    @property
+    def branches(self) -> dict[str, layers.InputBranch]:
+        """The branch of notes."""
+        return {"sequence": self.sequence}
+
+    def embed(self, *features: Tensor) -> Tensor:
+        """Embed onset, contour and note: (n, n_frames, ...) to (n, 256)."""
+        embedding: Tensor = self.sequence(*features)
+        return embedding
 
 
 build = Lstm

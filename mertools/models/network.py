@@ -1,4 +1,4 @@
-"""What networks have in common: their form, and bringing one back from its file."""
+"""What networks have in common: branches and a last layer, predicting, and coming from a file."""
 
 from __future__ import annotations
 
@@ -15,49 +15,64 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mertools.artifacts.feature_rows import Features
-from mertools.artifacts.model_file import Card, Learnt
+from mertools.artifacts.model_card import ModelCard
+from mertools.artifacts.model_file import Learnt
 from mertools.errors import SchemaError, UsageError
-from mertools.models.layers import SpectrogramBranch
-from mertools.models.registry import find_model
+from mertools.models.layers import InputBranch
+from mertools.models.model import are_numbers, scale_numbers
+from mertools.models.registry import Value, find_architecture
 from mertools.runtime.devices import find_device
+from mertools.targets.scale import Target
 
-SEGMENTS_AT_ONCE = 64
+BATCH_SIZE = 64
+"""Segments that are predicted together."""
+
+LAST_LAYER = "classifier"
 
 
 class Network(nn.Module):
-    """A network whose last layer, `classifier`, gives the classes' logits.
+    """A network of named branches, whose last layer, `classifier`, gives the outputs.
 
-    Built from the shape of one segment's features, for each of the kinds that the registry names,
-    and the number of classes; the registry's `parameters` are keyword arguments.
+    Outputs are the logits of classes, or numbers mapped to 0..1, one a target. A network is built
+    from the shape of one segment's features, for each kind that its branches look at, the number of
+    outputs, and its parameters by name.
     """
 
-    form: ClassVar[Mapping[str, Any]]
-    """What else there is to tell of the form in a model's card."""
+    form: ClassVar[Mapping[str, Any]] = {}
+    """What else a model's card says of the network's form."""
 
     classifier: nn.Linear
 
+    @property
     @abstractmethod
-    def forward(self, *features: Tensor) -> Tensor:
-        """Give logits: for each kind (n, *shape) to (n, n_classes)."""
+    def branches(self) -> Mapping[str, InputBranch]:
+        """The branches by the names that the registry gives them."""
 
-    def image_branch(self) -> SpectrogramBranch | None:
-        """Give the part that looks at mel spectrograms, where there is one."""
-        return None
+    @abstractmethod
+    def embed(self, *features: Tensor) -> Tensor:
+        """Give what the last layer looks at: for each kind (n, *shape) to (n, size)."""
+
+    def forward(self, *features: Tensor) -> Tensor:
+        """Give outputs: for each kind (n, *shape) to (n, n_outputs)."""
+        outputs: Tensor = self.classifier(self.embed(*features))
+        return outputs
 
     def n_parameters(self) -> int:
         """Count what is learnt by gradients."""
-        return sum(math.prod(parameter.shape) for parameter in self.parameters())
+        return sum(
+            math.prod(parameter.shape) for parameter in self.parameters() if parameter.requires_grad
+        )
 
 
 Build = Callable[..., Network]
 
 
-def architecture_of(network: Network, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell everything that fixes a network's form, for its card."""
+def describe_form(network: Network, parameters: Mapping[str, Value]) -> dict[str, Any]:
+    """Say everything that fixes a network's form, for its card."""
     return {**parameters, **network.form, "n_parameters": network.n_parameters()}
 
 
-def weights_of(network: nn.Module) -> dict[str, Tensor]:
+def copy_weights(network: nn.Module) -> dict[str, Tensor]:
     """Copy all that a network has learnt, by name, to the processor."""
     return {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -70,53 +85,91 @@ class TrainedNetwork:
     """A network that predicts."""
 
     network: Network
+    targets: tuple[Target, ...]
     device: torch.device
 
     def on_device(self, name: str) -> TrainedNetwork:
         """Take it to a device. Raises UsageError where that is not there."""
         device = torch.device(find_device(name))
-        return TrainedNetwork(self.network.to(device), device)
+        return TrainedNetwork(self.network.to(device), self.targets, device)
 
-    def posteriors(self, features: Sequence[Features]) -> NDArray[np.float64]:
-        """Give each segment's posteriors: for each kind (n, *shape) to (n, n_classes)."""
+    def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
+        """Predict segments: for each kind (n, *shape) to (n, n_outputs)."""
         batches = [
-            logits_of(self.network, [part[i : i + SEGMENTS_AT_ONCE] for part in features])
-            for i in range(0, len(features[0]), SEGMENTS_AT_ONCE)
+            compute_outputs(self.network, [part[i : i + BATCH_SIZE] for part in features])
+            for i in range(0, len(features[0]), BATCH_SIZE)
         ]
-        posteriors: NDArray[np.float64] = torch.cat(batches).softmax(dim=1).numpy()
-        return posteriors
+        return finish_outputs(torch.cat(batches), self.targets)
+
+    def embed(self, features: Sequence[Features], branch: str | None) -> NDArray[np.float32]:
+        """Give what the last layer looks at, or what a branch gives: (n, size).
+
+        `branch` names one of the network's branches; `features` are those of all its branches.
+        """
+        parts = []
+        with torch.inference_mode():
+            for i in range(0, len(features[0]), BATCH_SIZE):
+                tensors = to_tensors([part[i : i + BATCH_SIZE] for part in features], self.device)
+                parts.append(self._embed(tensors, branch).float().cpu())
+        embedding: NDArray[np.float32] = torch.cat(parts).flatten(1).numpy()
+        return embedding
+
+    def _embed(self, tensors: Sequence[Tensor], branch: str | None) -> Tensor:
+        if branch is None:
+            return self.network.embed(*tensors)
+        seen: list[Tensor] = []
+        module = self.network.branches[branch]
+        hook = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+        try:
+            self.network.embed(*tensors)
+        finally:
+            hook.remove()
+        return seen[0]
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Give all weights, by name."""
+        return {name: weight.numpy() for name, weight in copy_weights(self.network).items()}
 
 
-def logits_of(network: Network, features: Sequence[Features]) -> Tensor:
-    """Give some segments' logits: (n, n_classes) float64 on the processor."""
+def finish_outputs(outputs: Tensor, targets: Sequence[Target]) -> NDArray[np.float64]:
+    """Turn outputs, (n, n_outputs), into posteriors, or into numbers on the targets' scales."""
+    if are_numbers(targets):
+        return scale_numbers(outputs.double().numpy(), targets)
+    posteriors: NDArray[np.float64] = outputs.double().softmax(dim=1).numpy()
+    return posteriors
+
+
+def compute_outputs(network: Network, features: Sequence[Features]) -> Tensor:
+    """Give some segments' outputs: (n, n_outputs) float64 on the processor."""
     network.eval()
     with torch.inference_mode():
-        logits: Tensor = network(*to_tensors(features, network.classifier.weight.device))
-    return logits.cpu().double()
+        outputs: Tensor = network(*to_tensors(features, network.classifier.weight.device))
+    return outputs.cpu().double()
 
 
 def to_tensors(features: Sequence[Features], device: torch.device) -> list[Tensor]:
-    """Take features to a device, as float32 there."""
-    return [torch.tensor(part, device=device).float() for part in features]
+    """Take features to a device, as float32 there; integers stay what they are."""
+    tensors = (torch.tensor(part, device=device) for part in features)
+    return [tensor.float() if tensor.is_floating_point() else tensor for tensor in tensors]
 
 
-def restore_network(build: Build, path: Path, card: Card, learnt: Learnt) -> TrainedNetwork:
+def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -> TrainedNetwork:
     """Make a network's file, as `model_file.read_model` gives it, into a model that predicts.
 
     The network is built without weights, so that it has none but the file's.
     Raises SchemaError where those do not fit the card.
     """
-    spec = find_model(card["model"])
-    architecture = card["architecture"]
-    kinds = tuple(feature["kind"] for feature in card["features"])
+    architecture = find_architecture(card.architecture)
+    form = dict(card.form)
     try:
-        if kinds != spec.feature_kinds:
-            raise ValueError(f"it needs {', '.join(spec.feature_kinds)}, not {', '.join(kinds)}")
-        parameters = {name: architecture[name] for name in spec.parameters}
-        shapes = [feature["shape"] for feature in card["features"]]
+        if not architecture.takes_vectors and card.kinds != architecture.kinds:
+            needed = ", ".join(architecture.kinds)
+            raise ValueError(f"it needs {needed}, not {', '.join(card.kinds)}")
+        parameters = {name: form[name] for name in architecture.defaults}
+        shapes = [needed.shape for needed in card.inputs]
         with torch.device("meta"):
-            network = build(shapes, len(card["classes"]), **parameters)
-        if architecture != architecture_of(network, parameters):
+            network = build(shapes, card.n_outputs, **parameters)
+        if form != describe_form(network, parameters):
             raise ValueError("its architecture is another one than this program's")
         _check_weights(network, learnt)
         weights = {name: torch.tensor(array) for name, array in learnt.items()}
@@ -124,11 +177,11 @@ def restore_network(build: Build, path: Path, card: Card, learnt: Learnt) -> Tra
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, UsageError) as error:
         raise SchemaError(
             path,
-            f"holds no {spec.name} network as mer train {spec.name} makes it "
+            f"holds no {architecture.name} network as mer train {architecture.name} makes it "
             f"({type(error).__name__}: {error})",
             "train the model again",
         ) from None
-    return TrainedNetwork(network.eval(), torch.device("cpu"))
+    return TrainedNetwork(network.eval(), card.targets, torch.device("cpu"))
 
 
 def _check_weights(network: Network, learnt: Mapping[str, NDArray[Any]]) -> None:

@@ -1,96 +1,151 @@
-"""The support vector machine: the scikit-learn estimator that is trained, and its posteriors.
+"""The support vector machine: posteriors of classes (SVC), or a number (SVR).
 
-A pipeline (each column clipped to its range in training and standardised, then an SVC with an RBF
-kernel) gives a margin for each pair of classes. A sigmoid turns it into the odds of the one class
-against the other (J. Platt, Probabilistic outputs for support vector machines, 1999), fitted to
-margins of rows that the SVC under it was not fitted to. The pairs are coupled by least squares of
-the log odds: the logit of a class is the mean of its log odds against each class, itself included.
-That is a softmax of linear functions of the margins, so that scikit-learn's own classes hold it.
+Each column is clipped to its range in training and standardised. A support vector machine with an
+RBF kernel follows.
 
-scikit-learn's CalibratedClassifierCV does not serve: it calibrates counts of votes, which jump, one
-class at a time, and is made of classes that skops does not trust.
+Classes: the SVC gives a margin for each pair of classes. A sigmoid turns it into the odds of the
+one class against the other (J. Platt, Probabilistic outputs for support vector machines, 1999). It
+is fitted to margins of rows that the SVC under it was not fitted to. The pairs are coupled by least
+squares of the log odds: the logit of a class is the mean of its log odds against each class, itself
+included. scikit-learn's CalibratedClassifierCV does not serve: it calibrates counts of votes, which
+jump.
+
+Numbers: epsilon-SVR of the standardised number (A. J. Smola, B. Schoelkopf, A tutorial on support
+vector regression, 2004), with scikit-learn's epsilon of 0.1 deviations.
+
+scikit-learn fits; what was learnt is kept as plain arrays, which predict without it.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.model_file import Card, Learnt
+from mertools.artifacts.model_card import ModelCard
+from mertools.artifacts.model_file import Learnt
 from mertools.errors import SchemaError
+from mertools.models.model import Model, are_numbers, scale_numbers
+from mertools.models.problem import Point, Problem, Split
 from mertools.targets.pooling import side_by_side
+from mertools.targets.scale import Target
 
 STANDARDISATION = "clipped to the column's range in training, then zero mean and unit variance"
+LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
 
-ARCHITECTURE = {
-    "kernel": "rbf",
-    "class_weight": "inverse class frequency",
-    "calibration": "a sigmoid for each pair of classes on out-of-fold margins, weighted by the "
-    "square root of inverse class frequency, coupled by least squares of the log odds",
-}
+_CALIBRATION = (
+    "a sigmoid for each pair of classes on out-of-fold margins, weighted by the square root of "
+    "inverse class frequency, coupled by least squares of the log odds"
+)
+EPSILON = 0.1
+"""Errors of SVR that are not punished, in deviations of the number in training."""
 
 
-def build_svm(C: float = 1.0, gamma: float | str = "scale") -> Any:
-    """Build the pipeline below the calibration, not yet fitted.
+def describe_form(problem: Problem, model: Model, point: Point) -> dict[str, Any]:
+    """Say what a card says of the model's form."""
+    form: dict[str, Any] = {"kernel": "rbf", **point}
+    if are_numbers([problem.target]):
+        return form | {"epsilon": EPSILON}
+    return form | {"class_weight": "inverse class frequency", "calibration": _CALIBRATION}
+
+
+def build_pipeline(machine: Any) -> Any:
+    """Put what brings columns to one scale before a support vector machine, not yet fitted.
 
     Clipping bounds what music unlike any in training can do: a column that hardly moved there
     would otherwise, standardised, outweigh all others.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+    steps = [("range", MinMaxScaler(clip=True)), ("standard", StandardScaler())]
+    return Pipeline([*steps, ("machine", machine)])
+
+
+def fit(problem: Problem, points: Sequence[Point]) -> list[Model]:
+    """Fit a model for each point of a search, with its parameters C and gamma."""
+    X = side_by_side(problem.features).astype(np.float64)
+    fit_one = _fit_number if are_numbers([problem.target]) else _fit_classes
+    return [fit_one(problem, X, float(point["C"]), float(point["gamma"])) for point in points]
+
+
+def try_points(
+    problem: Problem, points: Sequence[Point], features: Sequence[NDArray[Any]]
+) -> list[NDArray[np.float64]]:
+    """Give what a model of each point predicts of other rows, for a search: (n, n_outputs) each.
+
+    Of classes it is the class alone, without the calibration, which would take several fits more.
+    """
+    if are_numbers([problem.target]):
+        return [model.predict(features) for model in fit(problem, points)]
+    X = side_by_side(problem.features).astype(np.float64)
+    others = side_by_side(features).astype(np.float64)
+    n_classes = problem.target.scale.n_outputs
+    return [
+        np.eye(n_classes)[
+            _build_classifier(float(point["C"]), float(point["gamma"]))
+            .fit(X, problem.y)
+            .predict(others)
+        ]
+        for point in points
+    ]
+
+
+def _build_classifier(C: float, gamma: float) -> Any:
     from sklearn.svm import SVC
 
-    return Pipeline(
-        [
-            ("range", MinMaxScaler(clip=True)),
-            ("standard", StandardScaler()),
-            (
-                "svc",
-                SVC(C=C, gamma=gamma, class_weight="balanced", decision_function_shape="ovo"),
-            ),
-        ]
+    return build_pipeline(
+        SVC(C=C, gamma=gamma, class_weight="balanced", decision_function_shape="ovo")
     )
 
 
-def fit_calibrated(
-    svm: Any,
-    X: NDArray[np.float64],
-    y: NDArray[np.int64],
-    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> Any:
-    """Fit an SVM and its calibration into one classifier.
+def _fit_number(problem: Problem, X: NDArray[np.float64], C: float, gamma: float) -> Model:
+    from sklearn.svm import SVR
 
-    X: (n_rows, n_columns); y: (n_rows,), from 0 up; splits: the rows to fit to and those held out,
-    which together are all rows, with every class among each.
-    """
-    from sklearn.ensemble import StackingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
-
-    margins = cross_val_predict(svm, X, y, cv=splits, method="decision_function")
-    weights, biases = _fit_calibration(margins.reshape(len(y), -1), y)
-    # Of the logistic regression only the form is used: its coefficients are then replaced.
-    estimator = StackingClassifier(
-        [("svm", svm.fit(X, y))],
-        LogisticRegression(max_iter=1000),
-        cv="prefit",
-        stack_method="decision_function",
-    ).fit(X, y)
-    calibration = estimator.final_estimator_
-    calibration.coef_, calibration.intercept_ = _scikit_learn_logits(weights, biases)
-    # skops trusts a dict, but not scikit-learn's own kind of it.
-    estimator.named_estimators_ = dict(estimator.named_estimators_)
-    return estimator
+    centre, spread = problem.numbers.mean(), problem.numbers.std()
+    z = (problem.numbers - centre) / (spread or 1.0)
+    pipeline = build_pipeline(SVR(C=C, gamma=gamma, epsilon=EPSILON)).fit(X, z)
+    machine = pipeline["machine"]
+    return NumberSvm(
+        (problem.target,),
+        _columns_of(pipeline),
+        _Kernel(machine.support_vectors_, gamma, machine.dual_coef_, machine.intercept_),
+        np.array([centre, spread]),
+    )
 
 
-def _fit_calibration(
+def _fit_classes(problem: Problem, X: NDArray[np.float64], C: float, gamma: float) -> Model:
+    build = partial(_build_classifier, C, gamma)
+    margins = _margins_out_of_fold(build, X, problem.y, problem.splits)
+    originals = np.flatnonzero(~problem.is_copy)
+    weights, biases = fit_calibration(margins[originals], problem.y[originals])
+    pipeline = build().fit(X, problem.y)
+    machine = pipeline["machine"]
+    coefficients = _pair_coefficients(machine.dual_coef_, machine.n_support_)
+    kernel = _Kernel(machine.support_vectors_, gamma, coefficients, machine.intercept_)
+    return ClassSvm(_columns_of(pipeline), kernel, weights, biases)
+
+
+def _margins_out_of_fold(
+    build: Any, X: NDArray[np.float64], y: NDArray[np.int64], splits: Sequence[Split]
+) -> NDArray[np.float64]:
+    """Give the margins of held-out rows, (n_rows, n_pairs); those never held out have zeros."""
+    n_classes = int(y.max()) + 1
+    margins = np.zeros((len(X), math.comb(n_classes, 2)))
+    for learn, held_out in splits:
+        held = build().fit(X[learn], y[learn]).decision_function(X[held_out])
+        margins[held_out] = held.reshape(len(held_out), -1)
+    return margins
+
+
+def fit_calibration(
     margins: NDArray[np.float64], y: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit the weights (n_classes, n_pairs) and biases (n_classes,) of the logits to margins.
@@ -117,73 +172,155 @@ def _fit_calibration(
 
 
 @dataclass(frozen=True)
-class CalibratedSvm:
-    """A trained SVM that gives the estimator's posteriors without scikit-learn.
+class _Columns:
+    """How columns are brought to one scale: all (n_columns,).
 
-    Columns become `x * range_scale + range_shift`, clipped to 0 to 1, less `mean`, by `scale`: all
-    (n_columns,). The margin of a pair of classes is its `coefficients` (n_pairs, n_vectors) times
-    the kernel with the `support_vectors` (n_vectors, n_columns), plus its `intercepts` (n_pairs,);
-    a class's logit is its `weights` (n_classes, n_pairs) times the margins plus its `biases`.
+    A column becomes `x * range_scale + range_shift`, clipped to 0..1, less `mean`, by `scale`.
     """
 
     range_scale: NDArray[np.float64]
     range_shift: NDArray[np.float64]
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
+
+    def apply(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        clipped = np.clip(X * self.range_scale + self.range_shift, 0.0, 1.0)
+        Z: NDArray[np.float64] = (clipped - self.mean) / self.scale
+        return Z
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """The outputs of a support vector machine.
+
+    `coefficients`, (n_outputs, n_vectors), times the kernel with the `support_vectors`,
+    (n_vectors, n_columns), plus `intercepts`, (n_outputs,).
+    """
+
     support_vectors: NDArray[np.float64]
     gamma: float
     coefficients: NDArray[np.float64]
     intercepts: NDArray[np.float64]
+
+    def apply(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Row by row: a product of matrices would round a row otherwise beside other rows.
+        distances = np.square(self.support_vectors - z).sum(axis=1)
+        outputs: NDArray[np.float64] = (self.coefficients * np.exp(-self.gamma * distances)).sum(
+            axis=1
+        ) + self.intercepts
+        return outputs
+
+
+@dataclass(frozen=True)
+class ClassSvm:
+    """A trained SVC with calibrated posteriors.
+
+    A class's logit is its `weights`, (n_classes, n_pairs), times the margins of the pairs of
+    classes plus its `biases`, (n_classes,).
+    """
+
+    columns: _Columns
+    kernel: _Kernel
     weights: NDArray[np.float64]
     biases: NDArray[np.float64]
 
-    def posteriors(self, features: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.float64]:
-        """Give each row's posteriors: finite, for each kind (n_rows, ...), to (n_rows, n_classes).
-
-        A row's do not depend on the others, to the last bit.
-        """
-        X = side_by_side(features)
-        Z = np.clip(X * self.range_scale + self.range_shift, 0.0, 1.0)
-        Z = (Z - self.mean) / self.scale
-        P = np.empty((len(X), len(self.biases)))
+    def predict(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Give posteriors: for each kind (n_rows, ...) to (n_rows, n_classes)."""
+        Z = self.columns.apply(side_by_side(features))
+        P = np.empty((len(Z), len(self.biases)))
         for row, z in enumerate(Z):
-            kernel = np.exp(-self.gamma * np.square(self.support_vectors - z).sum(axis=1))
-            margins = (self.coefficients * kernel).sum(axis=1) + self.intercepts
-            logits = (self.weights * margins).sum(axis=1) + self.biases
+            logits = (self.weights * self.kernel.apply(z)).sum(axis=1) + self.biases
             shares = np.exp(logits - logits.max())
             P[row] = shares / shares.sum()
         return P
 
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Give all that was learnt, by name."""
+        own = {"weights": self.weights, "biases": self.biases}
+        return _arrays_of(self.columns, self.kernel) | own
 
-def restore(path: Path, card: Card, learnt: Learnt) -> CalibratedSvm:
+
+@dataclass(frozen=True)
+class NumberSvm:
+    """A trained SVR; `standard`, (2,), are the number's mean and deviation, mapped to 0..1."""
+
+    targets: tuple[Target, ...]
+    columns: _Columns
+    kernel: _Kernel
+    standard: NDArray[np.float64]
+
+    def predict(self, features: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Give numbers on the target's scale: for each kind (n_rows, ...) to (n_rows, 1)."""
+        Z = self.columns.apply(side_by_side(features))
+        z = np.array([self.kernel.apply(row) for row in Z]).reshape(-1, 1)
+        return scale_numbers(self.standard[0] + self.standard[1] * z, self.targets)
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Give all that was learnt, by name."""
+        return _arrays_of(self.columns, self.kernel) | {"standard": self.standard}
+
+
+def _columns_of(pipeline: Any) -> _Columns:
+    span, standard = pipeline["range"], pipeline["standard"]
+    return _Columns(span.scale_, span.min_, standard.mean_, standard.scale_)
+
+
+def _arrays_of(columns: _Columns, kernel: _Kernel) -> dict[str, NDArray[Any]]:
+    return asdict(columns) | asdict(kernel) | {"gamma": np.array(kernel.gamma)}
+
+
+def restore(path: Path, card: ModelCard, learnt: Learnt) -> ClassSvm | NumberSvm:
     """Make a model's file, as `model_file.read_model` gives it, into a model that predicts.
 
-    Raises SchemaError where it does not hold this module's estimator, or its arrays do not fit each
-    other and the card.
+    Raises SchemaError where its arrays do not fit each other and the card.
     """
     try:
-        steps = dict(learnt["estimators_"][0]["steps"])
-        span, standard, svc = steps["range"], steps["standard"], steps["svc"]
-        calibration = learnt["final_estimator_"]
-        svm = CalibratedSvm(
-            span["scale_"],
-            span["min_"],
-            standard["mean_"],
-            standard["scale_"],
-            svc["support_vectors_"],
-            float(svc["_gamma"]),
-            _pair_coefficients(svc["dual_coef_"], svc["_n_support"]),
-            svc["intercept_"],
-            *_logits_of_all_classes(calibration["coef_"], calibration["intercept_"]),
+        arrays = _arrays_of_stack(learnt) if "estimators_" in learnt else learnt
+        _check_arrays(arrays, card)
+        columns = _Columns(
+            arrays["range_scale"], arrays["range_shift"], arrays["mean"], arrays["scale"]
         )
-        _check_arrays(svm, card)
+        kernel = _Kernel(
+            arrays["support_vectors"],
+            float(arrays["gamma"]),
+            arrays["coefficients"],
+            arrays["intercepts"],
+        )
+        if are_numbers(card.targets):
+            return NumberSvm(card.targets, columns, kernel, arrays["standard"])
+        return ClassSvm(columns, kernel, arrays["weights"], arrays["biases"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise SchemaError(
             path,
             f"holds no SVM as mer train svm makes it ({type(error).__name__}: {error})",
             "train the model again",
         ) from None
-    return svm
+
+
+def _arrays_of_stack(learnt: Learnt) -> dict[str, NDArray[Any]]:
+    """Take the arrays from a file of mertools before 0.2, which holds scikit-learn's estimators.
+
+    Its calibration lies in a logistic regression, which has the logits of two classes as one.
+    """
+    steps = dict(learnt["estimators_"][0]["steps"])
+    span, standard, svc = steps["range"], steps["standard"], steps["svc"]
+    calibration = learnt["final_estimator_"]
+    weights, biases = calibration["coef_"], calibration["intercept_"]
+    if len(biases) == 1:
+        weights = np.concatenate([np.zeros_like(weights), weights])
+        biases = np.append(0.0, biases)
+    return {
+        "range_scale": span["scale_"],
+        "range_shift": span["min_"],
+        "mean": standard["mean_"],
+        "scale": standard["scale_"],
+        "support_vectors": svc["support_vectors_"],
+        "gamma": np.array(float(svc["_gamma"])),
+        "coefficients": _pair_coefficients(svc["dual_coef_"], svc["_n_support"]),
+        "intercepts": svc["intercept_"],
+        "weights": weights,
+        "biases": biases,
+    }
 
 
 def _pair_coefficients(
@@ -204,45 +341,27 @@ def _pair_coefficients(
     return coefficients
 
 
-def _scikit_learn_logits(
-    weights: NDArray[np.float64], biases: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give logits as scikit-learn has them: of two classes the second's less the first's."""
-    if len(biases) > 2:
-        return weights, biases
-    return np.diff(weights, axis=0), np.diff(biases)
-
-
-def _logits_of_all_classes(
-    weights: NDArray[np.float64], biases: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Undo `_scikit_learn_logits`, but for what a softmax leaves out of account."""
-    if len(biases) > 1:
-        return weights, biases
-    return np.concatenate([np.zeros_like(weights), weights]), np.append(0.0, biases)
-
-
-def _check_arrays(svm: CalibratedSvm, card: Card) -> None:
+def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
     """Raise ValueError where an array does not fit the card, or is not finite."""
-    n_columns = sum(math.prod(kind["shape"]) for kind in card["features"])
-    n_classes = len(card["classes"])
-    n_pairs = math.comb(n_classes, 2)
-    n_vectors = len(svm.support_vectors)
-    shapes = {
-        "range_scale": (n_columns,),
-        "range_shift": (n_columns,),
-        "mean": (n_columns,),
-        "scale": (n_columns,),
+    n_columns = sum(math.prod(needed.shape) for needed in card.inputs)
+    n_vectors = len(arrays["support_vectors"])
+    own: dict[str, tuple[int, ...]]
+    if are_numbers(card.targets):
+        n_machines, own = 1, {"standard": (2,)}
+    else:
+        n_classes = card.n_outputs
+        n_machines = math.comb(n_classes, 2)
+        own = {"weights": (n_classes, n_machines), "biases": (n_classes,)}
+    shapes: dict[str, tuple[int, ...]] = {
+        **dict.fromkeys(("range_scale", "range_shift", "mean", "scale"), (n_columns,)),
         "support_vectors": (n_vectors, n_columns),
         "gamma": (),
-        "coefficients": (n_pairs, n_vectors),
-        "intercepts": (n_pairs,),
-        "weights": (n_classes, n_pairs),
-        "biases": (n_classes,),
+        "coefficients": (n_machines, n_vectors),
+        "intercepts": (n_machines,),
+        **own,
     }
     for name, shape in shapes.items():
-        array = getattr(svm, name)
-        if np.shape(array) != shape:
-            raise ValueError(f"{name} has shape {np.shape(array)}, not {shape}")
-        if not np.isfinite(array).all():
+        if np.shape(arrays[name]) != shape:
+            raise ValueError(f"{name} has shape {np.shape(arrays[name])}, not {shape}")
+        if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")

@@ -1,10 +1,10 @@
-"""`mertools.predict`: what music expresses, asked from Python."""
+"""`mertools.predict`: the emotions of music, predicted from Python."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from mertools.artifacts.rows import Track
 from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
 from mertools.audio.sources import Source, find_sources
-from mertools.errors import UsageError
+from mertools.errors import InputError, UsageError
 from mertools.features.extract import FailedInput
-from mertools.prediction.emotion import Emotion, gather_emotions
+from mertools.prediction.emotion import Emotion, flatten, gather_emotions
 from mertools.prediction.installed import choose_models
 from mertools.prediction.predict import load_predictors, predict_audio
 from mertools.runtime.parallel import Jobs
@@ -28,25 +28,37 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ARRAY_ID = "array"
-"""The track_id of sound that is given as an array."""
+"""The track_id of sound that comes as an array."""
 
 StrPath = str | os.PathLike[str]
 
 
 class Emotions(list[Emotion]):
-    """What tracks express, in the order of the inputs."""
+    """The emotions of tracks, in the order of the inputs."""
 
     def to_frame(self) -> DataFrame:
-        """Put the tracks in a frame of pandas, a row each, and their windows instead if they have.
+        """Return a pandas frame of a row a track, or a row a window where tracks have windows.
 
+        The columns are track_id, path, start and duration in seconds, and those of `flatten`.
         Raises UsageError where pandas is not installed.
         """
         try:
             import pandas
         except ModuleNotFoundError:
             raise UsageError("pandas", "is not installed", "pip install pandas") from None
-        shown = [window for track in self for window in track.windows or (track,)]
-        return pandas.DataFrame([_flat(emotion) for emotion in shown])
+        shown = [(track, window) for track in self for window in track.windows or (track,)]
+        return pandas.DataFrame(
+            [
+                {
+                    "track_id": track.track_id,
+                    "path": track.path,
+                    "start": window.start,
+                    "duration": window.duration,
+                    **flatten(window),
+                }
+                for track, window in shown
+            ]
+        )
 
 
 def predict(
@@ -60,15 +72,15 @@ def predict(
     device: str = "auto",
     jobs: Jobs = 1,
 ) -> Emotions:
-    """Predict what music expresses: a track each, as `mer predict` does.
+    """Predict the emotion of each track, as `mer predict` does.
 
-    `sound` is a path or several, of sound files, folders or manifests of tracks; or an array at
+    `sound` is one path or several, of sound files, folders or manifests of tracks; or an array at
     `sample_rate` in Hz, (n_samples,) or (n_samples, n_channels), of floats in [-1, 1) or int16.
-    `models` are files or names as in `mer predict -m`. With `over_time` each track has windows of
-    `window` seconds, one each `hop`, and is rated by these. `jobs` above 1 starts processes, so a
-    script needs its `if __name__ == "__main__"` then.
+    `models` are files or names as in `mer predict -m`. With `over_time` each track has `windows`
+    of `window` seconds, one each `hop` seconds. `jobs` above 1 starts processes; a script then
+    needs `if __name__ == "__main__"`.
 
-    Raises UsageError for what cannot be asked for, and InputError for the first sound that cannot
+    Raises UsageError for an argument that is wrong, and InputError for the first sound that cannot
     be read.
     """
     predictors = load_predictors(choose_models([os.fspath(name) for name in models]), device)
@@ -76,21 +88,29 @@ def predict(
         predictors = [predictor.over_time(window, hop) for predictor in predictors]
     found = Emotions()
     with _sources(sound, sample_rate) as sources:
+        paths = {} if isinstance(sound, np.ndarray) else _paths_by_track(sources)
         for outcome in predict_audio(sources, predictors, "both" if over_time else "track", jobs):
             if isinstance(outcome, FailedInput):
                 raise outcome.error
             *windows, track = sorted(
                 gather_emotions(outcome.rows), key=lambda emotion: emotion.segment_id is None
             )
-            found.append(replace(track, windows=tuple(windows)))
+            path = paths.get(track.track_id)
+            found.append(replace(track, windows=tuple(windows), path=path))
     return found
+
+
+def _paths_by_track(sources: Iterable[Source]) -> dict[str, str]:
+    return {
+        source.track_id: source.path for source in sources if not isinstance(source, InputError)
+    }
 
 
 @contextmanager
 def _sources(
     sound: StrPath | Sequence[StrPath] | NDArray[Any], sample_rate: int | None
 ) -> Iterator[list[Source]]:
-    """Give the tracks to predict; an array is one for as long as it lies in a temporary file."""
+    """Yield the tracks to predict; an array lies in a file during the block."""
     if not isinstance(sound, np.ndarray):
         paths = [sound] if isinstance(sound, str | os.PathLike) else sound
         yield list(find_sources([os.fspath(path) for path in paths]))
@@ -104,33 +124,12 @@ def _sources(
 
 
 def _check_array(y: NDArray[Any], sample_rate: int | None) -> None:
-    """Raise UsageError for an array that is no sound."""
+    """Raise UsageError for an array that is not sound."""
     if sample_rate is None or sample_rate < 1:
-        raise UsageError("sample_rate", f"{sample_rate} is no rate", "give that of the array in Hz")
+        raise UsageError("sample_rate", f"is {sample_rate}", "give the rate of the array in Hz")
     if y.dtype != np.int16 and y.dtype.kind != "f":
         raise UsageError("the array", f"is of type {y.dtype}", "give floats in [-1, 1) or int16")
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[0] < y.shape[1]):
         raise UsageError(
             "the array", f"has shape {y.shape}", "give (n_samples,) or (n_samples, n_channels)"
         )
-
-
-def _flat(emotion: Emotion) -> dict[str, object]:
-    """Lay out what a track or window expresses as columns of a table."""
-    columns: dict[str, object] = {
-        "track_id": emotion.track_id,
-        "start": emotion.start,
-        "duration": emotion.duration,
-    }
-    for target, rating in emotion.ratings.items():
-        columns |= {target: rating.predicted, f"{target}_mean": rating.mean}
-        columns |= {
-            f"{target}_{name}": p for name, p in zip(rating.classes, rating.posterior, strict=True)
-        }
-    if emotion.quadrant is not None:
-        columns |= {
-            "quadrant": emotion.quadrant.name,
-            "quadrant_probability": emotion.quadrant.probability,
-            "word": emotion.word,
-        }
-    return columns | {"unlike": emotion.unlike}

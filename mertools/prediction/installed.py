@@ -1,4 +1,4 @@
-"""The models that are at hand: those that come along, and those of a user's own."""
+"""The models at hand: the bundled ones, and those of a user's own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from pathlib import Path
 from mertools.artifacts.model_file import read_card
 from mertools.artifacts.rows import CLASS_SEPARATOR, Model
 from mertools.errors import UsageError
-from mertools.models.registry import MODELS
+from mertools.models.registry import ARCHITECTURES
+from mertools.targets.scale import TARGET_SEPARATOR
 
 VARIABLE = "MER_MODELS"
-"""Names folders of models, or models, that are looked through before those that come along."""
+"""Names folders of models, or models, that are looked through before the bundled ones."""
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
 CARD_FENCE = "---"
 """The line before and after the head of a card in Markdown, as model hubs have it."""
-SUFFIXES = frozenset(spec.suffix for spec in MODELS.values())
+SUFFIXES = frozenset(row.suffix for row in ARCHITECTURES.values())
 
 
 def find_installed() -> list[Path]:
@@ -25,39 +26,40 @@ def find_installed() -> list[Path]:
 
     Raises UsageError where what the variable names is not there.
     """
-    places = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+    locations = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
     if BUNDLED.is_dir():
-        places.append(BUNDLED)
-    return [path for place in places for path in models_in(place)]
+        locations.append(BUNDLED)
+    return [path for location in locations for path in models_in(location)]
 
 
-def models_in(place: Path) -> list[Path]:
+def models_in(location: Path) -> list[Path]:
     """Find the models in a folder, in the order of their names; a file is taken for one.
 
     Raises UsageError where there is neither.
     """
-    if not place.exists():
-        raise UsageError(place, "does not exist", "name a folder of models, or a model")
-    if not place.is_dir():
-        return [place]
-    return [path for path in sorted(place.iterdir()) if path.suffix in SUFFIXES]
+    if not location.exists():
+        raise UsageError(location, "does not exist", "name a folder of models, or a model")
+    if not location.is_dir():
+        return [location]
+    return [path for path in sorted(location.iterdir()) if path.suffix in SUFFIXES]
 
 
 def describe_model(path: Path) -> Model:
-    """Tell what a model's card says of it.
+    """Describe a model by its card.
 
     Raises UsageError where the file cannot be read, SchemaError where it is no whole model.
     """
     card = read_card(path)
     return Model(
         path.stem,
-        card["target"],
-        card["model"],
-        CLASS_SEPARATOR.join(kind["kind"] for kind in card["features"]),
-        CLASS_SEPARATOR.join(card["classes"]),
-        card.get("licence"),
+        card.title,
+        card.architecture,
+        CLASS_SEPARATOR.join(card.kinds),
+        CLASS_SEPARATOR.join(card.targets[0].classes),
+        card.licence,
         path.stat().st_size,
         str(path),
+        TARGET_SEPARATOR.join(str(target.scale) for target in card.targets),
     )
 
 
@@ -80,7 +82,7 @@ def choose_models(names: Sequence[str]) -> list[Path]:
         return [_choose(name) for name in names]
     chosen: dict[str, Path] = {}
     for path in find_installed():
-        chosen.setdefault(read_card(path)["target"], path)
+        chosen.setdefault(read_card(path).title, path)
     if not chosen:
         raise UsageError(
             "--model",

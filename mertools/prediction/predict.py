@@ -1,4 +1,4 @@
-"""Models joined with features or audio: the posteriors of segments and tracks."""
+"""Models joined with features or audio: predictions of segments and tracks."""
 
 from __future__ import annotations
 
@@ -7,125 +7,148 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.features_file import FeaturesFile, open_features, read_places
-from mertools.artifacts.model_file import Card, read_model
-from mertools.artifacts.rows import CLASS_SEPARATOR, Prediction
-from mertools.audio.settings import SegmentSettings
+from mertools.artifacts.files import digest_file
+from mertools.artifacts.model_card import Input, ModelCard
+from mertools.artifacts.rows import Prediction
+from mertools.audio.settings import Last, SegmentSettings
 from mertools.audio.sources import Source
+from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
-from mertools.features.registry import RequestedKind, find_kind, request_kind
-from mertools.models.registry import find_model
+from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
+from mertools.models.model import load_model
+from mertools.models.registry import find_architecture
+from mertools.prediction.rows import make_predictions
+from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
-from mertools.targets.pooling import duration_weighted_means, side_by_side
+from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
 
 Level = Literal["both", "segment", "track"]
 
 
+MODEL_DIGITS = 12
+"""Of the digest of a model's file, as many digits name it in predictions.csv."""
+
+
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model with what its card says of it."""
+    """A trained model with its card. `digest` is of its file.
+
+    `windows` are how tracks are cut to be predicted over time; without them they are cut as for the
+    model's training.
+    """
 
     path: Path
-    card: Card
+    card: ModelCard
     model: Any
+    digest: str
     windows: SegmentSettings | None = None
-    """How tracks are cut to be predicted over time, unless they are cut as for its training."""
-
-    @property
-    def target(self) -> str:
-        """What it predicts."""
-        target: str = self.card["target"]
-        return target
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Its classes, in the order of the posteriors."""
-        return tuple(self.card["classes"])
 
     @property
     def kind_names(self) -> tuple[str, ...]:
         """The kinds of feature that it needs."""
-        return tuple(kind["kind"] for kind in self.card["features"])
+        return self.card.kinds
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; 0 where it predicts numbers."""
+        return len(self.card.targets[0].classes)
 
     def recipe(self) -> Recipe:
-        """Tell how its features are made from sound.
+        """Say how its features are made from sound.
 
-        Raises SchemaError where this program computes them otherwise than for its training.
+        Raises SchemaError where this program computes them otherwise than for its training, and
+        UsageError where it cannot compute them from sound.
         """
-        audio = self.card["audio"]
-        kinds = tuple(_restore_kind(self.path, kind) for kind in self.card["features"])
-        segment = SegmentSettings(audio["length_s"], audio["hop_s"], audio["last"])
-        cutting = self.windows or segment
-        return Recipe(kinds, audio["sample_rate"], cutting, as_windows=self.windows is not None)
+        cutting = self.card.cutting
+        kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
+        last = cast(Last, cutting.last)
+        segment = SegmentSettings(cutting.length_s, cutting.hop_s, last)
+        return Recipe(
+            kinds,
+            self.card.sample_rate,
+            self.windows or segment,
+            as_windows=self.windows is not None,
+        )
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
         """Give the same model for windows of `length_s`, one each `hop_s`, in place of segments.
 
-        Raises UsageError for what is no length of time, and where its features are as long as the
-        segments of its training but the windows are not.
+        Raises UsageError for what is no length of time, and where its features have frames, so
+        that windows must be as long as the segments of its training.
         """
         for name, seconds in (("window", length_s), ("hop", hop_s)):
             if not 0 < seconds < math.inf:
                 raise UsageError(name, f"{seconds} s is no length of time", "give more than 0")
-        audio = self.card["audio"]
+        cutting = self.card.cutting
         for name in self.kind_names:
-            if find_kind(name).has_time_axis and length_s != audio["length_s"]:
+            if find_kind(name).has_time_axis and length_s != cutting.length_s:
                 raise UsageError(
                     self.path,
-                    f"looks at {name} features of {audio['length_s']:g} s, not of {length_s:g} s",
-                    f"give a window of {audio['length_s']:g} s",
+                    f"looks at {name} features of {cutting.length_s:g} s, not of {length_s:g} s",
+                    f"give a window of {cutting.length_s:g} s",
                 )
-        return replace(self, windows=SegmentSettings(length_s, hop_s, audio["last"]))
+        last = cast(Last, cutting.last)
+        return replace(self, windows=SegmentSettings(length_s, hop_s, last))
 
-    def posteriors(
+    def predict(
         self, features: Sequence[Features], durations: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict one track from its segments.
 
         features: for each kind that the card names, (n_segments, ...); durations: (n_segments,).
-        Returns the segments' posteriors, (n_segments, n_classes), and the track's, (n_classes,).
-        Raises SchemaError where features are not of the shape that the card names.
+        Returns the outputs of the segments, (n_segments, n_outputs), and of the track,
+        (n_outputs,). Raises SchemaError where features are not of the shape that the card names.
         """
-        for kind, part in zip(self.card["features"], features, strict=True):
-            if list(part.shape[1:]) != kind["shape"]:
+        for needed, part in zip(self.card.inputs, features, strict=True):
+            if part.shape[1:] != needed.shape:
                 raise SchemaError(
                     self.path,
-                    f"needs {kind['kind']} of shape {tuple(kind['shape'])}, not {part.shape[1:]}",
+                    f"needs {needed.kind} of shape {needed.shape}, not {part.shape[1:]}",
                     "cut segments as for its training",
                 )
-        of_segments: NDArray[np.float64] = self.model.posteriors(features)
-        if self.card["unit"] == "segment":
-            return of_segments, of_segments.mean(axis=0)
-        X, one_track = side_by_side(features), np.zeros(len(durations), np.int64)
-        of_track = self.model.posteriors([duration_weighted_means(X, one_track, durations)])
-        return of_segments, of_track[0]
+        of_segments: NDArray[np.float64] = self.model.predict(features)
+        one_track = np.zeros(len(durations), np.int64)
+        if self.card.unit == "track":
+            means = duration_weighted_means(side_by_side(features), one_track, durations)
+            return of_segments, self.model.predict(_split(means, self.card.inputs))[0]
+        pooled = pool_segments(
+            of_segments, one_track, self.card.pool, are_posteriors=self.n_classes > 0
+        )
+        return of_segments, pooled[0]
 
     @property
     def tells_unlike(self) -> bool:
-        """Whether it tells how unlike the music of its training a track is."""
+        """Whether it scores how far a track is from the music of its training."""
         return hasattr(self.model, "unlike")
 
     def unlike(self, features: Sequence[Features]) -> NDArray[np.float64] | None:
-        """Tell how unlike the music of its training segments are, from 0 to 1: (n_segments,).
+        """Score how far segments are from the music of its training, 0 to 1: (n_segments,).
 
-        features: as `posteriors` takes them. None where the model does not tell.
+        features: as `predict` takes them. None where the model has no such score.
         """
         return self.model.unlike(features) if self.tells_unlike else None
 
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows of predictions, and the digest of the sound they were made from."""
+    """A track's rows of predictions, and the digest of its sound."""
 
     rows: list[Prediction]
     source_digest: str
+
+
+def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
+    """Take vectors of several kinds side by side apart again."""
+    ends = np.cumsum([math.prod(needed.shape) for needed in inputs])
+    return np.split(X, ends[:-1], axis=1)
 
 
 def load_predictor(path: Path, device: str = "auto") -> Predictor:
@@ -134,10 +157,11 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
     Raises UsageError where it cannot be read or the device is not there, SchemaError where it is no
     whole model.
     """
-    card, learnt = read_model(path)
-    spec = find_model(card["model"])
-    model = spec.load_module().restore(path, card, learnt)
-    return Predictor(path, card, model.on_device(device) if spec.is_network else model)
+    found = find_device(device)
+    card, model = load_model(path)
+    if find_architecture(card.architecture).is_network:
+        model = cast(Any, model).on_device(found)
+    return Predictor(path, card, model, digest_file(path))
 
 
 def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predictor]:
@@ -145,21 +169,31 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
 
     Raises UsageError where two are of the same target, too.
     """
+    find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
-    targets: set[str] = set()
+    of_target: dict[str, Predictor] = {}
     for predictor in predictors:
-        if predictor.target in targets:
-            raise UsageError(
-                predictor.path, f"is a second model for {predictor.target}", "predict with it apart"
-            )
-        targets.add(predictor.target)
+        for target in predictor.card.targets:
+            if target.name in of_target:
+                raise UsageError(
+                    predictor.path,
+                    f"is a second model for {target.name}, beside {of_target[target.name].path}",
+                    "run mer predict once for each",
+                )
+            of_target[target.name] = predictor
     return predictors
 
 
-def _restore_kind(path: Path, feature: Card) -> RequestedKind:
-    params = dict(feature["params"])
-    kind = request_kind(feature["kind"], params.pop("sample_rate"), params)
-    if kind.digest != feature["params_digest"]:
+def _restore_kind(path: Path, needed: Input) -> RequestedKind:
+    if needed.kind not in KINDS:
+        raise UsageError(
+            path,
+            f"looks at {needed.kind}, which is not computed from sound",
+            "give a features file that holds it",
+        )
+    params = dict(needed.params)
+    kind = request_kind(needed.kind, params.pop("sample_rate"), params)
+    if kind.digest != needed.params_digest:
         raise SchemaError(
             path,
             f"was trained on {kind.name} features as another version computes them",
@@ -174,29 +208,41 @@ def predict_features(
     """Predict the tracks of features files, in the order in which they first appear.
 
     The files may hold different kinds, or different segments; one with kinds that no model needs,
-    but of the same segments, is passed over. Raises UsageError where one cannot be read,
-    SchemaError where there are no features that a model needs, or some twice.
+    but of the same segments, is passed over, and so are augmented copies.
+
+    Raises UsageError where one cannot be read, SchemaError where there are no features that a model
+    needs, or some twice.
     """
     wanted = [
-        (predictor, kind["kind"], kind["params_digest"])
+        (predictor, needed.kind, needed.params_digest)
         for predictor in predictors
-        for kind in predictor.card["features"]
+        for needed in predictor.card.inputs
     ]
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
         rows: dict[str, FeatureRow] = {}
-        places: dict[tuple[str, str], Places] = {}
+        located: dict[KindKey, dict[str, Located]] = {}
         used = set()
         for predictor, name, digest in wanted:
             found = [file for file in files if _digest_of(file, name) == digest]
             if not found:
                 raise _no_features(files[0].path, name, predictor)
             used |= {file.path for file in found}
-            places[name, digest] = _locate(found, name, rows)
+            located[name, digest] = locate_rows(found, name, lambda row: not row.original)
+        levels = {
+            (needed.kind, needed.params_digest): needed.level
+            for predictor in predictors
+            for needed in predictor.card.inputs
+        }
+        aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
+        located = dict(zip(located, aligned, strict=True))
+        for of_kind in located.values():
+            for name, found_row in of_kind.items():
+                rows.setdefault(name, found_row.row)
         names = {name for _, name, _ in wanted}
         for file in files:
             is_needless = not names & file.kinds.keys() and all(
-                row.segment_id in rows for row in file.rows
+                row.segment_id in rows or row.original for row in file.rows
             )
             if file.path not in used and not is_needless:
                 raise _no_features(file.path, wanted[0][1], wanted[0][0])
@@ -204,11 +250,11 @@ def predict_features(
         for row in rows.values():
             tracks.setdefault(row.track_id, []).append(row)
         for of_track in tracks.values():
-            yield _predict_stored(of_track, predictors, places, level)
+            yield _predict_stored(of_track, predictors, located, level)
 
 
-Places = dict[str, tuple[FeaturesFile, int]]
-"""In which file and row each segment's features of a kind lie."""
+KindKey = tuple[str, str]
+"""A kind of feature and the digest of its parameters."""
 
 
 def _digest_of(file: FeaturesFile, kind: str) -> str | None:
@@ -223,40 +269,25 @@ def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
     )
 
 
-def _locate(files: Sequence[FeaturesFile], kind: str, rows: dict[str, FeatureRow]) -> Places:
-    """Find the features of a kind, and add the rows of their segments to `rows`."""
-    places: Places = {}
-    for file in files:
-        for place, row in enumerate(file.rows):
-            if row.segment_id in places:
-                raise SchemaError(
-                    file.path,
-                    f"holds {kind} of the segment {row.segment_id} again",
-                    "give each segment once",
-                )
-            places[row.segment_id] = (file, place)
-            rows.setdefault(row.segment_id, row)
-    return places
-
-
 def _predict_stored(
     rows: Sequence[FeatureRow],
     predictors: Sequence[Predictor],
-    places: Mapping[tuple[str, str], Places],
+    located: Mapping[KindKey, Mapping[str, Located]],
     level: Level,
 ) -> PredictedTrack | FailedInput:
     """Predict a track from its segments' features, unless some are missing."""
     features = {}
-    for (kind, digest), located in places.items():
+    for (kind, digest), of_kind in located.items():
         for row in rows:
-            if row.segment_id not in located:
+            if row.segment_id not in of_kind:
                 problem = f"has no {kind} features, but others"
                 error = InputError(row.segment_id, problem, "make all kinds of the same segments")
                 return FailedInput(row.track_id, row.segment_id, error)
-        features[kind, digest] = read_places(kind, [located[row.segment_id] for row in rows])
+        found = [of_kind[row.segment_id] for row in rows]
+        features[kind, digest] = read_places(kind, [(each.file, each.index) for each in found])
     predictions: list[Prediction] = []
     for predictor in predictors:
-        needed = [features[k["kind"], k["params_digest"]] for k in predictor.card["features"]]
+        needed = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
         predictions += _predict_track(predictor, rows, needed, level)
     return PredictedTrack(predictions, rows[0].source_digest)
 
@@ -268,14 +299,14 @@ def predict_audio(
 
     Sound is converted, cut and measured as each model's card says it was in training.
     """
-    recipes, places = _join_recipes([predictor.recipe() for predictor in predictors])
+    recipes, indices = _join_recipes([predictor.recipe() for predictor in predictors])
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
         predictions: list[Prediction] = []
-        for predictor, place in zip(predictors, places, strict=True):
-            track = tracks[place]
+        for predictor, index in zip(predictors, indices, strict=True):
+            track = tracks[index]
             if isinstance(track, FailedInput):
                 yield track
                 break
@@ -290,26 +321,26 @@ def predict_audio(
 
 
 def _join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
-    """Join recipes that cut the same sound alike, so that what models share is made once.
+    """Join recipes that cut the same sound alike, so that what models share is computed once.
 
-    Returns the joined ones, and the place among them of each recipe's. Those that make a kind of
+    Returns the joined ones, and for each recipe the index of its own. Those that compute a kind of
     the same name with other parameters stay apart.
     """
     joined: list[Recipe] = []
-    places = []
+    indices = []
     for recipe in recipes:
-        for place, other in enumerate(joined):
+        for index, other in enumerate(joined):
             kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
             if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
                 {kind.name for kind in kinds}
             ):
-                joined[place] = replace(other, kinds=kinds)
+                joined[index] = replace(other, kinds=kinds)
                 break
         else:
-            place = len(joined)
+            index = len(joined)
             joined.append(recipe)
-        places.append(place)
-    return joined, places
+        indices.append(index)
+    return joined, indices
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
@@ -340,46 +371,31 @@ def _predict_track(
 ) -> Iterator[Prediction]:
     """Yield a track's rows of predictions: its segments, then itself."""
     durations = np.array([row.duration for row in rows])
-    of_segments, of_track = predictor.posteriors(features, durations)
+    of_segments, of_track = predictor.predict(features, durations)
     unlike = predictor.unlike(features)
-    told = (predictor.target, predictor.classes, rows[0].track_id)
+    targets, track_id = predictor.card.targets, rows[0].track_id
+    model = predictor.digest[:MODEL_DIGITS]
     if level != "track":
         for k, row in enumerate(rows):
-            place = (row.segment_id, row.start, row.duration)
-            of_row = None if unlike is None else float(unlike[k])
-            yield make_prediction(*told, *place, of_segments[k], of_row)
+            yield from make_predictions(
+                targets,
+                track_id,
+                row.segment_id,
+                row.start,
+                row.duration,
+                of_segments[k],
+                unlike=None if unlike is None else float(unlike[k]),
+                model=model,
+            )
     if level != "segment":
         start = min(row.start for row in rows)
-        duration = max(row.start + row.duration for row in rows) - start
-        mean = None if unlike is None else float(unlike.mean())
-        yield make_prediction(*told, None, start, duration, of_track, mean)
-
-
-def make_prediction(
-    target: str,
-    classes: Sequence[str],
-    track_id: str,
-    segment_id: str | None,
-    start: float,
-    duration: float,
-    posterior: NDArray[np.float64],
-    unlike: float | None = None,
-) -> Prediction:
-    """Make a row of predictions from a posterior, (n_classes,): of a track if it has no segment.
-
-    The value is the expected rating, where the classes are the ratings from 1 up.
-    """
-    ratings = np.arange(1, len(posterior) + 1)
-    return Prediction(
-        "track" if segment_id is None else "segment",
-        track_id,
-        segment_id,
-        start,
-        duration,
-        target,
-        CLASS_SEPARATOR.join(classes),
-        tuple(posterior.tolist()),
-        classes[int(posterior.argmax())],
-        float(posterior @ ratings),
-        unlike,
-    )
+        yield from make_predictions(
+            targets,
+            track_id,
+            None,
+            start,
+            max(row.start + row.duration for row in rows) - start,
+            of_track,
+            unlike=None if unlike is None else float(unlike.mean()),
+            model=model,
+        )

@@ -1,4 +1,4 @@
-"""Many files predicted in order; what a killed run had predicted is taken over."""
+"""Predicting many files in order; tracks that an interrupted run had predicted are kept."""
 
 from __future__ import annotations
 
@@ -24,51 +24,51 @@ def predict_resumably(
     jobs: Jobs,
     journal: Journal,
 ) -> Iterator[PredictedTrack | FailedInput]:
-    """Predict as `predict_audio` does, but take over the tracks that the journal holds.
+    """Predict as `predict_audio` does, but keep the tracks that the journal holds.
 
-    A track is taken over where the same file was predicted with the same models, level and windows.
+    A track is kept where the same file was predicted by the same models, level and windows.
     """
-    models = [(digest_file(predictor.path), _cutting(predictor)) for predictor in predictors]
+    models = [(predictor.digest, _cutting(predictor)) for predictor in predictors]
     # Rows of a release with other columns are no rows of this run.
     columns = [field.name for field in dataclasses.fields(Prediction)]
     run = digest_json([level, columns, *models])
-    places = {
-        (header["track_id"], header["source_digest"]): (place, header["n_bytes"])
-        for header, place in journal.records()
+    records = {
+        (header["track_id"], header["source_digest"]): (offset, header["n_bytes"])
+        for header, offset in journal.records()
         if header.get("run") == run
     }
-    # For each track in order: where its predictions lie in the journal, or None if to be made.
+    # For each track in order: the journal's record of its predictions, or None if to be predicted.
     order: deque[tuple[int, int] | None] = deque()
 
-    def to_be_made() -> Iterator[Source]:
+    def to_predict() -> Iterator[Source]:
         last_track = None
         for source in sources:
-            place = places.get(_key(source)) if places and isinstance(source, Track) else None
+            record = records.get(_key(source)) if records and isinstance(source, Track) else None
             if not isinstance(source, Segment) or source.track_id != last_track:
-                order.append(place)
+                order.append(record)
             last_track = source.track_id if isinstance(source, Segment) else None
-            if place is None:
+            if record is None:
                 yield source
 
     def kept() -> Iterator[PredictedTrack]:
-        while order and (place := order[0]) is not None:
+        while order and (record := order[0]) is not None:
             order.popleft()
-            rows = json.loads(journal.read(*place))
+            rows = json.loads(journal.read(*record))
             yield PredictedTrack([_restore(row) for row in rows], "")
 
-    for made in predict_audio(to_be_made(), predictors, level, jobs):
+    for outcome in predict_audio(to_predict(), predictors, level, jobs):
         yield from kept()
         order.popleft()
-        if isinstance(made, PredictedTrack):
-            data = json.dumps([dataclasses.astuple(row) for row in made.rows]).encode()
+        if isinstance(outcome, PredictedTrack):
+            data = json.dumps([dataclasses.asdict(row) for row in outcome.rows]).encode()
             header = {
                 "run": run,
-                "track_id": made.rows[0].track_id,
-                "source_digest": made.source_digest,
+                "track_id": outcome.rows[0].track_id,
+                "source_digest": outcome.source_digest,
                 "n_bytes": len(data),
             }
             journal.append(header, data)
-        yield made
+        yield outcome
     yield from kept()
 
 
@@ -81,9 +81,9 @@ def _key(track: Track) -> tuple[str, str]:
     try:
         return track.track_id, digest_file(Path(track.path))
     except OSError:
-        return track.track_id, ""  # what is wrong with the file shows when it is predicted
+        return track.track_id, ""  # prediction says what is wrong with the file
 
 
-def _restore(row: list[object]) -> Prediction:
-    values = [tuple(value) if isinstance(value, list) else value for value in row]
-    return Prediction(*values)  # type: ignore[arg-type]
+def _restore(row: dict[str, object]) -> Prediction:
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Prediction(**values)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What `mer predict` makes beside its table: a figure, a page."""
+"""What `mer predict` writes beside its table: a figure and a page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mertools.artifacts.files import STANDARD_STREAM
-from mertools.artifacts.rows import Prediction
+from mertools.artifacts.rows import Model, Prediction
 from mertools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,24 +19,27 @@ Show = Callable[[Sequence[Prediction], Path | None], None]
 
 
 @contextmanager
-def open_presentation(plot: Path | None, html: Path | None) -> Iterator[Show]:
-    """Give a function that takes in all rows of a track, and its sound file if that is known.
+def open_presentation(
+    plot: Path | None, html: Path | None, models: Sequence[Model] = ()
+) -> Iterator[Show]:
+    """Yield a function that takes all rows of a track, and its sound file if that is known.
 
-    The figure and the page, where they are wanted, are written at the end of the block if it
-    succeeds. Raises UsageError, at once, where they have no place or the figure no known format.
+    The figure and the page that are wanted name `models`, and are written at the end of the block
+    if it succeeds. Raises UsageError, at once, where a folder is missing or the figure's format is
+    unknown.
     """
     writers: list[PageWriter | PlotWriter] = []
     for path in (plot, html):
         if path is not None:
-            _check_place(path)
+            _check_path(path)
     if plot is not None:
         from mertools.presentation.plot import PlotWriter
 
-        writers.append(PlotWriter(plot))
+        writers.append(PlotWriter(plot, models))
     if html is not None:
         from mertools.presentation.page import PageWriter
 
-        writers.append(PageWriter(html))
+        writers.append(PageWriter(html, models))
 
     def show(rows: Sequence[Prediction], sound: Path | None) -> None:
         if writers:
@@ -51,7 +54,7 @@ def open_presentation(plot: Path | None, html: Path | None) -> Iterator[Show]:
         writer.write()
 
 
-def _check_place(path: Path) -> None:
+def _check_path(path: Path) -> None:
     if str(path) == STANDARD_STREAM:
         raise UsageError("standard output", "has the table of predictions", "name a file instead")
     if not path.parent.is_dir():

@@ -29,22 +29,43 @@ function formatTime(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-function formatRating(rating) {
-  const rounded = Math.round(rating * 100) / 100;
-  return (rounded < 0 ? "−" : "+") + Math.abs(rounded).toFixed(2);
+// A mean lies between -1 and 1: it is shown so, with its sign, or on the scale of the target's numbers.
+function formatMean(target, mean) {
+  const { range, decimals } = data.targets[target];
+  const value = range ? (range[0] + range[1] + mean * (range[1] - range[0])) / 2 : mean;
+  const digits = Math.abs(value).toFixed(range ? decimals : 2);
+  const isZero = Number(digits) === 0;
+  return (value < 0 && !isZero ? "−" : range ? "" : "+") + digits;
 }
 
-const colourOf = (target) => (["arousal", "valence"].includes(target) ? target : "other");
+function formatShare(target, shares) {
+  const likeliest = shares.indexOf(Math.max(...shares));
+  return `${data.targets[target].classes[likeliest]} ${Math.round(100 * shares[likeliest])} %`;
+}
+
+const isUnordered = (target) => Boolean(data.targets[target].classes);
+const colourOf = (target) =>
+  (["arousal", "valence", "dominance"].includes(target) ? target : "other");
 const clip = (rating) => Math.max(-1, Math.min(1, rating));
 
-// A curve holds times in tenths of a second, means and spreads in hundredths.
-function readCurve([times, means, spreads, whole]) {
-  return {
-    times: times.map((time) => time / 10),
-    means: means.map((mean) => mean / 100),
-    spreads: spreads.map((spread) => spread / 100),
-    whole: whole.map((part) => part / 100),
-  };
+// Times are in tenths of a second, the rest in thousandths.
+function readCurve(target, [times, ...rest]) {
+  const scaled = (values) => values && values.map((value) => value / 1000);
+  const found = { times: times.map((time) => time / 10) };
+  if (isUnordered(target)) {
+    const [shares, whole] = rest;
+    return { ...found, shares: shares.map(scaled), whole: scaled(whole) };
+  }
+  const [means, spreads, whole] = rest.map(scaled);
+  return { ...found, means, spreads, whole };
+}
+
+const sharesAt = (curve, time) =>
+  curve.shares.map((values) => interpolate(curve.times, values, time));
+
+function formatAt(target, curve, time) {
+  if (isUnordered(target)) return formatShare(target, sharesAt(curve, time));
+  return formatMean(target, interpolate(curve.times, curve.means, time));
 }
 
 // Straight between the middles of windows, level before the first and after the last.
@@ -89,41 +110,83 @@ function drawWave(peaks) {
   });
 }
 
-function drawCurve(target, curve) {
-  const { times, means, spreads } = curve;
-  const classes = data.classes[target];
+function drawLabel(target, high, low) {
   const output = make("output");
   const label = make("div", { class: "label" },
-    make("span", { class: "top" }, classes.at(-1)),
+    make("span", { class: "top" }, high),
     make("span", { class: "middle" }, make("strong", {}, target), output),
-    make("span", { class: "bottom" }, classes[0]));
-  const everywhere = [0, ...times, track.duration];
-  const places = (offset, sign) => everywhere.map((time) => {
-    const mean = interpolate(times, means, time);
-    const spread = interpolate(times, spreads, time);
-    return `${time} ${-clip(mean + sign * spread * offset)}`;
-  });
-  const low = places(1, -1).reverse();
+    make("span", { class: "bottom" }, low));
+  return [label, output];
+}
+
+// The value at every middle of a window, and at both ends of the track.
+function trace(curve, value) {
+  return [0, ...curve.times, track.duration].map((time) => `${time} ${value(time)}`);
+}
+
+function drawCurve(target, curve) {
+  const { times, means, spreads } = curve;
+  const { low, high } = data.targets[target];
+  const [label, output] = drawLabel(target, high, low);
+  const edge = (sign) => trace(curve, (time) =>
+    -clip(interpolate(times, means, time) + sign * (spreads ? interpolate(times, spreads, time) : 0)));
+  const band = `M${[...edge(1), ...edge(-1).reverse()].join("L")}Z`;
   const dot = make("div", { class: "dot" });
   drawPanel(colourOf(target), label,
     make("svg", { viewBox: `0 -1 ${track.duration} 2`, preserveAspectRatio: "none" },
       make("rect", { class: "frame", x: 0, y: -1, width: track.duration, height: 2 }),
       make("line", { class: "zero", x2: track.duration }),
-      make("path", { class: "band", d: `M${[...places(1, 1), ...low].join("L")}Z` }),
-      make("path", { class: "curve", d: `M${places(0, 1).join("L")}` })),
+      ...(spreads ? [make("path", { class: "band", d: band })] : []),
+      make("path", { class: "curve", d: `M${edge(0).join("L")}` })),
     dot);
   followers.push((time) => {
-    const mean = interpolate(times, means, time);
-    output.textContent = formatRating(mean);
+    output.textContent = formatAt(target, curve, time);
     dot.style.left = `${(100 * time) / track.duration}%`;
-    dot.style.top = `${50 - 50 * mean}%`;
+    dot.style.top = `${50 - 50 * clip(interpolate(times, means, time))}%`;
   });
 }
 
+// Unordered classes: areas that stand on each other, the first class below.
+function drawShares(target, curve) {
+  const [label, output] = drawLabel(target, "100 %", "0 %");
+  const upTo = (n) => trace(curve, (time) =>
+    -sharesAt(curve, time).slice(0, n).reduce((sum, share) => sum + share, 0));
+  const areas = curve.shares.map((_, k) => make("path", {
+    class: `area share-${k % 7}`,
+    d: `M${[...upTo(k + 1), ...upTo(k).reverse()].join("L")}Z`,
+  }));
+  const key = make("div", { class: "key" }, ...data.targets[target].classes.map(
+    (name, k) => make("span", { class: `share-${k % 7}` }, name)));
+  const canvas = drawPanel("other shares", label,
+    make("svg", { viewBox: `0 -1 ${track.duration} 1`, preserveAspectRatio: "none" }, ...areas));
+  canvas.after(key);
+  followers.push((time) => { output.textContent = formatAt(target, curve, time); });
+}
+
+// Where only the whole track was predicted there is no curve: its mean on a line across.
+function drawWhole(target, { whole }) {
+  const { low, high } = data.targets[target];
+  const [label, output] = drawLabel(target, "", "");
+  output.textContent = isUnordered(target) ? formatShare(target, whole) : formatMean(target, whole[0]);
+  if (isUnordered(target)) {
+    drawPanel("other shares whole-track", label);
+    return;
+  }
+  const [mean, spread] = [clip(whole[0]), whole[1] ?? 0];
+  const [from, to] = [clip(mean - spread), clip(mean + spread)];
+  const dot = make("div", { class: "dot" });
+  dot.style.left = `${50 + 50 * mean}%`;
+  drawPanel(`${colourOf(target)} whole-track`, label,
+    make("svg", { viewBox: "-1 -1 2 2", preserveAspectRatio: "none" },
+      make("line", { class: "zero", x1: -1, x2: 1 }),
+      make("rect", { class: "band", x: from, y: -0.5, width: to - from, height: 1 })),
+    dot, make("div", { class: "ends" }, make("span", {}, low), make("span", {}, high)));
+}
+
 function drawAxis() {
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600];
-  const step = steps.find((seconds) => track.duration / seconds <= 6) ?? track.duration;
+  const step = chooseStep(track.duration);
   const labels = [];
+  at("axis").hidden = !track.hasTime;
   for (let time = 0; time <= track.duration; time += step) {
     const place = (100 * time) / track.duration;
     const label = make("span", place > 97 ? { class: "last" } : {}, formatTime(time));
@@ -133,9 +196,29 @@ function drawAxis() {
   at("axis").replaceChildren(...labels);
 }
 
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600];
+const chooseStep = (seconds) => STEPS.find((step) => seconds / step <= 6) ?? seconds;
+
+// Round times on the path; of those that would cover each other the first is shown.
+function markTimes(times, x, y) {
+  if (times.length < 2) return [];
+  const [first, last] = [times[0], times.at(-1)];
+  const step = chooseStep(last - first);
+  const shown = [];
+  for (let time = Math.ceil(first / step) * step; time <= last && step > 0; time += step) {
+    const isFree = shown.every((other) =>
+      Math.abs(x(other) - x(time)) > 18 || Math.abs(y(other) - y(time)) > 9);
+    if (isFree) shown.push(time);
+  }
+  return shown.flatMap((time) => [
+    make("circle", { class: "time", cx: x(time), cy: y(time), r: 1.6 }),
+    make("text", { class: "time", x: x(time) + 3, y: y(time) - 3 }, formatTime(time)),
+  ]);
+}
+
 function drawPlane() {
   const { valence, arousal } = track.curves;
-  at("plane").hidden = !(valence && arousal);
+  at("plane").hidden = !(valence?.means && arousal?.means);
   document.querySelector(".views").classList.toggle("alone", at("plane").hidden);
   if (at("plane").hidden) return;
   const x = (time) => 100 * interpolate(valence.times, valence.means, time);
@@ -144,15 +227,19 @@ function drawPlane() {
   const points = times.map((time) => `${x(time)} ${y(time)}`);
   const text = (left, top, content, anchor, className = "") =>
     make("text", { x: left, y: top, "text-anchor": anchor, class: className }, content);
-  const upright = text(0, 0, `arousal: ${data.classes.arousal.at(-1)} →`, "middle", "axis-name arousal");
+  const nameAxis = (target) => {
+    const { range, low, high } = data.targets[target];
+    return range ? `${target} ${low}..${high} →` : `${target}: ${high} →`;
+  };
+  const upright = text(0, 0, nameAxis("arousal"), "middle", "axis-name arousal");
   upright.setAttribute("transform", "translate(-107 0) rotate(-90)");
   const past = make("polyline", { class: "path past" });
   const now = make("circle", { class: "now", r: 5 });
   const others = data.tracks.map((other, k) => {
-    const [placeX, placeY] = [other.curves.valence[3][0], -other.curves.arousal[3][0]];
-    const circle = make("circle", { class: "track", cx: placeX, cy: placeY, r: 2.2 },
+    const [left, top] = [other.curves.valence[3][0] / 10, -other.curves.arousal[3][0] / 10];
+    const circle = make("circle", { class: "track", cx: left, cy: top, r: 2.2 },
       make("title", {}, other.name));
-    circle.addEventListener("click", () => showTrack(k));
+    circle.addEventListener("click", () => chooseTrack(k));
     return circle;
   });
   const picture = at("plane").querySelector("svg");
@@ -161,14 +248,15 @@ function drawPlane() {
     make("rect", { class: "square", x: -100, y: -100, width: 200, height: 200, rx: 3 }),
     make("line", { class: "cross", x1: -100, x2: 100 }),
     make("line", { class: "cross", y1: -100, y2: 100 }),
-    ...data.quadrants.map(([name, cornerX, cornerY]) => text(
-      94 * cornerX, cornerY > 0 ? -89 : 95, `${name} ${findWord(cornerX, cornerY)}`,
-      cornerX > 0 ? "end" : "start")),
-    text(0, 112, `valence: ${data.classes.valence.at(-1)} →`, "middle", "axis-name valence"),
+    text(0, 112, nameAxis("valence"), "middle", "axis-name valence"),
     upright,
     ...(others.length > 1 ? others : []),
+    ...data.quadrants.map(([name, cornerX, cornerY]) => text(
+      94 * cornerX, cornerY > 0 ? -89 : 95, `${name} ${findWord(cornerX, cornerY)}`,
+      cornerX > 0 ? "end" : "start", "corner")),
     make("polyline", { class: "path", points: points.join(" ") }),
     past,
+    ...markTimes(times, x, y),
     make("circle", { class: "whole", cx: 100 * valence.whole[0], cy: -100 * arousal.whole[0], r: 4 }),
     now);
   at("legend").textContent = others.length > 1
@@ -185,30 +273,39 @@ function drawPlane() {
 }
 
 function describe() {
-  const sentences = Object.entries(track.curves).map(([target, { means, whole }]) => {
-    const classes = data.classes[target];
-    const range = means.length > 1
-      ? `, over time between ${formatRating(Math.min(...means))} and ${formatRating(Math.max(...means))}`
+  const sentences = Object.entries(track.curves).map(([target, { means, spreads, whole }]) => {
+    if (isUnordered(target)) {
+      return `Predicted ${target}: ${formatShare(target, whole)} for the whole track.`;
+    }
+    const { low, high, range: isNumber } = data.targets[target];
+    const ends = isNumber ? [low, high] : [`${low} (−1)`, `${high} (+1)`];
+    const span = means.length > 1
+      ? `, over time between ${formatMean(target, Math.min(...means))} and ` +
+        `${formatMean(target, Math.max(...means))}`
       : "";
-    return `Predicted ${target}, from ${classes[0]} (−1) to ${classes.at(-1)} (+1): ` +
-      `${formatRating(whole[0])} ± ${whole[1].toFixed(2)} for the whole track${range}.`;
+    const spread = spreads ? ` ± ${whole[1].toFixed(2)}` : "";
+    return `Predicted ${target}, from ${ends[0]} to ${ends[1]}: ` +
+      `${formatMean(target, whole[0])}${spread} for the whole track${span}.`;
   });
   at("summary").textContent = sentences.join(" ");
 }
 
 function listValues() {
+  at("values").hidden = !Object.values(track.curves).some(({ times }) => times.length > 1);
   if (!at("values").open) return;
   const targets = Object.keys(track.curves);
   const head = make("tr", {}, make("th", { scope: "col" }, "Time"),
-    ...targets.map((target) => make("th", { scope: "col" }, `${target} ± deviation`)));
+    ...targets.map((target) => make("th", { scope: "col" },
+      track.curves[target].spreads ? `${target} ± deviation` : target)));
   const times = [...new Set(targets.flatMap((target) => track.curves[target].times))];
   const lines = times.sort((a, b) => a - b).map((time) => make("tr", {},
     make("td", {}, formatTime(time)),
     ...targets.map((target) => {
       const curve = track.curves[target];
-      const mean = interpolate(curve.times, curve.means, time);
-      const spread = interpolate(curve.times, curve.spreads, time);
-      return make("td", {}, `${formatRating(mean)} ± ${spread.toFixed(2)}`);
+      const spread = curve.spreads
+        ? ` ± ${interpolate(curve.times, curve.spreads, time).toFixed(2)}`
+        : "";
+      return make("td", {}, formatAt(target, curve, time) + spread);
     })));
   const table = make("table", {}, make("thead", {}, head), make("tbody", {}, ...lines));
   at("values").querySelector(".scroll").replaceChildren(table);
@@ -218,8 +315,8 @@ function follow(time) {
   position = Math.max(0, Math.min(track.duration, time));
   for (const show of followers) show(position);
   timeline.setAttribute("aria-valuenow", position.toFixed(1));
-  const values = Object.entries(track.curves).map(([target, { times, means }]) =>
-    `${target} ${formatRating(interpolate(times, means, position))}`);
+  const values = Object.entries(track.curves).map(([target, curve]) =>
+    `${target} ${formatAt(target, curve, position)}`);
   const text = [`${formatTime(position)} of ${formatTime(track.duration)}`, ...values].join(", ");
   timeline.setAttribute("aria-valuetext", text);
 }
@@ -227,6 +324,23 @@ function follow(time) {
 function seek(time) {
   follow(time);
   if (!audio.hidden) audio.currentTime = position;
+  noteAddress();
+}
+
+// The address names the track and the position, so that a reload or a link leads back to them.
+let pending = 0;
+function noteAddress() {
+  clearTimeout(pending);
+  pending = setTimeout(() => {
+    const address = new URLSearchParams({ track: track.name, t: position.toFixed(1) });
+    history.replaceState(null, "", `#${address}`);
+  }, 200);
+}
+
+function openAddress() {
+  const address = new URLSearchParams(location.hash.slice(1));
+  const k = data.tracks.findIndex(({ name }) => name === address.get("track"));
+  showTrack(Math.max(0, k), k < 0 ? 0 : Number(address.get("t")) || 0);
 }
 
 function play() {
@@ -254,10 +368,18 @@ function loadSound(source) {
   if (wasPlaying) play();
 }
 
-function showTrack(k) {
+let shownIndex = 0;
+function showTrack(k, time = 0) {
   const found = data.tracks[k];
-  const curves = Object.entries(found.curves).map(([target, curve]) => [target, readCurve(curve)]);
-  track = { name: found.name, duration: found.duration / 10, curves: Object.fromEntries(curves) };
+  shownIndex = k;
+  const curves = Object.entries(found.curves)
+    .map(([target, curve]) => [target, readCurve(target, curve)]);
+  track = {
+    name: found.name,
+    duration: found.duration / 10,
+    curves: Object.fromEntries(curves),
+    hasTime: found.windows || found.wave !== null,
+  };
   followers = [];
   at("name").textContent = found.name;
   at("verdict").textContent = found.verdict;
@@ -267,7 +389,10 @@ function showTrack(k) {
   at("playhead").replaceChildren(line);
   followers.push((time) => { line.style.left = `${(100 * time) / track.duration}%`; });
   drawWave(found.wave);
-  for (const [target, curve] of curves) drawCurve(target, curve);
+  for (const [target, curve] of curves) {
+    const draw = isUnordered(target) ? drawShares : drawCurve;
+    (found.windows ? draw : drawWhole)(target, curve);
+  }
   drawAxis();
   drawPlane();
   describe();
@@ -280,9 +405,34 @@ function showTrack(k) {
     if (isChosen) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   }
-  follow(0);
   loadSound(data.sounds[k]);
+  follow(time);
+  if (time && !audio.hidden) audio.currentTime = time;
 }
+
+// Tracks in the order of the list as it is sorted and filtered.
+function step(by) {
+  const shown = [...at("tracks").tBodies[0].rows].filter((row) => !row.hidden);
+  const here = shown.findIndex((row) => Number(row.dataset.track) === shownIndex);
+  const row = shown.at((here + by) % shown.length);
+  if (row) chooseTrack(Number(row.dataset.track));
+}
+
+function chooseTrack(k) {
+  showTrack(k);
+  noteAddress();
+}
+
+at("previous").addEventListener("click", () => step(-1));
+at("next").addEventListener("click", () => step(1));
+at("filter").addEventListener("input", () => {
+  const wanted = at("filter").value.toLowerCase();
+  for (const row of bodyRows) {
+    row.hidden = !row.querySelector("button").textContent.toLowerCase().includes(wanted);
+  }
+  const n = bodyRows.filter((row) => !row.hidden).length;
+  at("sorted").textContent = `${n} of ${bodyRows.length} tracks.`;
+});
 
 function sortRows(head) {
   const column = head.cellIndex;
@@ -295,12 +445,14 @@ function sortRows(head) {
   const { compare } = new Intl.Collator(undefined, { numeric: true });
   const order = bodyRows.map((row) => {
     const cell = row.cells[column];
-    return [isText ? cell.textContent : Number(cell.dataset.value), row];
+    const text = (cell.querySelector("button") ?? cell).textContent;
+    return [isText ? text : Number(cell.dataset.value), row];
   });
   const sign = ascending ? 1 : -1;
   order.sort(([a], [b]) => sign * (isText ? compare(a, b) : a - b));
   at("tracks").tBodies[0].append(...order.map(([, row]) => row));
-  at("sorted").textContent = `Sorted by ${head.textContent}, ${head.getAttribute("aria-sort")}.`;
+  const name = head.querySelector("button").textContent;
+  at("sorted").textContent = `Sorted by ${name}, ${head.getAttribute("aria-sort")}.`;
 }
 
 const KEYS = {
@@ -308,8 +460,8 @@ const KEYS = {
   ArrowDown: () => position - 1,
   ArrowRight: () => position + 1,
   ArrowUp: () => position + 1,
-  PageDown: () => position - 10,
-  PageUp: () => position + 10,
+  PageDown: () => position + 10,
+  PageUp: () => position - 10,
   Home: () => 0,
   End: () => track.duration,
 };
@@ -356,10 +508,15 @@ at("tracks").addEventListener("click", (event) => {
     sortRows(head);
     return;
   }
-  showTrack(Number(button.closest("tr").dataset.track));
+  chooseTrack(Number(button.closest("tr").dataset.track));
   at("name").scrollIntoView({ block: "nearest" });
   at("name").focus({ preventScroll: true });
 });
 
+audio.addEventListener("pause", noteAddress);
+
 at("shown").hidden = false;
-showTrack(0);
+at("list").hidden = at("steps").hidden = data.tracks.length === 1;
+at("filtering").hidden = data.tracks.length === 1;
+window.addEventListener("hashchange", openAddress);
+openAddress();

@@ -1,4 +1,4 @@
-"""One HTML page of predictions, whole in itself: a player, curves, the plane and a table.
+"""One HTML page of predictions in one file: a player, curves, the plane and a table.
 
 The page loads nothing but the sound: its policy names the digests of its own script and style, and
 allows no others. The same tracks give the same bytes.
@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -19,14 +20,25 @@ from typing import Any
 from urllib.parse import quote
 
 from mertools.artifacts.files import open_output
+from mertools.artifacts.rows import Model
+from mertools.prediction.emotion import (
+    Rating,
+    count_decimals,
+    format_quadrant,
+    order_targets,
+    shown_scale,
+)
 from mertools.presentation.tracks import (
-    QUADRANTS,
     Curve,
+    Shares,
     ShownTrack,
+    describe_models,
+    describe_windows,
     format_time,
     read_outline,
 )
-from mertools.targets import plane as circumplex
+from mertools.targets import plane
+from mertools.targets.scale import Range, Scale, format_number
 from mertools.version import __version__
 
 OUTLINE_BINS = 240
@@ -47,7 +59,10 @@ MEDIA_TYPES = {
 """What browsers play."""
 
 OTHER = "other"
-"""The class in page.css of all targets but the axes of the plane."""
+"""The class in page.css of all targets but the dimensions of emotion."""
+
+MINOR = "minor"
+"""The class in page.css of columns that a phone has no room for."""
 
 PLACEHOLDER = re.compile(r"{{(\w+)}}")
 
@@ -55,83 +70,96 @@ PLACEHOLDER = re.compile(r"{{(\w+)}}")
 class PageWriter:
     """Writes one page of all tracks that are added; of each only what the page needs is kept."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._classes: dict[str, Sequence[str]] = {}
-        self._in_plane = self._tells_unlike = False
+    def __init__(self, path: Path, models: Sequence[Model] = ()) -> None:
+        self._path, self._models = path, models
+        self._first: ShownTrack | None = None
         self._tracks: list[str] = []
         self._rows: list[str] = []
         self._links: list[str | None] = []
-        self._only: ShownTrack | None = None
 
     def add(self, track: ShownTrack) -> None:
-        """Take a track in. Raises InputError where its sound cannot be decoded."""
-        if not self._tracks:
-            self._classes = {target: curve.whole.classes for target, curve in track.curves.items()}
-            self._in_plane = track.is_in_plane
-            self._tells_unlike = track.whole.unlike is not None
-        self._only = None if self._tracks else track
+        """Add a track. Raises InputError where its sound cannot be decoded."""
+        outline = None
+        if track.sound is not None:
+            peaks, duration = read_outline(track.sound, OUTLINE_BINS)
+            outline = [round(100 * peak) for peak in peaks]
+            # The last window may be filled up beyond the end of the sound.
+            track = replace(track, duration=duration)
+        self._first = self._first or track
         self._rows.append(_format_row(len(self._tracks), track))
         self._links.append(None if track.sound is None else link_sound(track.sound, self._path))
-        self._tracks.append(_format_track(track))
+        self._tracks.append(_format_track(track, outline))
 
     def write(self) -> None:
         """Write the page, if there is a track. Raises UsageError where it cannot be written."""
-        if not self._tracks:
+        if self._first is None:
             return
         parts = PLACEHOLDER.split(_read_file("template.html"))
-        contents = self._contents()
+        contents = self._contents(self._first)
         with open_output(str(self._path)) as stream:
             for literal, name in zip(parts[::2], [*parts[1::2], ""], strict=True):
                 stream.write(literal)
                 stream.writelines(contents.get(name, ()))
 
-    def _contents(self) -> Mapping[str, Sequence[str] | Iterator[str]]:
+    def _contents(self, first: ShownTrack) -> Mapping[str, Sequence[str] | Iterator[str]]:
         script, style = _read_file("page.js"), _read_file("page.css")
         n = len(self._tracks)
-        of_what = self._only.name if self._only is not None else f"{n} tracks"
-        title = f"{' and '.join(self._classes)} of {of_what}"
+        title = f"{_enumerate(list(first.curves))} of {first.name if n == 1 else f'{n} tracks'}"
         policy = (
             f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
             "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
         )
+        subtitle = (
+            "As a model expects listeners to rate the music.",
+            describe_windows(first.window),
+            describe_models(self._models),
+        )
         return {
             "policy": [policy],
             "title": [escape(title[0].upper() + title[1:])],
-            "subtitle": ["As a model expects listeners to rate the music."],
+            "subtitle": [escape(" ".join(filter(None, subtitle)))],
             "style": [style],
-            "columns": [_format_head(name, is_text) for name, is_text in self._columns()],
+            "columns": _format_heads(first),
             "rows": self._rows,
             "version": [__version__],
-            "data": self._data(),
+            "data": self._data(first),
             "script": [script],
         }
 
-    def _columns(self) -> list[tuple[str, bool]]:
-        """Name the table's columns, and tell those of words from those of numbers."""
-        of_plane = [("Quadrant", True), ("Word", True)] if self._in_plane else []
-        targets = [(target.capitalize(), False) for target in self._classes]
-        unlike = [("Unlike", False)] if self._tells_unlike else []
-        return [("Track", True), *targets, *of_plane, *unlike, ("Length", False)]
-
-    def _data(self) -> Iterator[str]:
+    def _data(self, first: ShownTrack) -> Iterator[str]:
         shared = {
-            "classes": self._classes,
-            "words": circumplex.WORDS,
-            "neutral": circumplex.NEUTRAL,
-            "neutralRadius": circumplex.NEUTRAL_RADIUS,
-            "sounds": self._sounds(),
-            "quadrants": [(name, *corner) for name, corner in QUADRANTS.items()],
+            "targets": {name: _describe(curve.whole) for name, curve in first.curves.items()},
+            "words": plane.WORDS,
+            "neutral": plane.NEUTRAL,
+            "neutralRadius": plane.NEUTRAL_RADIUS,
+            "sounds": self._sounds(first),
+            "quadrants": [(name, *corner) for name, corner in plane.QUADRANTS.items()],
         }
         yield format_json(shared)[:-1] + ',"tracks":['
-        for place, track in enumerate(self._tracks):
-            yield f"{',' if place else ''}\n{track}"
+        for index, track in enumerate(self._tracks):
+            yield f"{',' if index else ''}\n{track}"
         yield "]}"
 
-    def _sounds(self) -> Sequence[str | None]:
-        if self._only is None or self._only.sound is None or not _is_embedded(self._only.sound):
+    def _sounds(self, first: ShownTrack) -> Sequence[str | None]:
+        if len(self._tracks) > 1 or first.sound is None or not _is_embedded(first.sound):
             return self._links
-        return [_embed_sound(self._only.sound)]
+        return [_embed_sound(first.sound)]
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _describe(rating: Rating) -> dict[str, object]:
+    """Describe a target's scale: the names of its ends, its classes or its range of numbers."""
+    scale: Scale = rating.scale
+    if isinstance(scale, Range):
+        ends = (format_number(scale.low), format_number(scale.high))
+        numbers = {"range": [scale.low, scale.high], "decimals": count_decimals(scale)}
+        return {"low": ends[0], "high": ends[1], **numbers}
+    if scale.ordered:
+        return {"low": scale.names[0], "high": scale.names[-1]}
+    return {"classes": scale.names}
 
 
 def format_json(value: object) -> str:
@@ -157,65 +185,95 @@ def _embed_sound(sound: Path) -> str:
     return f"data:{MEDIA_TYPES[sound.suffix.lower()]};base64,{content}"
 
 
-def _format_track(track: ShownTrack) -> str:
-    outline, duration = None, track.duration
-    if track.sound is not None:
-        peaks, duration = read_outline(track.sound, OUTLINE_BINS)
-        outline = [round(100 * peak) for peak in peaks]
+def _format_track(track: ShownTrack, outline: Sequence[int] | None) -> str:
     record: dict[str, Any] = {
         "name": track.name,
-        "verdict": _tell(track),
+        "verdict": track.verdict,
         "warning": track.warning,
-        "duration": round(10 * duration),
+        "duration": round(10 * track.duration),
+        "windows": track.window is not None,
         "wave": outline,
         "curves": {target: _format_curve(curve) for target, curve in track.curves.items()},
     }
     return format_json(record)
 
 
-def _format_curve(curve: Curve) -> list[list[int]]:
-    """Give times in tenths of a second, means, spreads, and those of the whole, in hundredths."""
-    scaled = (10 * curve.times, 100 * curve.means, 100 * curve.spreads)
-    whole = [round(100 * curve.whole.mean), round(100 * curve.whole.spread)]
-    return [*([round(float(value)) for value in values] for values in scaled), whole]
+def _format_curve(curve: Curve | Shares) -> list[Any]:
+    """Give times in tenths of a second, and the rest in thousandths.
+
+    Of a curve: means, spreads, and both of the whole track; of shares: the posteriors of each
+    class, and those of the whole track.
+    """
+    times = [round(10 * time) for time in curve.times.tolist()]
+    whole = curve.whole
+    if isinstance(curve, Shares):
+        return [times, [_thousandths(p) for p in curve.posteriors.T], _thousandths(whole.posterior)]
+    means, spread = _thousandths(curve.means), whole.spread
+    if curve.spreads is None or spread is None:
+        return [times, means, None, _thousandths([whole.mean or 0.0])]
+    return [times, means, _thousandths(curve.spreads), _thousandths([whole.mean or 0.0, spread])]
 
 
-def _tell(track: ShownTrack) -> str:
-    if quadrant := track.whole.quadrant:
-        return f"{track.whole.word}, most likely in {quadrant.name} ({quadrant.probability:.0%})"
-    ratings = (curve.whole for curve in track.curves.values())
-    return ", ".join(f"{rating.predicted} ({rating.probability:.0%})" for rating in ratings)
+def _thousandths(values: Iterable[float]) -> list[int]:
+    return [round(1000 * float(value)) for value in values]
 
 
-def _format_head(name: str, is_text: bool) -> str:
-    kind = ' class="text"' if is_text else ""
-    return f'<th scope="col"{kind}><button type="button">{escape(name)}</button></th>'
+def _columns(track: ShownTrack) -> list[str]:
+    """Name the targets that have a column: the target `quadrant` is shown as the quadrant."""
+    has_quadrant = track.whole.quadrant is not None
+    names = order_targets(track.whole.ratings)
+    return [name for name in names if not (has_quadrant and name == plane.QUADRANT)]
 
 
-def _format_row(place: int, track: ShownTrack) -> str:
-    cells = [f'<th scope="row"><button type="button">{escape(track.name)}</button></th>']
-    for target, curve in track.curves.items():
-        mean = curve.whole.mean
-        width = 50 * abs(mean)
-        left = 50 - width if mean < 0 else 50
-        colour = target if target in circumplex.TARGETS else OTHER
-        cells.append(
-            f'<td data-value="{mean:.4f}" class="{colour}">'
-            '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-            f'<rect x="{left:.1f}" width="{width:.1f}" height="10"/><path d="M50-2v14"/></svg>'
-            f"{_format_rating(mean)}</td>"
-        )
-    if quadrant := track.whole.quadrant:
-        cells.append(f'<td class="text">{quadrant.name} {quadrant.probability:.0%}</td>')
+def _format_heads(track: ShownTrack) -> Iterator[str]:
+    yield _format_head("Track", "text")
+    for target in _columns(track):
+        scale = track.whole[target].scale
+        unit = shown_scale(scale).replace("-", "\N{MINUS SIGN}")
+        yield _format_head(target[:1].upper() + target[1:], "" if unit else "text", unit)
+    if track.whole.quadrant is not None:
+        yield _format_head("Quadrant", f"text {MINOR}")
+        yield _format_head("Word", "text")
+    if track.whole.unlike is not None:
+        yield _format_head("Unlike", MINOR)
+    yield _format_head("Length", MINOR)
+
+
+def _format_head(name: str, kind: str, unit: str = "") -> str:
+    kind = f' class="{kind}"' if kind else ""
+    unit = f' <span class="unit">{unit}</span>' if unit else ""
+    return f'<th scope="col"{kind}><button type="button">{escape(name)}</button>{unit}</th>'
+
+
+def _format_row(index: int, track: ShownTrack) -> str:
+    mark = ' <span class="mark">unlike the training music</span>' if track.is_unlike else ""
+    cells = [f'<th scope="row"><button type="button">{escape(track.name)}</button>{mark}</th>']
+    cells += [_format_cell(track.whole[target]) for target in _columns(track)]
+    if track.whole.quadrant is not None:
+        quadrant = format_quadrant(track.whole.quadrant)
+        cells.append(f'<td class="text {MINOR}">{quadrant}</td>')
         cells.append(f'<td class="text">{track.whole.word}</td>')
     if (unlike := track.whole.unlike) is not None:
-        cells.append(f'<td data-value="{unlike:.4f}">{unlike:.2f}</td>')
-    cells.append(f'<td data-value="{track.duration:.1f}">{format_time(track.duration)}</td>')
-    return f'<tr data-track="{place}">{"".join(cells)}</tr>\n'
+        cells.append(f'<td data-value="{unlike:.4f}" class="{MINOR}">{unlike:.2f}</td>')
+    length = format_time(track.duration)
+    cells.append(f'<td data-value="{track.duration:.1f}" class="{MINOR}">{length}</td>')
+    return f'<tr data-track="{index}">{"".join(cells)}</tr>\n'
 
 
-def _format_rating(rating: float) -> str:
-    return f"{round(rating, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
+def _format_cell(rating: Rating) -> str:
+    """Write a rating as a cell: its mean as a bar and a number, or the likeliest class."""
+    if rating.mean is None:
+        return f'<td class="text">{escape(rating.format_class())}</td>'
+    width = 50 * min(1.0, abs(rating.mean))
+    left = 50 - width if rating.mean < 0 else 50
+    colour = rating.target if rating.target in plane.DIMENSIONS else OTHER
+    number = rating.format_mean().replace("-", "\N{MINUS SIGN}")
+    return (
+        f'<td data-value="{rating.mean:.4f}" class="{colour}">'
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect x="{left:.1f}" width="{width:.1f}" height="10"/><path d="M50-2v14"/></svg>'
+        f"{number}</td>"
+    )
 
 
 def _read_file(name: str) -> str:

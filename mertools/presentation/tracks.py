@@ -1,18 +1,24 @@
-"""What is shown of a track: curves of what is predicted over time, and the sound's outline."""
+"""What figures and pages show of a track: its predictions over time, and its sound's outline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.rows import Prediction
+from mertools.artifacts.rows import Model, Prediction
 from mertools.audio.io import probe, read_blocks
-from mertools.prediction.emotion import UNLIKE, Emotion, Rating, gather_emotions
-from mertools.prediction.predict import make_prediction
+from mertools.prediction.emotion import (
+    UNLIKE,
+    Emotion,
+    Rating,
+    format_quadrant,
+    gather_emotions,
+    order_targets,
+)
 from mertools.targets.plane import TARGETS
 
 FloatArray = NDArray[np.float64]
@@ -20,39 +26,47 @@ FloatArray = NDArray[np.float64]
 MAX_WINDOWS = 600
 """Of more windows every second, third, ... is shown; a page has no more pixels."""
 
-QUADRANTS = {"Q1": (1, 1), "Q2": (-1, 1), "Q3": (-1, -1), "Q4": (1, -1)}
-"""The quadrants' corners of the plane: valence and arousal."""
-
 OUTLINE_FRAMES = 512
 """Frames of sound that are reduced to one peak before the outline is made of them."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What is predicted for a target over time, and its rating of the whole track.
+    """The ratings of ordered classes or of a number over time, and that of the whole track.
 
-    times: the middles of the windows in seconds, (n,), ascending; means and spreads, (n,): those of
-    each window's rating.
+    times: (n,), the middles of the windows in seconds, ascending. means: (n,), from -1 to 1 as
+    `Rating.mean`. spreads: (n,), as `Rating.spread`; None where the target is a number.
     """
 
     whole: Rating
     times: FloatArray
     means: FloatArray
-    spreads: FloatArray
+    spreads: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Shares:
+    """The posteriors of unordered classes over time, (n, K), at the times of a `Curve`."""
+
+    whole: Rating
+    times: FloatArray
+    posteriors: FloatArray
 
 
 @dataclass(frozen=True)
 class ShownTrack:
     """A track: its sound, if there is a file, its length in seconds, and its curves by target.
 
-    Arousal comes first, then valence, then what else is predicted. `whole` is what it expresses as
-    a whole.
+    `whole` is the emotion of the whole track. The curves are in the order of `order_targets`.
+    `window` is the length of a window and the time from one to the next, in seconds; None where
+    only the whole track was predicted.
     """
 
     whole: Emotion
     sound: Path | None
     duration: float
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, Curve | Shares]
+    window: tuple[float, float] | None
 
     @property
     def name(self) -> str:
@@ -62,40 +76,52 @@ class ShownTrack:
     @property
     def is_in_plane(self) -> bool:
         """Whether both axes of the valence-arousal plane are predicted."""
-        return self.whole.quadrant is not None
+        ratings = self.whole.ratings
+        return all(t in ratings and ratings[t].mean is not None for t in TARGETS)
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the track as a whole is unlike the training music."""
+        return self.whole.unlike is not None and self.whole.unlike > UNLIKE
 
     @property
     def warning(self) -> str:
-        """What a person should know before believing what is predicted; empty if nothing."""
-        is_unlike = self.whole.unlike is not None and self.whole.unlike > UNLIKE
-        return "unlike the training music, so little is known" if is_unlike else ""
+        """What to know before believing the predictions; empty if nothing."""
+        return "outside the training music; treat as a guess" if self.is_unlike else ""
+
+    @property
+    def verdict(self) -> str:
+        """The whole track in a few words."""
+        if self.whole.quadrant is not None:
+            return f"{self.whole.word}, {format_quadrant(self.whole.quadrant)}"
+        return ", ".join(str(curve.whole) for curve in self.curves.values())
 
     def path(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Give the path through the plane: times, valence and arousal, each (n,).
 
         Where the models of the two targets have windows of their own, each is interpolated.
         """
-        of_axes = [self.curves[target] for target in TARGETS]
+        of_axes = [c for t in TARGETS if isinstance(c := self.curves[t], Curve)]
         times = np.union1d(*(curve.times for curve in of_axes))
         valence, arousal = (np.interp(times, curve.times, curve.means) for curve in of_axes)
         return times, valence, arousal
 
 
 def show_track(rows: Sequence[Prediction], sound: Path | None) -> ShownTrack:
-    """Make what is shown of a track from all its rows of predictions.
+    """Gather what is shown of a track from all its rows of predictions.
 
-    A target without a row of the whole track has the mean of its windows' posteriors for it, one
-    without windows the whole track as its only window. A sound that is not there is left out.
+    A target without a row of the whole track gets the mean of its windows for it, one without
+    windows the whole track as its only window. A sound that is not there is left out.
     """
     emotions = gather_emotions([*rows, *_missing_wholes(rows)])
     (whole,) = (emotion for emotion in emotions if emotion.segment_id is None)
-    windows = sorted((e for e in emotions if e.segment_id is not None), key=lambda e: e.start)
-    first = sorted(whole.ratings, key=lambda target: (target not in TARGETS, target == "valence"))
+    windows = sorted((e for e in emotions if e.segment_id is not None), key=_start)
     return ShownTrack(
         whole,
         sound if sound is not None and sound.is_file() else None,
-        max(row.start + row.duration for row in rows),
-        {target: _make_curve(target, whole, windows) for target in first},
+        max([_end(whole), *(_middle(window) for window in windows)]),
+        {target: _make_curve(target, whole, windows) for target in order_targets(whole.ratings)},
+        _find_window(windows),
     )
 
 
@@ -106,24 +132,60 @@ def _missing_wholes(rows: Sequence[Prediction]) -> Iterator[Prediction]:
     for row in rows:
         if row.target not in with_whole:
             windows.setdefault(row.target, []).append(row)
-    for target, some in windows.items():
-        start = min(row.start for row in some)
-        duration = max(row.start + row.duration for row in some) - start
-        posterior = np.mean([row.posteriors for row in some], axis=0)
-        named = (target, some[0].class_names(), some[0].track_id)
-        yield make_prediction(*named, None, start, duration, posterior)
+    for some in windows.values():
+        yield average_windows(some)
 
 
-def _make_curve(target: str, whole: Emotion, windows: Sequence[Emotion]) -> Curve:
+def average_windows(windows: Sequence[Prediction]) -> Prediction:
+    """Average the rows of a track's windows, of one target, to a row of the whole track."""
+    first, names = windows[0], windows[0].class_names()
+    posterior = np.mean([row.posteriors for row in windows], axis=0) if names else np.empty(0)
+    values = [row.value for row in windows if row.value is not None]
+    unlike = [row.unlike for row in windows if row.unlike is not None]
+    return replace(
+        first,
+        level="track",
+        segment_id=None,
+        start=0.0,
+        duration=max((row.start or 0.0) + (row.duration or 0.0) for row in windows),
+        posteriors=tuple(posterior.tolist()),
+        predicted=names[int(posterior.argmax())] if names else None,
+        value=float(np.mean(values)) if values else None,
+        unlike=float(np.mean(unlike)) if unlike else None,
+    )
+
+
+def _start(window: Emotion) -> float:
+    return window.start or 0.0
+
+
+def _middle(emotion: Emotion) -> float:
+    return _start(emotion) + (emotion.duration or 0.0) / 2
+
+
+def _end(emotion: Emotion) -> float:
+    return _start(emotion) + (emotion.duration or 0.0)
+
+
+def _find_window(windows: Sequence[Emotion]) -> tuple[float, float] | None:
+    """Give the usual length of windows, and the time from one to the next."""
+    if not windows:
+        return None
+    starts = np.unique([_start(window) for window in windows])
+    length = float(np.median([window.duration or 0.0 for window in windows]))
+    return length, float(np.median(np.diff(starts))) if len(starts) > 1 else length
+
+
+def _make_curve(target: str, whole: Emotion, windows: Sequence[Emotion]) -> Curve | Shares:
     rated = [window for window in windows if target in window.ratings]
     shown = rated[:: -(-len(rated) // MAX_WINDOWS)] if rated else [whole]
     ratings = [window[target] for window in shown]
-    return Curve(
-        whole[target],
-        np.array([window.start + window.duration / 2 for window in shown]),
-        np.array([rating.mean for rating in ratings]),
-        np.array([rating.spread for rating in ratings]),
-    )
+    times = np.array([_middle(window) for window in shown])
+    means = [rating.mean for rating in ratings if rating.mean is not None]
+    if not means:
+        return Shares(whole[target], times, np.array([rating.posterior for rating in ratings]))
+    spreads = [rating.spread for rating in ratings if rating.spread is not None]
+    return Curve(whole[target], times, np.array(means), np.array(spreads) if spreads else None)
 
 
 def read_outline(sound: Path, n_bins: int) -> tuple[FloatArray, float]:
@@ -148,3 +210,32 @@ def format_time(seconds: float) -> str:
     """Write a time as minutes and seconds, as players do."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}"
+
+
+def shorten(name: str, length: int) -> str:
+    """Shorten a name to so many characters, keeping its beginning and its end."""
+    if len(name) <= length:
+        return name
+    n_last = length // 4
+    return f"{name[: length - n_last - 1]}…{name[-n_last:]}"
+
+
+def describe_models(models: Sequence[Model]) -> str:
+    """Name models with their architectures, and their licences where those are known."""
+    if not models:
+        return ""
+    names = ", ".join(f"{model.name} ({model.model})" for model in models)
+    licences = dict.fromkeys(model.licence for model in models if model.licence)
+    text = f"Models: {names}."
+    return f"{text} Licence of the models: {'; '.join(licences)}." if licences else text
+
+
+def describe_windows(window: tuple[float, float] | None) -> str:
+    """Say how a track was cut to be predicted; empty where it was not."""
+    if window is None:
+        return ""
+    length, hop = window
+    return (
+        f"Windows of {length:g} s, one every {hop:g} s; the models learnt from ratings of whole "
+        "tracks."
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.pretrained.basic_pitch_weights import (
+from mertools.pretrained.basic_pitch import (
     BELS_PER_NEPER,
     BINS_PER_OCTAVE,
     CONTOUR_BINS_AT_ONCE,
@@ -25,10 +25,10 @@ from mertools.pretrained.basic_pitch_weights import (
     N_OCTAVES,
     WINDOW_FRAMES,
     WINDOW_SAMPLES,
-    Weights,
     cut_harmonics,
 )
 from mertools.pretrained.onnx_graph import Graph
+from mertools.pretrained.weight_files import Weights
 
 BINS_AT_ONCE = 8
 """Divides the bins of a note's and a contour's posteriors; as many as fit a vector of AVX2."""

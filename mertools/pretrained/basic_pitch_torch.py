@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812, torch's own name for it
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mertools.pretrained.basic_pitch_weights import (
+from mertools.pretrained.basic_pitch import (
     BELS_PER_NEPER,
     BINS_PER_OCTAVE,
     CONTOUR_BINS_AT_ONCE,
@@ -24,9 +24,9 @@ from mertools.pretrained.basic_pitch_weights import (
     N_BINS,
     N_CONTOUR_BINS,
     N_OCTAVES,
-    Weights,
     cut_harmonics,
 )
+from mertools.pretrained.weight_files import Weights
 
 
 class BasicPitch(nn.Module):

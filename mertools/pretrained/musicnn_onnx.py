@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from mertools.pretrained.musicnn_weights import (
+from mertools.pretrained.musicnn import (
     LIVE_CHANNELS,
     LIVE_MIDDLE,
     N_BANDS,
     N_FRONT,
     N_MIDDLE,
     PATCH_FRAMES,
-    Weights,
     padding,
 )
 from mertools.pretrained.onnx_graph import Graph
+from mertools.pretrained.weight_files import Weights
 
 
 def build_model(weights: Weights) -> bytes:

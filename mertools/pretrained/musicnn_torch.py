@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812, torch's own name for it
 from torch import Tensor, nn
 
-from mertools.pretrained.musicnn_weights import LIVE_MIDDLE, N_FRONT, N_MIDDLE, Weights, padding
+from mertools.pretrained.musicnn import LIVE_MIDDLE, N_FRONT, N_MIDDLE, padding
+from mertools.pretrained.weight_files import Weights
 
 
 class Musicnn(nn.Module):

@@ -1,17 +1,17 @@
 """Writing an ONNX model, which needs no package for it.
 
-The numbers of the fields are those of `onnx.proto3`; what the operators do is told at
+A model is a message of protocol buffers (https://protobuf.dev/programming-guides/encoding); the
+numbers of its fields are those of `onnx.proto3`. The operators are described at
 https://onnx.ai/onnx/operators.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.pretrained.protobuf import Field, write_message
 from mertools.version import __version__
 
 IR_VERSION = 8
@@ -19,7 +19,11 @@ OPERATORS = 17
 """Versions of the format and of the operators, which onnxruntime reads since 1.13."""
 
 FLOAT, INT64 = 1, 7
+VARINT, BYTES = 0, 2
 ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_INTS = 2, 3, 7
+
+Field = tuple[int, int | bytes | str]
+"""A field's number and its value."""
 
 Array = NDArray[np.float32] | NDArray[np.int64]
 Attribute = int | str | Sequence[int]
@@ -89,3 +93,25 @@ def _value(name: str, shape: Sequence[int]) -> bytes:
     dimensions += [(1, write_message([(1, size)])) for size in shape]
     tensor = write_message([(1, FLOAT), (2, write_message(dimensions))])
     return write_message([(1, name), (2, write_message([(1, tensor)]))])
+
+
+def write_message(fields: Iterable[Field]) -> bytes:
+    """Write a message of fields: each one's number and its value, no number below 0."""
+    parts = []
+    for number, value in fields:
+        if isinstance(value, int):
+            parts += [_varint(number << 3 | VARINT), _varint(value)]
+        else:
+            content = value.encode() if isinstance(value, str) else value
+            parts += [_varint(number << 3 | BYTES), _varint(len(content)), content]
+    return b"".join(parts)
+
+
+def _varint(value: int) -> bytes:
+    """Write a number in groups of seven bits, the lowest first."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)

@@ -48,7 +48,7 @@ def pool_segments(
     return largest / largest.sum(axis=1, keepdims=True) if are_posteriors else largest
 
 
-def side_by_side(features: Sequence[NDArray[np.floating[Any]]]) -> NDArray[np.floating[Any]]:
+def side_by_side(features: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Put the features of each row in one vector: for each kind (n, ...) to (n, n_columns)."""
     flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in features]
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)

@@ -1,7 +1,7 @@
-"""What training has come to, kept so that a killed run goes on as if nothing had happened.
+"""The state of a training, saved so that a killed run goes on as if nothing had happened.
 
-Files of safetensors with JSON in the metadata, each replaced whole. There are no states of random
-generators among it: every epoch draws from a generator of its own, seeded by its number.
+Files of safetensors with JSON in the metadata, each replaced whole. It holds no states
+of random generators: every epoch draws from a generator of its own, seeded by its number.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ SEPARATOR = "/"
 Tensors = Mapping[str, Mapping[str, Tensor]]
 """Tensors by name, in named groups."""
 
+Saved = tuple[dict[str, Any], dict[str, dict[str, Tensor]]]
+"""What JSON can hold, and groups of tensors."""
+
 
 def save(path: Path, content: Mapping[str, Any], tensors: Tensors) -> None:
     """Write what JSON can hold, and groups of tensors."""
@@ -40,7 +43,7 @@ def save(path: Path, content: Mapping[str, Any], tensors: Tensors) -> None:
         part.write_bytes(to_bytes(flat, {META_KEY: json.dumps(content)}))
 
 
-def load(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:
+def load(path: Path) -> Saved | None:
     """Read what `save` has written; None where there is nothing."""
     from safetensors import safe_open
 
@@ -55,7 +58,7 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | No
 
 
 class StateFolder:
-    """The folder beside a file to be made in which training keeps what it has come to.
+    """The folder beside an output in which unfinished trainings are saved.
 
     One process holds it at a time. Raises MerError where another one does, UsageError where the
     folder cannot be made.
@@ -89,5 +92,5 @@ class StateFolder:
         os.close(self._descriptor)
 
     def discard(self) -> None:
-        """Delete the folder: what was to be made is made."""
+        """Delete the folder: the output is written."""
         shutil.rmtree(self.path)

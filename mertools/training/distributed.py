@@ -1,8 +1,8 @@
 """Several processes that train one network together, each on its share of every batch.
 
-torchrun starts them, and tells them of each other by the environment. All of them do the same; what
-the first one says holds, and only what it writes is kept. One process alone is the usual case, for
-which nothing here changes anything.
+torchrun starts them, and the environment tells them of each other. All of them do the same; the
+first one decides, and only what it writes is kept. One process alone is the usual case, for which
+nothing here changes anything.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def count() -> int:
 
 
 def is_first() -> bool:
-    """Tell whether what this process writes is kept."""
+    """Return whether what this process writes is kept."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -72,7 +72,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def share() -> slice:
-    """Tell which rows of a batch this process learns from."""
+    """Give which rows of a batch this process learns from."""
     if count() == 1:
         return slice(None)
     return slice(distributed.get_rank(), None, count())

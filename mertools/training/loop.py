@@ -15,198 +15,279 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mertools.dataset.segments import Batches
+from mertools.dataset.stored import Batches
 from mertools.errors import MerError
-from mertools.models.network import Network, logits_of, to_tensors, weights_of
+from mertools.evaluation.metrics import score_labels, score_numbers
+from mertools.models.network import Network, compute_outputs, copy_weights, to_tensors
 from mertools.runtime.devices import training_precision
 from mertools.runtime.memory import keep_freed_memory
-from mertools.training import checkpoint
-from mertools.training import distributed as together
-from mertools.training.recipes import Parameters
-from mertools.training.scores import score
+from mertools.training import checkpoint, distributed
+from mertools.training.objectives import RowTargets
+from mertools.training.recipes import Phase, Recipe
 
 SAVING_SHARE = 0.1
 """Of the time, what saving the state may take; an epoch that takes ten times as long is saved."""
 
-ROWS_AT_ONCE = 64
-
 BATCH_BYTES = 1 << 30
-"""No block of a batch is larger, and all are wanted again by the next."""
+"""Blocks of memory up to this size are kept for the next batch, which needs them again."""
+
+PREDICTED_TOGETHER = 64
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to; accuracy and macro F1 are of the validation part's segments."""
+    """What an epoch came to. Scores of the validation part's segments are None where it is empty.
+
+    Accuracy and macro F1 are of classes, R2 of numbers.
+    """
 
     epoch: int
     learning_rate: float
     train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    validation_macro_f1: float
+    train_accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    validation_macro_f1: float | None
+    validation_r2: float | None
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What is learnt.
-
-    learn, validate: rows of `batches`; of all rows, targets: (n_rows, n_classes), what the
-    posteriors should be, and y: (n_rows,), the class; class_weights: (n_classes,).
-    """
+class TrainingRows:
+    """Rows to learn from and to validate on, (n,) each, of features in `batches`."""
 
     batches: Batches
     learn: NDArray[np.int64]
     validate: NDArray[np.int64]
-    targets: NDArray[np.float32]
-    y: NDArray[np.int64]
-    class_weights: NDArray[np.float32]
+    targets: RowTargets
 
 
 @dataclass
-class Course:
-    """How training went so far."""
+class Run:
+    """How far a training is: its epochs, the weights to keep, and the time it took."""
 
     history: list[Epoch]
-    best: dict[str, Tensor]
+    kept: dict[str, Tensor]
     seconds: float
 
-    def best_epoch(self) -> int:
-        """Tell the number of the epoch with the least validation loss, the first of several."""
-        return min(self.history, key=lambda epoch: epoch.validation_loss).epoch
+    def kept_epoch(self, recipe: Recipe) -> int:
+        """Give the number of the epoch whose weights are kept: the best, or else the last."""
+        if not recipe.needs_validation:
+            return len(self.history)
+        badness = _badness_of(recipe)
+        return min(self.history, key=badness).epoch
 
-    def is_over(self, parameters: Parameters) -> bool:
-        """Tell whether there is nothing more to be expected, or allowed."""
-        n_epochs = len(self.history)
-        if not n_epochs:
+    def is_over(self, recipe: Recipe, n_epochs: int) -> bool:
+        """Return whether training has come to its end."""
+        done = len(self.history)
+        if not done:
             return False
-        waited = n_epochs - self.best_epoch()
-        return n_epochs >= parameters.max_epochs or waited >= parameters.patience
+        if done >= n_epochs:
+            return True
+        if recipe["stop"] == "training_accuracy":
+            return (self.history[-1].train_accuracy or 0.0) >= float(recipe["stop_accuracy"])
+        waited = done - self.kept_epoch(recipe)
+        return recipe.needs_validation and waited >= int(recipe["patience"])
+
+
+def _badness_of(recipe: Recipe) -> Callable[[Epoch], float]:
+    """Give what is least at the best epoch; of several, the first one counts."""
+    if recipe["stop"] == "validation_loss":
+        return lambda epoch: math.inf if epoch.validation_loss is None else epoch.validation_loss
+    return lambda epoch: -(epoch.validation_accuracy or epoch.validation_r2 or 0.0)
 
 
 def train(
     network: Network,
     frozen: Sequence[nn.Module],
-    lesson: Lesson,
-    parameters: Parameters,
+    rows: TrainingRows,
+    recipe: Recipe,
     seed: int,
     state: Path,
     report: Callable[[Epoch], None],
-) -> Course:
-    """Train a network, on its device; it ends with the weights of the best epoch.
+) -> Run:
+    """Train a network, on its device; it ends with the weights of the epoch to keep.
 
-    What training has come to is kept in the file `state`, from which it goes on where that exists,
-    to the same end. Several processes train it together where `together` has joined them. On a
-    processor the same seed gives the same weights to the last bit, as long as
-    torch's number of threads is the same. Raises MerError where the loss is no number at once.
+    Progress is saved in the file `state`, from which an interrupted training goes on, to the same
+    end. Several processes train it together where `distributed` has joined them. On a processor the
+    same seed gives the same weights to the last bit, as long as torch's number of threads is the
+    same. Raises MerError where the loss is not finite in the first epoch.
     """
     keep_freed_memory(BATCH_BYTES)
     device = network.classifier.weight.device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for block in frozen:
-        block.requires_grad_(False)
-    optimiser = _make_optimiser(network, parameters)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimiser, factor=parameters.plateau_factor, patience=parameters.plateau_patience
-    )
-    course = _resume(state, network, optimiser)
-    learner = together.connect(network)
-    for epoch in course.history:
-        scheduler.step(epoch.validation_loss)
+    for module in frozen:
+        module.requires_grad_(False)
+    phases = _number_epochs(recipe.list_phases())
+    saved = distributed.from_first(checkpoint.load(state))
+    run = _restore_run(saved, network)
+    optimiser, scheduler = _begin_phase(network, recipe, phases, run, saved)
+    learner = distributed.connect(network)
     saved_at, saving_s = -math.inf, 0.0
-    while not course.is_over(parameters):
+    while not run.is_over(recipe, len(phases)):
         begun = time.perf_counter()
-        number = len(course.history) + 1
+        number = len(run.history) + 1
+        if number > 1 and phases[number - 1] is not phases[number - 2]:
+            optimiser, scheduler = _begin_phase(network, recipe, phases, run, None)
         torch.manual_seed(_seed_of(seed, number))
         network.train()
-        for block in frozen:
-            block.eval()  # their running statistics stay as they are
+        for module in frozen:
+            module.eval()  # a frozen batch normalisation keeps its running statistics
         learning_rate = optimiser.param_groups[0]["lr"]
-        train_loss = _learn(learner, optimiser, lesson, parameters.batch_size, device)
-        epoch = together.from_first(
-            Epoch(number, learning_rate, train_loss, *_validate(network, lesson))
+        learnt = _learn(learner, optimiser, rows, recipe, device)
+        epoch = distributed.from_first(
+            Epoch(number, learning_rate, *learnt, *_validate(network, rows))
         )
-        if not math.isfinite(epoch.train_loss + epoch.validation_loss):
-            if course.history:
+        if not math.isfinite(epoch.train_loss + (epoch.validation_loss or 0.0)):
+            if run.history:
                 break
             raise MerError(
-                f"learning_rate={parameters.learning_rate}",
+                f"learning_rate={learning_rate}",
                 "makes the loss grow beyond all numbers",
                 "set a lower one",
             )
-        course.history.append(epoch)
-        scheduler.step(epoch.validation_loss)
-        if course.best_epoch() == number:
-            course.best = weights_of(network)
+        run.history.append(epoch)
+        if scheduler is not None and epoch.validation_loss is not None:
+            scheduler.step(epoch.validation_loss)
+        if run.kept_epoch(recipe) == number:
+            run.kept = copy_weights(network)
         ended = time.perf_counter()
-        course.seconds += ended - begun
+        run.seconds += ended - begun
         if ended - saved_at >= saving_s / SAVING_SHARE:
-            _save(state, network, optimiser, course)
+            _save(state, network, optimiser, run)
             saved_at = time.perf_counter()
             saving_s = saved_at - ended
         report(epoch)
-    network.load_state_dict(course.best)
-    return course
+    network.load_state_dict(run.kept)
+    return run
 
 
-def _make_optimiser(network: Network, parameters: Parameters) -> torch.optim.Optimizer:
+def _number_epochs(phases: Sequence[Phase]) -> list[Phase]:
+    """Give the phase of each epoch."""
+    return [phase for phase in phases for _ in range(phase.epochs)]
+
+
+Scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau
+
+
+def _begin_phase(
+    network: Network,
+    recipe: Recipe,
+    phases: Sequence[Phase],
+    run: Run,
+    saved: checkpoint.Saved | None,
+) -> tuple[torch.optim.Optimizer, Scheduler | None]:
+    """Make the optimiser and the schedule of the phase that the next epoch is in.
+
+    `saved` is what an interrupted training had come to, whose schedule is played again.
+    """
+    number = min(len(run.history), len(phases) - 1)
+    phase = phases[number]
+    optimiser = _make_optimiser(network, phase)
+    if saved is not None:
+        _restore_optimiser(optimiser, saved)
+    if recipe["schedule"] == "none" or not recipe.needs_validation:
+        return optimiser, None
+    scheduler = Scheduler(
+        optimiser, factor=recipe["plateau_factor"], patience=recipe["plateau_patience"]
+    )
+    for epoch, of_epoch in zip(run.history, phases, strict=False):
+        if of_epoch is phase and epoch.validation_loss is not None and saved is not None:
+            scheduler.step(epoch.validation_loss)
+    return optimiser, scheduler
+
+
+def _make_optimiser(network: Network, phase: Phase) -> torch.optim.Optimizer:
     learnt = [weight for weight in network.parameters() if weight.requires_grad]
-    learning_rate, weight_decay = parameters.learning_rate, parameters.weight_decay
-    if parameters.optimiser == "sgd":
-        momentum = parameters.momentum
-        return torch.optim.SGD(learnt, learning_rate, momentum, weight_decay=weight_decay)
-    return torch.optim.AdamW(learnt, learning_rate, weight_decay=weight_decay, fused=True)
+    rate, decay = phase.learning_rate, phase.weight_decay
+    if phase.optimiser == "sgd":
+        return torch.optim.SGD(
+            learnt, rate, phase.momentum, weight_decay=decay, nesterov=phase.nesterov
+        )
+    kind = torch.optim.Adam if phase.optimiser == "adam" else torch.optim.AdamW
+    return kind(learnt, rate, weight_decay=decay, fused=True)
 
 
 def _learn(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    lesson: Lesson,
-    batch_size: int,
+    rows: TrainingRows,
+    recipe: Recipe,
     device: torch.device,
-) -> float:
-    """Learn from all rows once, in any order, and give the mean loss."""
-    order = lesson.learn[torch.randperm(len(lesson.learn)).numpy()]
-    class_weights = torch.tensor(lesson.class_weights, device=device)
+) -> tuple[float, float | None]:
+    """Learn from all rows once, in any order; give the mean loss and, of classes, the accuracy."""
+    order = rows.learn[torch.randperm(len(rows.learn)).numpy()]
+    output_weights = torch.tensor(rows.targets.output_weights, device=device)
     is_mixed = training_precision(str(device)) == "bfloat16"
-    mine = together.share()
-    together.part_seeds()  # other rows are to be dropped out otherwise
-    total = weights = 0.0
-    for rows in np.array_split(order, math.ceil(len(order) / batch_size)):
+    has_classes = rows.targets.objective in ("hard", "soft")
+    mine = distributed.share()
+    distributed.part_seeds()  # each process draws its own dropout
+    total = weights = n_right = 0.0
+    for batch in np.array_split(order, math.ceil(len(order) / recipe["batch_size"])):
         with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
-            logits = network(*to_tensors(lesson.batches.read(rows[mine]), device)).float()
-        targets = torch.tensor(lesson.targets[rows], device=device) * class_weights
-        loss, weight = cross_entropy(logits, targets[mine]), targets.sum()
+            outputs = network(*to_tensors(rows.batches.read(batch[mine]), device)).float()
+        targets = torch.tensor(rows.targets.outputs[batch], device=device) * output_weights
+        loss = sum_losses(rows.targets, outputs, targets[mine])
+        weight = count_weight(rows.targets, targets)
         optimiser.zero_grad()
         # Gradients are averaged over processes, and should be added up.
-        (together.count() * loss / weight).backward()  # type: ignore[no-untyped-call]
+        (distributed.count() * loss / weight).backward()  # type: ignore[no-untyped-call]
+        if recipe["clip_norm"]:
+            nn.utils.clip_grad_norm_(network.parameters(), recipe["clip_norm"])
         optimiser.step()
         total += loss.item()
-        weights += weight.item()
-    return together.add_up(total) / weights
+        weights += float(weight)
+        if has_classes:
+            right = outputs.detach().argmax(dim=1).cpu().numpy() == rows.targets.y[batch[mine]]
+            n_right += float(right.sum())
+    accuracy = distributed.add_up(n_right) / len(order) if has_classes else None
+    return distributed.add_up(total) / weights, accuracy
 
 
-def cross_entropy(logits: Tensor, weighted_targets: Tensor) -> Tensor:
-    """Sum the cross entropy over rows: both (n, n_classes), the targets times their weights."""
-    return -(weighted_targets * logits.log_softmax(dim=1)).sum()
+def sum_losses(targets: RowTargets, outputs: Tensor, weighted: Tensor) -> Tensor:
+    """Sum the loss over rows: outputs and targets times their weights, both (n, n_outputs).
+
+    Cross entropy for classes; for numbers squared or absolute errors, summed over the outputs, too.
+    """
+    if targets.objective == "mse":
+        return (outputs - weighted).square().sum()
+    if targets.objective == "mae":
+        return (outputs - weighted).abs().sum()
+    return -(weighted * outputs.log_softmax(dim=1)).sum()
 
 
-def _validate(network: Network, lesson: Lesson) -> tuple[float, float, float]:
-    """Give the loss, accuracy and macro F1 of the rows kept for validation."""
-    rows = lesson.validate
-    logits = predict_rows(network, lesson.batches, rows)
-    targets = torch.tensor(lesson.targets[rows] * lesson.class_weights).double()
-    loss = cross_entropy(logits, targets) / targets.sum()
-    scores = score(lesson.y[rows], logits.softmax(dim=1).numpy())
-    return loss.item(), scores["accuracy"], scores["macro_f1"]
+def count_weight(targets: RowTargets, weighted: Tensor) -> Tensor | int:
+    """Give what a sum of losses is divided by: the weights of classes, or the count of numbers."""
+    return weighted.numel() if targets.objective in ("mse", "mae") else weighted.sum()
+
+
+def _validate(
+    network: Network, rows: TrainingRows
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Give the validation part's loss, accuracy, macro F1 and R2; None for what does not apply."""
+    chosen, targets = rows.validate, rows.targets
+    if not len(chosen):
+        return None, None, None, None
+    outputs = predict_rows(network, rows.batches, chosen)
+    weighted = torch.tensor(targets.outputs[chosen] * targets.output_weights).double()
+    loss = float(sum_losses(targets, outputs, weighted) / count_weight(targets, weighted))
+    if targets.objective in ("mse", "mae"):
+        reference, estimated = targets.outputs[chosen].astype(np.float64), outputs.numpy()
+        each = [
+            score_numbers(reference[:, k], estimated[:, k])["r2"] for k in range(outputs.shape[1])
+        ]
+        r2 = float(np.mean(each))
+        return loss, None, None, None if math.isnan(r2) else r2
+    scores = score_labels(targets.y[chosen], outputs.argmax(dim=1).numpy(), outputs.shape[1])
+    return loss, scores["accuracy"], scores["macro_f1"], None
 
 
 def predict_rows(network: Network, batches: Batches, rows: NDArray[np.int64]) -> Tensor:
-    """Give the logits of some rows: (n_rows, n_classes) float64 on the processor."""
-    logits = torch.empty((len(rows), network.classifier.out_features), dtype=torch.float64)
-    for begin in range(0, len(rows), ROWS_AT_ONCE):
-        some = slice(begin, begin + ROWS_AT_ONCE)
-        logits[some] = logits_of(network, batches.read(rows[some]))
-    return logits
+    """Give the outputs of some rows: (n_rows, n_outputs) float64 on the processor."""
+    outputs = torch.empty((len(rows), network.classifier.out_features), dtype=torch.float64)
+    for begin in range(0, len(rows), PREDICTED_TOGETHER):
+        some = slice(begin, begin + PREDICTED_TOGETHER)
+        outputs[some] = compute_outputs(network, batches.read(rows[some]))
+    return outputs
 
 
 def _seed_of(seed: int, epoch: int) -> int:
@@ -216,31 +297,34 @@ def _seed_of(seed: int, epoch: int) -> int:
     )
 
 
-def _save(path: Path, network: Network, optimiser: torch.optim.Optimizer, course: Course) -> None:
+def _save(path: Path, network: Network, optimiser: torch.optim.Optimizer, run: Run) -> None:
     of_optimiser = {
-        f"{place}.{name}": tensor.contiguous()
-        for place, tensors in optimiser.state_dict()["state"].items()
+        f"{index}.{name}": tensor.contiguous()
+        for index, tensors in optimiser.state_dict()["state"].items()
         for name, tensor in tensors.items()
+        if tensor is not None
     }
-    history = [dataclasses.asdict(epoch) for epoch in course.history]
-    tensors = {"network": weights_of(network), "best": course.best, "optimiser": of_optimiser}
-    checkpoint.save(path, {"history": history, "seconds": course.seconds}, tensors)
+    history = [dataclasses.asdict(epoch) for epoch in run.history]
+    tensors = {"network": copy_weights(network), "kept": run.kept, "optimiser": of_optimiser}
+    checkpoint.save(path, {"history": history, "seconds": run.seconds}, tensors)
 
 
-def _resume(path: Path, network: Network, optimiser: torch.optim.Optimizer) -> Course:
-    saved = together.from_first(checkpoint.load(path))
+def _restore_run(saved: checkpoint.Saved | None, network: Network) -> Run:
     if saved is None:
-        return Course([], {}, 0.0)
+        return Run([], {}, 0.0)
     content, tensors = saved
     network.load_state_dict(tensors["network"])
+    history = [Epoch(**epoch) for epoch in content["history"]]
+    return Run(history, tensors["kept"], content["seconds"])
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, saved: checkpoint.Saved) -> None:
     states: dict[int, dict[str, Tensor]] = {}
     learnt = optimiser.param_groups[0]["params"]
-    for key, tensor in tensors.get("optimiser", {}).items():
-        place, _, name = key.partition(".")
-        weight = learnt[int(place)]
+    for key, tensor in saved[1].get("optimiser", {}).items():
+        index, _, name = key.partition(".")
+        weight = learnt[int(index)]
         if tensor.shape == weight.shape:  # what belongs to a weight lies in memory as it does
             tensor = torch.empty_like(weight).copy_(tensor)
-        states.setdefault(int(place), {})[name] = tensor
+        states.setdefault(int(index), {})[name] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
-    history = [Epoch(**epoch) for epoch in content["history"]]
-    return Course(history, tensors["best"], content["seconds"])

@@ -1,95 +1,221 @@
-"""The parameters of a network's training, which can be set one by one or searched over."""
+"""How networks are trained: parameters that are set one by one, searched over, or kept in a file.
+
+A recipe file (TOML) holds parameters by name, and may divide training into phases:
+
+    batch_size = 16
+    stop = "epochs"
+
+    [[phases]]
+    optimiser = "adam"
+    learning_rate = 1e-3
+    epochs = 80
+
+    [[phases]]
+    optimiser = "sgd"
+    momentum = 0.9
+    learning_rate = 1e-4
+    epochs = 20
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import math
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mertools.errors import UsageError
-from mertools.models.registry import ModelSpec
+from mertools.errors import SchemaError, UsageError
+from mertools.models.registry import Architecture, Parameter, Value
 
-OPTIMISERS = ("adamw", "sgd")
+SCENARIOS: Mapping[str, int | None] = {"S0": 0, "S1": None, "S2": 1, "S3": 2, "S4": 3}
+"""Convolution blocks that each scenario of paper 000 freezes, from the input on; None is all."""
 
-FROZEN_BLOCKS: Mapping[str, int | None] = {"S0": 0, "S1": None, "S2": 1, "S3": 2, "S4": 3}
-"""How many convolution blocks, from the input on, each scenario freezes (None: all of them)."""
+FREEZE = "freeze"
 
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "optimiser": OPTIMISERS,
-    "freeze": tuple(FROZEN_BLOCKS),
-}
-SHARES = ("momentum", "plateau_factor", "validation")
-MAY_BE_ZERO = ("momentum", "weight_decay", "plateau_patience")
+_OPTIMISERS = ("adamw", "adam", "sgd")
+TRAINING: tuple[Parameter, ...] = (
+    Parameter("batch_size", 32, "segments of a batch", span=(8, 64)),
+    Parameter("learning_rate", 0.001, "of the optimiser", span=(1e-4, 1e-2)),
+    Parameter("optimiser", "adamw", "adamw, adam or sgd", choices=_OPTIMISERS),
+    Parameter("weight_decay", 0.01, "of the optimiser", low_included=True),
+    Parameter("momentum", 0.9, "of sgd", high=1, low_included=True),
+    Parameter("nesterov", "no", "sgd with Nesterov's momentum", choices=("no", "yes")),
+    Parameter("max_epochs", 100, "epochs at most, all phases together"),
+    Parameter(
+        "stop",
+        "validation_loss",
+        "what ends training: a validation loss or accuracy that gets no better, the training "
+        "accuracy, or the number of epochs",
+        choices=("validation_loss", "validation_accuracy", "training_accuracy", "epochs"),
+    ),
+    Parameter("patience", 10, "epochs without a better validation"),
+    Parameter(
+        "stop_accuracy",
+        0.9,
+        "training accuracy at which stop=training_accuracy ends",
+        high=1.0000001,
+    ),
+    Parameter(
+        "schedule",
+        "plateau",
+        "whether the learning rate falls when the validation loss does not",
+        choices=("plateau", "none"),
+    ),
+    Parameter("plateau_patience", 4, "epochs that the schedule waits", low_included=True),
+    Parameter("plateau_factor", 0.5, "what it multiplies the learning rate by", high=1),
+    Parameter("clip_norm", 0.0, "largest norm of the gradient; 0 for none", low_included=True),
+    Parameter("validation", 0.15, "share of the tracks for validation", high=1),
+    Parameter(
+        "class_weights",
+        "balanced",
+        "of the objective hard: by inverse frequency, or none",
+        choices=("balanced", "none"),
+    ),
+)
 
-Value = str | int | float
-Point = Mapping[str, Value]
-"""Parameters that differ from the usual ones, by name."""
-
-Grid = Mapping[str, tuple[Value, ...]]
+INTEGERS = frozenset({"batch_size", "max_epochs", "patience", "plateau_patience"})
+OF_A_PHASE = ("optimiser", "learning_rate", "weight_decay", "momentum", "nesterov")
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Phase:
+    """A stretch of training with an optimiser of its own."""
+
+    optimiser: str
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    nesterov: bool
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Recipe:
     """How a network is trained.
 
-    `form` are the parameters of the network itself, such as `heads`. The learning rate is
-    multiplied by `plateau_factor` when the validation loss has not fallen for `plateau_patience`
-    epochs, and training ends when it has not for `patience`, or after `max_epochs`. `validation` is
-    the share of the training tracks that this is measured on. Raises UsageError for a value that
-    makes no sense.
+    `values` are all parameters by name: those of `TRAINING`, `freeze`, and the architecture's own.
+    `phases` are what a recipe file says of them; without any there is one. Raises UsageError for a
+    value that makes no sense.
     """
 
-    batch_size: int = 32
-    learning_rate: float = 0.001
-    optimiser: str = "adamw"
-    weight_decay: float = 0.01
-    momentum: float = 0.9
-    max_epochs: int = 100
-    patience: int = 10
-    plateau_patience: int = 4
-    plateau_factor: float = 0.5
-    validation: float = 0.15
-    freeze: str = "S0"
-    form: Mapping[str, int] = field(default_factory=dict)
+    architecture: Architecture
+    values: Mapping[str, Value]
+    phases: tuple[Mapping[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value in self.values().items():
-            if isinstance(value, str):
-                holds, remedy = value in CHOICES[name], f"choose from {', '.join(CHOICES[name])}"
-            else:
-                top = 1 if name in SHARES else math.inf
-                holds = 0 < value < top or (value == 0 and name in MAY_BE_ZERO)
-                remedy = f"give {'a share below 1' if name in SHARES else 'a number above 0'}"
-            if not holds:
-                raise UsageError(f"{name}={value}", "makes no sense", remedy)
+        known = {parameter.name: parameter for parameter in parameters_of(self.architecture)}
+        for values in (self.values, *self.phases):
+            for name, value in values.items():
+                if name in known:
+                    known[name].check(value)
 
-    def values(self) -> dict[str, Value]:
-        """Give all parameters by name."""
-        own = dataclasses.asdict(self)
-        form: dict[str, Value] = own.pop("form")
-        return own | form
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
 
-    def replaced(self, point: Point) -> Parameters:
-        """Give these parameters with some others."""
-        values: dict[str, Any] = {**self.values(), **point}
-        form = {name: values.pop(name) for name in self.form}
-        return Parameters(**values, form=form)
+    @property
+    def form(self) -> dict[str, Value]:
+        """The architecture's own parameters."""
+        return {name: self.values[name] for name in self.architecture.defaults}
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether training looks at tracks that it does not learn from."""
+        return str(self["stop"]).startswith("validation")
+
+    def replaced(self, values: Mapping[str, Value]) -> Recipe:
+        """Give this recipe with other values of some parameters."""
+        return dataclasses.replace(self, values={**self.values, **values})
+
+    def list_phases(self) -> tuple[Phase, ...]:
+        """List the phases, each with all that it needs; together they have `max_epochs` at most."""
+        left, phases = int(self["max_epochs"]), []
+        for own in self.phases or ({},):
+            values: dict[str, Any] = {name: self.values[name] for name in OF_A_PHASE} | dict(own)
+            epochs = min(left, int(values.pop("epochs", left)))
+            if epochs:
+                nesterov = values.pop("nesterov") == "yes"
+                phases.append(Phase(**values, nesterov=nesterov, epochs=epochs))
+            left -= epochs
+        return tuple(phases)
+
+    def describe(self) -> dict[str, Any]:
+        """Say what a card says of the training, the architecture's own parameters left out."""
+        own = self.architecture.defaults
+        values: dict[str, Any] = {n: v for n, v in self.values.items() if n not in own}
+        return values | ({"phases": [dict(phase) for phase in self.phases]} if self.phases else {})
 
 
-def parameter_types(spec: ModelSpec) -> dict[str, Callable[[str], Value]]:
-    """Give, for each parameter of a model by name, what makes a value of its text."""
-    usual = Parameters(form=spec.parameters).values()
-    return {name: type(value) for name, value in usual.items()}
+def parameters_of(architecture: Architecture) -> tuple[Parameter, ...]:
+    """List the parameters that an architecture and its training have."""
+    if not architecture.is_network:
+        return architecture.parameters
+    scenarios = tuple(SCENARIOS)
+    branches = tuple(branch.name for branch in architecture.branches)
+    freeze = Parameter(
+        FREEZE,
+        scenarios[0],
+        "what --init has set and training leaves: a scenario S1 to S4, or a branch",
+        choices=scenarios + branches,
+    )
+    return (*TRAINING, freeze, *architecture.parameters)
 
 
-def points_of(grid: Grid) -> list[Point]:
-    """List the points of a grid; the last parameter changes fastest."""
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+def parameter_types(architecture: Architecture) -> dict[str, Callable[[str], Value]]:
+    """Give, for each parameter by name, what makes a value of its text."""
+    return {parameter.name: type(parameter.default) for parameter in parameters_of(architecture)}
 
 
-def format_point(point: Point) -> str:
-    """Write a point of a grid for a person and for a cell."""
-    return " ".join(f"{name}={value}" for name, value in point.items())
+def usual_recipe(architecture: Architecture) -> Recipe:
+    """Give the recipe of an architecture with the usual value of every parameter."""
+    values = {parameter.name: parameter.default for parameter in parameters_of(architecture)}
+    return Recipe(architecture, values)
+
+
+def read_recipe(path: Path, architecture: Architecture) -> Recipe:
+    """Read a recipe file.
+
+    Raises UsageError where it cannot be read, SchemaError where it is none.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(path, f"cannot be read ({error.strerror})", "give a recipe") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SchemaError(path, f"is no TOML ({error})", "see docs/networks.md") from None
+    usual = usual_recipe(architecture)
+    phases = content.pop("phases", [])
+    if not isinstance(phases, list) or not all(isinstance(phase, dict) for phase in phases):
+        raise SchemaError(path, "has phases that are no tables", "write [[phases]]")
+    values = _check_values(path, content, parameter_types(architecture))
+    types: dict[str, Callable[[str], Value]] = {
+        name: kind for name, kind in parameter_types(architecture).items() if name in OF_A_PHASE
+    }
+    return Recipe(
+        architecture,
+        {**usual.values, **values},
+        tuple(_check_values(path, phase, types | {"epochs": int}) for phase in phases),
+    )
+
+
+def _check_values(
+    path: Path, content: Mapping[str, Any], types: Mapping[str, Callable[[str], Value]]
+) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for name, value in content.items():
+        if name not in types:
+            raise SchemaError(path, f"{name} is no parameter", f"choose from {', '.join(types)}")
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        kind = types[name]
+        if (kind is str) != isinstance(value, str) or not isinstance(value, str | int | float):
+            raise SchemaError(path, f"{name} = {value!r} does not fit", "give a value of its type")
+        if kind is int and not float(value).is_integer():
+            raise SchemaError(path, f"{name} = {value!r} is no whole number", "give one")
+        values[name] = kind(value)  # type: ignore[arg-type]
+    return values

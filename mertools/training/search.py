@@ -1,237 +1,153 @@
-"""The search for a network's parameters over a grid, by cross-validation over whole tracks."""
+"""What a search tries: the points of a grid, or what Optuna's TPE proposes after each result."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from mertools.artifacts.rows import CrossValidation, History
-from mertools.dataset.segments import SegmentSet, open_batches
 from mertools.errors import UsageError
-from mertools.models.network import architecture_of
-from mertools.runtime.devices import CPU, training_precision
-from mertools.runtime.parallel import Jobs, available_cores, map_ordered
-from mertools.training import distributed as together
-from mertools.training.cards import describe_versions
-from mertools.training.fit import Fit, NetworkSettings, Part, Plan, fit_network
-from mertools.training.recipes import Point, format_point
-from mertools.training.scores import OutOfFold, mean_interval, mean_of_groups, score_card
-from mertools.training.transfer import describe_transfer, frozen_blocks, shared_weights
+from mertools.models.problem import Point
+from mertools.models.registry import Parameter, Value
 
-CRITERION = "mean macro F1 of tracks"
-LIBRARIES = ("numpy", "safetensors", "scikit-learn", "torch")
-STANDARDISATION = "zero mean and unit variance of each mel band in the training part"
+Method = Literal["none", "grid", "bayes"]
+Grid = Mapping[str, tuple[Value, ...]]
 
-Progress = Callable[[Iterable[Fit], int], Iterable[Fit]]
-"""Given trainings as they end, and their number, to pass on."""
+STARTUP_TRIALS = 5
+"""Trials drawn at random before TPE has anything to go by."""
 
 
 @dataclass(frozen=True)
-class PointResult:
-    """What cross-validation tells of a point of the grid.
+class SearchSpace:
+    """What is varied: values of some parameters, or spans to draw from.
 
-    posteriors: of all segments (n_rows, n_classes), each by a network that did not learn from its
-    track. levels: those of scored segments and tracks with their classes.
+    `grid` are values by parameter. A Bayesian search without any draws from the `spans` of all
+    parameters that have one and are not `fixed`.
     """
 
-    point: Point
-    fits: tuple[Fit, ...]
-    posteriors: NDArray[np.float64]
-    levels: Mapping[str, OutOfFold]
+    method: Method
+    grid: Grid
+    spans: Mapping[str, tuple[float, float, bool]]
+    n_trials: int
+    seed: int
 
-    def criterion(self) -> float:
-        """Tell how good the point is: the best has most of it."""
-        return self.levels["track"].summarise()["macro_f1"]["mean"]
+    @property
+    def n_points(self) -> int:
+        """Number of points that are tried."""
+        if self.method == "bayes":
+            return self.n_trials
+        return math.prod(len(values) for values in self.grid.values())
 
-    def row(self, data: SegmentSet, settings: NetworkSettings, place: int) -> CrossValidation:
-        """Give the point's row of the table of cross-validation."""
-        figures: dict[str, float] = {}
-        for level, out_of_fold in self.levels.items():
-            of_folds = out_of_fold.score_folds()
-            for name in of_folds[0]:
-                values = [scores[name] for scores in of_folds]
-                column = f"{level}_{name}"
-                figures[column] = float(np.mean(values))
-                figures[f"{column}_std"] = float(np.std(values, ddof=1))
-                figures[f"{column}_low"], figures[f"{column}_high"] = mean_interval(values)
-        return CrossValidation(
-            model=settings.model,
-            target=data.target,
-            objective=settings.objective,
-            seed=settings.seed,
-            point=place + 1,
-            parameters=format_point(self.point),
-            n_folds=settings.n_folds,
-            n_tracks=int(data.kept.sum()),
-            **figures,
-            epochs=float(np.mean([fit.best_epoch for fit in self.fits])),
-            seconds=sum(fit.seconds for fit in self.fits),
-        )
+    def points(self) -> list[Point]:
+        """List the points of a grid; the last parameter changes fastest."""
+        return [
+            dict(zip(self.grid, values, strict=True))
+            for values in itertools.product(*self.grid.values())
+        ]
 
+    def describe(self) -> dict[str, list[Value]]:
+        """Say for a card what was tried: values, or the ends of spans."""
+        if self.grid or self.method != "bayes":
+            return {name: list(values) for name, values in self.grid.items()}
+        return {name: [low, high] for name, (low, high, _) in self.spans.items()}
 
-def check_points(data: SegmentSet, settings: NetworkSettings) -> list[str]:
-    """Check that a network can be built and begun for each point of the grid.
+    def propose(self, score: Callable[[Point], float], *, lower_is_better: bool) -> Iterator[Point]:
+        """Yield points one after another, each by what `score` gave those before it.
 
-    Returns lines that say what is taken over from another network. Raises UsageError where a point
-    cannot be.
-    """
-    told: dict[str, None] = {}
-    for point in settings.points():
-        with torch.device("meta"):
-            network = settings.build(data, point)
-        parameters = settings.parameters.replaced(point)
-        together.check_batch_size(parameters.batch_size)
-        start = settings.start
-        if frozen_blocks(network, parameters) and start is None:
-            raise UsageError(
-                f"freeze={parameters.freeze}", "would freeze weights by chance", "give --init"
+        Each trial has a sampler of its own, seeded by its number, so that a search which goes on
+        after an interrupt proposes what it would have proposed.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        space = self._distributions(optuna)
+        done: list[Any] = []
+        for number in range(self.n_trials):
+            study = optuna.create_study(
+                direction="minimize" if lower_is_better else "maximize",
+                sampler=optuna.samplers.TPESampler(
+                    seed=_trial_seed(self.seed, number), n_startup_trials=STARTUP_TRIALS
+                ),
             )
-        if start is not None:
-            names = shared_weights(network, start, data.target, data.classes, parameters)
-            told[describe_transfer(network, start, names)] = None
-    return list(told)
+            study.add_trials(done)
+            point: dict[str, Value] = dict(study.ask(space).params)
+            yield point
+            value = score(point)
+            if not math.isnan(value):
+                done.append(
+                    optuna.trial.create_trial(params=point, distributions=space, value=value)
+                )
+
+    def _distributions(self, optuna: Any) -> dict[str, Any]:
+        space: dict[str, Any] = {
+            name: optuna.distributions.CategoricalDistribution(values)
+            for name, values in self.grid.items()
+        }
+        for name, (low, high, is_integer) in {} if self.grid else self.spans.items():
+            kind = optuna.distributions
+            space[name] = (
+                kind.IntDistribution(int(low), int(high), log=True)
+                if is_integer
+                else kind.FloatDistribution(low, high, log=True)
+            )
+        return space
 
 
-def cross_validate(
-    data: SegmentSet,
-    settings: NetworkSettings,
-    folds: NDArray[np.int64],
-    folder: Path,
-    jobs: Jobs,
-    progress: Progress,
-    *,
-    then_refit: bool,
-) -> Iterator[PointResult]:
-    """Train a network for each point of the grid and each fold, and yield what each point comes to.
+def make_space(
+    parameters: Sequence[Parameter],
+    fixed: Mapping[str, Value],
+    grid: Grid,
+    method: Method | None,
+    n_trials: int,
+    seed: int,
+    n_columns: int = 1,
+) -> SearchSpace:
+    """Choose what is varied of some parameters that are not `fixed`.
 
-    folds: (n_tracks,), the fold of each. What is done is kept in `folder`, and taken from there.
-    The results do not depend on `jobs`, the number of processes (None: what the cores allow), or a
-    cluster, whose machines must find the files and the folder under the same names. Where
-    there is one point only and `then_refit`, the training that `refit` wants is done beside.
+    A grid search tries the values given and, of parameters that have usual ones, these. Raises
+    UsageError for values that make no sense, and where a Bayesian search has nothing to vary.
     """
-    points = settings.points()
-    parts = [Part(place, fold) for place in range(len(points)) for fold in range(settings.n_folds)]
-    if then_refit and len(points) == 1:
-        parts.append(Part(0))
-    n_processes = _count_jobs(settings, jobs, len(parts))
-    if n_processes > 1:
-        open_batches.cache_clear()  # each process opens its own
-    plan = Plan(data, settings, folds, folder, n_processes)
-    place = jobs if isinstance(jobs, str) else n_processes
-    fits: list[Fit] = []
-    for part, fit in zip(
-        parts,
-        progress(map_ordered(partial(fit_network, plan), parts, place, grouped=False), len(parts)),
-        strict=True,
-    ):
-        fits.append(fit)
-        if len(fits) == settings.n_folds:
-            yield _summarise(data, points[part.place], fits, folds)
-            fits = []
+    known = {parameter.name: parameter for parameter in parameters}
+    for name, values in grid.items():
+        for value in values:
+            known[name].check(value)
+        if name in fixed:
+            raise UsageError(f"--grid {name}", "is set by --set, too", "give one of them")
+    free = [parameter for parameter in parameters if parameter.name not in fixed]
+    usual = {p.name: _usual_values(p, n_columns) for p in free if p.grid}
+    if method == "bayes":
+        spans = {p.name: _span(p, n_columns) for p in free if p.span is not None}
+        if not (grid or spans):
+            raise UsageError("--search bayes", "has no parameter to vary", "give --grid NAME=V,V")
+        return SearchSpace("bayes", grid, spans, n_trials, seed)
+    whole = {**usual, **grid}
+    if method == "grid" and not whole:
+        raise UsageError("--search grid", "has no values to try", "give --grid NAME=V,V")
+    return SearchSpace("grid" if whole else "none", whole, {}, 1, seed)
 
 
-def refit(
-    data: SegmentSet, settings: NetworkSettings, place: int, folder: Path, progress: Progress
-) -> Fit:
-    """Train the network of a point of the grid on all tracks."""
-    plan = Plan(data, settings, np.zeros(len(data.track_ids), np.int64), folder)
-    (fit,) = progress(map(partial(fit_network, plan), [Part(place)]), 1)
-    return fit
+def _usual_values(parameter: Parameter, n_columns: int) -> tuple[Value, ...]:
+    if not parameter.per_column:
+        return parameter.grid
+    return tuple(float(value) / n_columns for value in parameter.grid)
 
 
-def _count_jobs(settings: NetworkSettings, jobs: Jobs, n_parts: int) -> int:
-    """Tell how many processes of a machine work: what cores allow, but one where there is a GPU."""
-    if together.count() > 1:
-        return 1
-    if not isinstance(jobs, int):
-        jobs = available_cores() // settings.n_threads if settings.device == CPU else 1
-    return max(1, min(jobs, n_parts))
+def _span(parameter: Parameter, n_columns: int) -> tuple[float, float, bool]:
+    assert parameter.span is not None  # noqa: S101
+    low, high = parameter.span
+    if parameter.per_column:
+        low, high = low / n_columns, high / n_columns
+    return low, high, isinstance(parameter.default, int)
 
 
-def _summarise(
-    data: SegmentSet, point: Point, fits: Sequence[Fit], folds: NDArray[np.int64]
-) -> PointResult:
-    posteriors = np.empty((len(data.row_ids), len(data.classes)))
-    fold_of_row = folds[data.groups]
-    for fold, fit in enumerate(fits):
-        posteriors[fold_of_row == fold] = fit.posteriors
-    rows, tracks = data.kept[data.groups], data.kept
-    levels = {
-        "segment": OutOfFold(data.y[data.groups][rows], posteriors[rows], fold_of_row[rows]),
-        "track": OutOfFold(
-            data.y[tracks], mean_of_groups(posteriors, data.groups)[tracks], folds[tracks]
-        ),
-    }
-    return PointResult(point, tuple(fits), posteriors, levels)
+def _trial_seed(seed: int, number: int) -> int:
+    text = f"{seed} trial {number}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")
 
 
-def history_rows(place: int, fold: int | None, fit: Fit) -> Iterator[History]:
-    """Yield the rows of a training's history."""
-    for epoch in fit.history:
-        yield History(
-            place + 1,
-            None if fold is None else fold + 1,
-            **dataclasses.asdict(epoch),
-            best=epoch.epoch == fit.best_epoch,
-        )
-
-
-def make_card(
-    data: SegmentSet,
-    settings: NetworkSettings,
-    results: Sequence[PointResult],
-    chosen: int,
-    fit: Fit,
-) -> dict[str, Any]:
-    """Say what a model's card says of a network and its training.
-
-    Left for the caller to add: `features`, `audio` and, under `training`, `left_out`.
-    """
-    point = settings.points()[chosen]
-    parameters = settings.parameters.replaced(point)
-    with torch.device("meta"):
-        network = settings.build(data, point)
-    counts = np.bincount(data.y, minlength=len(data.classes)).tolist()
-    values = {name: v for name, v in parameters.values().items() if name not in parameters.form}
-    tried = {name: list(values) for name, values in settings.grid.items()}
-    levels = results[chosen].levels if results else {}
-    return {
-        "model": settings.model,
-        "target": data.target,
-        "classes": list(data.classes),
-        "unit": "segment",
-        "columns": list(data.columns),
-        "standardisation": STANDARDISATION if network.image_branch() else "none",
-        "architecture": architecture_of(network, parameters.form),
-        "training": {
-            "digest": data.digest,
-            "n_rows": len(data.row_ids),
-            "tracks": dict(zip(data.classes, counts, strict=True)),
-            "objective": settings.objective,
-            "parameters": values,
-            **({"init": settings.start.describe()} if settings.start else {}),
-            "epochs": len(fit.history),
-            "best_epoch": fit.best_epoch,
-            "device": settings.device,
-            "precision": training_precision(settings.device),
-            "n_threads": settings.n_threads,
-            "n_processes": together.count(),
-        },
-        "seed": settings.seed,
-        "search": {
-            "n_folds": settings.n_folds,
-            "criterion": CRITERION,
-            "grid": tried,
-            "chosen": dict(point),
-        },
-        "scores": score_card(levels, [point] * settings.n_folds),
-        "versions": describe_versions(LIBRARIES),
-    }
+def format_point(point: Point) -> str:
+    """Write a point for a person and for a cell."""
+    return " ".join(f"{name}={value}" for name, value in point.items())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mertools.artifacts.feature_rows import FeatureRow, KindDescription
+from mertools.artifacts.feature_rows import Cutting, FeatureRow, KindDescription
 from mertools.artifacts.features_file import _size_at_most, open_features, write_features
 from mertools.artifacts.validate import problems_of
 from mertools.errors import SchemaError
@@ -96,7 +97,7 @@ def spoil_value(file: h5py.File) -> None:
 
 def change_type(file: h5py.File) -> None:
     del file["features/mel"]
-    file["features/mel"] = np.zeros((3, 2), np.int64)
+    file["features/mel"] = np.zeros((3, 2), np.int16)
 
 
 def later_version(file: h5py.File) -> None:
@@ -110,7 +111,7 @@ def later_version(file: h5py.File) -> None:
         (shorten, "/segments/start has shape"),
         (repeat_id, "/segments/segment_id holds the same value twice"),
         (spoil_value, "/features/mel holds values that are not finite"),
-        (change_type, "/features/mel is of type int64"),
+        (change_type, "/features/mel is of type int16"),
         (later_version, "has schema version 2.0"),
     ],
 )
@@ -125,3 +126,52 @@ def test_what_breaks_the_schema_is_named(
     if spoil is not spoil_value:  # values are only read where they are wanted
         with pytest.raises(SchemaError), open_features(path):
             pass
+
+
+def test_what_is_unlike_the_defaults_is_written_and_read(tmp_path: Path) -> None:
+    tokens = dataclasses.replace(MEL, name="tokens", dtype="int32", level="track", source="lyrics")
+    whole = [FeatureRow(name, name, 0.0, 0.0, False, False, "ab", name[1:]) for name in ("a", "ba")]
+    path, plain = tmp_path / "f.h5", tmp_path / "plain.h5"
+    write_features(path, whole, [tokens], lambda kind, row: np.full((3, 4), row, np.int32))
+    with open_features(path) as file:
+        assert file.rows == whole
+        assert file.kinds == {"tokens": tokens}
+        assert file.cutting is None
+        assert file.read("tokens", 1).dtype == np.int32
+    assert list(problems_of(path)) == []
+    write_features(plain, rows(2), [MEL], features)
+    with h5py.File(plain) as file:
+        assert file.attrs["schema_version"] == "1.0"
+        assert "original" not in file["segments"]
+        assert not {"level", "source", "device"} & set(file["features/mel"].attrs)
+
+
+def test_the_cutting_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    write_features(path, rows(2), [MEL], features, Cutting(10.0, 5.0, "drop"))
+    with open_features(path) as file:
+        assert file.cutting == Cutting(10.0, 5.0, "drop")
+    with h5py.File(path, "a") as file:
+        file.attrs["cutting"] = '{"length_s": 0}'
+    assert list(problems_of(path)) == [
+        "has an attribute cutting that is no JSON of length_s, hop_s and last"
+    ]
+
+
+def test_a_file_is_of_one_level(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    whole = dataclasses.replace(NOTE, level="track")
+    write_features(path, rows(2), [MEL, whole], features)
+    assert "features of segments and of tracks" in " ".join(problems_of(path))
+    write_features(path, rows(2), [whole], features)
+    assert len(list(problems_of(path))) == 2  # starts and durations, and other segment_ids
+    write_features(path, rows(2), [dataclasses.replace(MEL, source="smell")], features)
+    assert "has the source smell" in " ".join(problems_of(path))
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_older_files_name_the_device_as_the_engine(tmp_path: Path, device: str) -> None:
+    path = tmp_path / "f.h5"
+    write_features(path, rows(2), [dataclasses.replace(NOTE, engine=device)], features)
+    with open_features(path) as file:
+        assert (file.kinds["note"].engine, file.kinds["note"].device) == ("fast", device)

@@ -16,12 +16,14 @@ from mertools.artifacts.rows import (
     Fold,
     History,
     Label,
+    Lyrics,
     Model,
     Note,
     Prediction,
     Ranking,
     Row,
     Segment,
+    Tag,
     Track,
 )
 from mertools.artifacts.schema import TABLES, load_table_schema
@@ -42,6 +44,8 @@ ROW_TYPES: list[type[Row]] = [
     CrossValidation,
     Model,
     Failure,
+    Lyrics,
+    Tag,
 ]
 
 # A carriage return alone is a line end in CSV, NUL cannot stand in one.

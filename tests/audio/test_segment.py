@@ -20,7 +20,7 @@ WriteTone = Callable[..., Path]
 
 def spans(n_frames: int, length: int, hop: int | None = None, last: str = "auto") -> list:
     settings = SegmentSettings(float(length), None if hop is None else float(hop), last)
-    made = cut("t", "t.wav", n_frames, 1, settings)
+    made = cut(Track("t", "t.wav"), n_frames, 1, settings)
     return [(round(segment.start), round(segment.duration)) for segment in made]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -56,16 +55,3 @@ def test_converted_sound_is_heard_as_it_is(mer: Mer, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "g.h5") as file:
         assert '"sample_rate": 8000' in file["features/handcrafted"].attrs["params"]
         assert '"sample_rate": 16000' in file["features/musicnn"].attrs["params"]
-
-
-def test_without_its_package_there_is_one_line(mer: Mer, tmp_path: Path) -> None:
-    (tmp_path / "empty" / "musicnn").mkdir(parents=True)
-    (tmp_path / "empty" / "musicnn" / "__init__.py").touch()
-    path = os.pathsep.join([str(tmp_path / "empty"), os.environ.get("PYTHONPATH", "")])
-    clips = [EXAMPLES / "clips" / name for name in ("piece01.ogg", "piece04.ogg")]
-    command = ("featurize", *clips, "--kind", "musicnn", "--jobs", "2", "-o", "f.h5")
-    done = mer(*command, status=2, PYTHONPATH=path)
-    assert done.stderr.splitlines() == [
-        "mer: musicnn: is not installed, and its network is needed: "
-        "pip install --no-deps musicnn==0.1.0"
-    ]

@@ -9,11 +9,15 @@ import subprocess
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from mertools.artifacts.rows import Segment
+from mertools.artifacts.tables import read_table
 from mertools.cli.app import app
+from mertools.importers.emotify import EMOTIONS
 from mertools.runtime import parallel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = (
     "convert",
     "segment",
+    "import emotify",
+    "import features",
+    "match",
     "merge",
     "featurize",
     "aggregate-labels",
@@ -39,6 +46,9 @@ ORDER = (
 """The commands in an order in which each finds what it reads; the last needs few songs only."""
 
 NOT_RUN = {
+    "mer import emopia": "the help of mer import emotify, word for word, for another corpus",
+    "mer import deam": "the help of mer import emotify, word for word, for another corpus",
+    "mer import pmemo": "the help of mer import emotify, word for word, for another corpus",
     "mer transcribe segments.csv -o notes.h5 --device cuda": "needs a GPU",
     "mer train lstm": "the help of mer train cnn, word for word, for another network",
     "mer train dual": "the help of mer train cnn, word for word, for another network",
@@ -88,11 +98,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     header, *ratings = (tmp_path / "annotations.csv").read_text().splitlines(keepends=True)
     for k, day in enumerate(("monday", "tuesday")):
         (tmp_path / f"{day}.csv").write_text(header + "".join(ratings[k::2]))
+    genres = ("piece01,classical", "piece02,rock", "piece03,rock", "piece04,pop")
+    (tmp_path / "genres.csv").write_text("\n".join(["track_id,genre", *genres]) + "\n")
     shutil.copy(ROOT / "tests" / "labels" / "exports" / "project.json", tmp_path)
+    lay_out_emotify(tmp_path / "emotify")
+    (tmp_path / "charts.csv").write_text("file,weeks\npiece02.mp3,7\npiece99.mp3,1\n")
+    (tmp_path / "vectors.csv").write_text("track_id,x,y\npiece01,0.5,1\npiece02,0.25,2\n")
     (tmp_path / "shards").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MER_MODELS", "models")
     monkeypatch.setattr(parallel, "available_cores", lambda: 1)
+
+
+def lay_out_emotify(folder: Path) -> None:
+    """Lay out one clip and a rating of it as the corpus Emotify is published."""
+    (folder / "pop").mkdir(parents=True)
+    shutil.copy(ROOT / "examples" / "clips" / "piece02.mp3", folder / "pop" / "1.mp3")
+    columns = " track id, genre" + "".join(f", {emotion}" for emotion in EMOTIONS)
+    (folder / "data.csv").write_text(f"{columns}\n301, pop{', 1' * len(EMOTIONS)}\n")
+
+
+def embed_segments() -> None:
+    """Write vectors of segments.csv, as another program would."""
+    keys = [row.segment_id for row in read_table("segments.csv", Segment)]
+    np.savez("embedded.npz", segment_id=np.array(keys), vectors=np.eye(len(keys)))
 
 
 def run(line: str) -> None:
@@ -130,6 +159,8 @@ def expand(word: str) -> list[str]:
 @pytest.mark.usefixtures("folder")
 def test_the_examples_run() -> None:
     for name in ORDER:
+        if name == "import features":
+            embed_segments()
         if name == "merge":
             for part, day in (("songs/piece0*", "monday"), ("songs/piece1*", "tuesday")):
                 run(f"mer featurize {part} -o {day}.h5")

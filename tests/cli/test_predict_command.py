@@ -199,17 +199,17 @@ def test_unlike_is_a_last_column_where_a_model_tells_it(
 
     def write(predictors: list[Predictor], form: Any) -> list[Prediction]:
         (made,) = predict_audio([Track("song", str(SONG))], predictors, "both", 1)
-        extra = any(predictor.tells_unlike for predictor in predictors)
-        with open_table_output("-", Prediction, 3, form, extra=extra) as write_row:
+        optional = ["unlike"] if any(each.tells_unlike for each in predictors) else []
+        with open_table_output("-", Prediction, 3, form, optional=optional) as write_row:
             for row in made.rows:
                 write_row(row)
         return made.rows
 
     write([plain], "csv")
-    assert capsys.readouterr().out.splitlines()[0].endswith(",predicted,value")
+    assert capsys.readouterr().out.splitlines()[0].endswith(",predicted,value,scale")
     made = write([wary, plain], "csv")
     text = capsys.readouterr().out
-    assert text.splitlines()[0].endswith(",predicted,value,unlike")
+    assert text.splitlines()[0].endswith(",predicted,value,unlike,scale")
     of_wary = [row.unlike for row in made if row.target == "arousal"]
     assert of_wary[0] == 0.25
     assert of_wary[-1] == pytest.approx(np.mean(of_wary[:-1]))
@@ -274,6 +274,6 @@ def test_to_import_mertools_imports_nothing_more() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "['mertools.version']"
     with pytest.raises(AttributeError, match="no attribute 'guess'"):
         mertools.guess  # noqa: B018

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mertools.artifacts.rows import Label, Prediction, Row
 from mertools.artifacts.tables import write_table
-from mertools.evaluation.join import Outcomes
+from mertools.evaluation.outcomes import ClassOutcomes
 
 NAMES = ("weak", "neutral", "strong")
 
@@ -24,15 +24,17 @@ def make_outcomes(
     track: Sequence[int] | None = None,
     ratings: Sequence[float] | None = None,
     values: Sequence[float] | None = None,
-) -> Outcomes:
+) -> ClassOutcomes:
     """Make outcomes; every row is of a track of its own unless `track` says otherwise."""
     posteriors = np.asarray(posteriors, dtype=float)
     n, n_classes = posteriors.shape
     tracks = np.arange(n) if track is None else np.asarray(track)
-    return Outcomes(
-        tuple(f"class{k}" for k in range(n_classes)),
+    return ClassOutcomes(
         tuple(f"t{index:05}" for index in range(tracks.max() + 1)),
         tracks.astype(np.intp),
+        np.full(n, ""),
+        np.zeros((n, 2), dtype=np.intp),
+        tuple(f"class{k}" for k in range(n_classes)),
         np.asarray(reference, dtype=np.intp),
         np.asarray(posteriors.argmax(axis=1) if estimated is None else estimated, dtype=np.intp),
         posteriors,
@@ -47,7 +49,7 @@ def answers(estimated: Sequence[int], n_classes: int) -> Any:
 
 
 @st.composite
-def outcomes(draw: st.DrawFn, *, min_classes: int = 2) -> Outcomes:
+def outcomes(draw: st.DrawFn, *, min_classes: int = 2) -> ClassOutcomes:
     """Draw outcomes with ties, classes that do not occur, several rows a track, or just one row."""
     n_classes = draw(st.integers(min_classes, 5))
     n = draw(st.integers(1, 40))

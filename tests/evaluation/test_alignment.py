@@ -12,7 +12,6 @@ from made_outcomes import corpus_tables, label, prediction
 from scipy.spatial.distance import jensenshannon
 
 from mertools.artifacts.rows import Label
-from mertools.errors import SchemaError
 from mertools.evaluation.alignment import (
     TargetAlignment,
     align,
@@ -222,10 +221,3 @@ def test_interval_is_of_the_mean_over_tracks() -> None:
     expected = (jsd.mean() - error, jsd.mean() + error)
     assert described["intervals"]["jsd"] == pytest.approx(expected, rel=0.03)
     assert described["similarity"] == pytest.approx(np.exp(-jsd).mean())
-
-
-def test_label_whose_shares_do_not_sum_to_one_is_named() -> None:
-    labels = [label("a", 1), label("b", 1, distribution=(0.5, 0.2, 0.2))]
-    joined = join_tables([prediction("a", [1, 0, 0])], labels)
-    with pytest.raises(SchemaError, match=r"L: has shares .* 0.9, not 1 \(track b, arousal\)"):
-        align(joined, labels, math.e, 0, labels_name="L")

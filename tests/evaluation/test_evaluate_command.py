@@ -228,7 +228,7 @@ def test_others_without_a_common_track_are_said_and_passed_over(
     some = save(tmp_path / "some.csv", Prediction, [prediction("t000", [1, 0, 0])])
     other = save(tmp_path / "other.csv", Prediction, [prediction("t001", [1, 0, 0])])
     arguments = (tables[0], "--labels", tables[1], "--against", some, "--against", other)
-    result = run(*arguments, *FAST)
+    result = run(*arguments, "--split", "all", *FAST)
     assert len(json.loads(result.stdout)["comparisons"]) == 2
     assert f"{some} and {other} have no scored track in common" in result.stderr
 
@@ -263,7 +263,7 @@ def without_column(path: str, name: str) -> str:
 def test_missing_column_is_exit_2_and_named(tables: tuple[str, str]) -> None:
     predictions, labels = tables
     result = run(without_column(predictions, "predicted"), "--labels", labels, status=2)
-    assert "has no column predicted" in result.stderr
+    assert "line 2 predicts None, which is none of its classes" in result.stderr
     result = run(predictions, "--labels", without_column(labels, "mean"), status=2)
     assert "has no column mean" in result.stderr
 
@@ -295,7 +295,7 @@ def test_posteriors_that_do_not_sum_to_one_are_exit_2(tmp_path: Path) -> None:
     labels = save(tmp_path / "l.csv", Label, [label("a", 1)])
     predictions = save(tmp_path / "p.csv", Prediction, [prediction("a", [0.9, 0, 0])])
     result = run(predictions, "--labels", labels, status=2)
-    assert "row 1 (track a, arousal) has posteriors that sum to 0.9" in result.stderr
+    assert "line 2 has p_1 to p_3 that sum to 0.9, not 1" in result.stderr
 
 
 def test_other_table_without_a_common_track_is_exit_2(
@@ -303,7 +303,8 @@ def test_other_table_without_a_common_track_is_exit_2(
 ) -> None:
     some = save(tmp_path / "p.csv", Prediction, [prediction("t000", [1, 0, 0])])
     other = save(tmp_path / "q.csv", Prediction, [prediction("t001", [1, 0, 0])])
-    result = run(some, "--labels", tables[1], "--against", other, status=2)
+    arguments = (some, "--labels", tables[1], "--against", other, "--split", "all")
+    result = run(*arguments, status=2)
     assert "no scored track in common" in result.stderr
 
 

@@ -98,22 +98,18 @@ def test_class_that_no_label_has_is_no_mismatch() -> None:
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        (prediction("b", [0.5, 0.2, 0.2]), r"row 2 \(track b, arousal\) .*sum to 0.9"),
         (prediction("b", SURE[0], 4, classes="a|b|c"), r"row 2 \(segment b_4, arousal\) has the"),
-        (prediction("b", SURE[0], predicted="loud"), "predicts 'loud'"),
-        (prediction("b", [0.5, 0.5], predicted="weak"), "2 posteriors for the 3 classes"),
+        (prediction("b", SURE[0], scale="unordered"), r"has the scale unordered, .* row ordered"),
+        (
+            prediction("a", SURE[0], 1, fold=2),
+            "is of fold 2, another row of the track of fold None",
+        ),
         (prediction("a", SURE[0], segment_id="x"), "second at track level"),
     ],
 )
 def test_prediction_that_breaks_the_rules_is_named(row: Prediction, problem: str) -> None:
     with pytest.raises(SchemaError, match=problem):
         join_tables([prediction("a", SURE[0]), row], [label("a", 1)])
-
-
-def test_class_that_stands_twice_is_refused() -> None:
-    row = prediction("a", SURE[0], classes="weak|weak|strong")
-    with pytest.raises(SchemaError, match="class twice"):
-        join_tables([row], [label("a", 1)])
 
 
 def test_posteriors_that_another_program_rounded_are_taken() -> None:

@@ -11,7 +11,6 @@ from made_outcomes import answers, make_outcomes, outcomes
 from sklearn import metrics as sk
 from sklearn.dummy import DummyClassifier
 
-from mertools.evaluation.join import Outcomes
 from mertools.evaluation.metrics import (
     average_precision,
     count_cells,
@@ -23,26 +22,29 @@ from mertools.evaluation.metrics import (
     score_classes,
     score_ratings,
 )
+from mertools.evaluation.outcomes import ClassOutcomes
 
 CLOSE = {"rel": 1e-12, "abs": 1e-12}
 
 
-def once(made: Outcomes) -> np.ndarray:
+def once(made: ClassOutcomes) -> np.ndarray:
     return np.ones((1, len(made.track_ids)))
 
 
-def auc_of(made: Outcomes, k: int) -> float:
+def auc_of(made: ClassOutcomes, k: int) -> float:
     weights = np.ones((1, len(made.track)))
     return float(roc_auc(made.reference == k, made.posteriors[:, k], weights)[0])
 
 
-def expand(made: Outcomes, counts: np.ndarray) -> Outcomes:
+def expand(made: ClassOutcomes, counts: np.ndarray) -> ClassOutcomes:
     """Repeat each track's rows as often as the track counts."""
     rows = np.repeat(np.arange(len(made.track)), counts[made.track])
-    return Outcomes(
-        made.classes,
+    return ClassOutcomes(
         tuple(map(str, range(len(rows)))),
         np.arange(len(rows)),
+        made.segment[rows],
+        made.folds[rows],
+        made.classes,
         made.reference[rows],
         made.estimated[rows],
         made.posteriors[rows],
@@ -52,7 +54,7 @@ def expand(made: Outcomes, counts: np.ndarray) -> Outcomes:
 
 
 @given(outcomes())
-def test_confusion_equals_scikit_learn(made: Outcomes) -> None:
+def test_confusion_equals_scikit_learn(made: ClassOutcomes) -> None:
     n_classes = len(made.classes)
     confusion = count_cells(made).sum(axis=0).reshape(n_classes, n_classes)
     expected = sk.confusion_matrix(made.reference, made.estimated, labels=range(n_classes))
@@ -60,7 +62,7 @@ def test_confusion_equals_scikit_learn(made: Outcomes) -> None:
 
 
 @given(outcomes())
-def test_class_scores_equal_scikit_learn(made: Outcomes) -> None:
+def test_class_scores_equal_scikit_learn(made: ClassOutcomes) -> None:
     n_classes = len(made.classes)
     confusion = count_cells(made).sum(axis=0).reshape(n_classes, n_classes)
     expected = sk.precision_recall_fscore_support(
@@ -72,7 +74,7 @@ def test_class_scores_equal_scikit_learn(made: Outcomes) -> None:
 
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 @given(made=outcomes())
-def test_averaged_scores_equal_scikit_learn(average: str, made: Outcomes) -> None:
+def test_averaged_scores_equal_scikit_learn(average: str, made: ClassOutcomes) -> None:
     scores = score_classes(made, once(made))
     expected = sk.precision_recall_fscore_support(
         made.reference, made.estimated, average=average, zero_division=0
@@ -86,7 +88,7 @@ def test_averaged_scores_equal_scikit_learn(average: str, made: Outcomes) -> Non
 
 @given(outcomes())
 def test_auc_of_a_class_equals_scikit_learn_and_is_undefined_without_either_kind(
-    made: Outcomes,
+    made: ClassOutcomes,
 ) -> None:
     for k in range(len(made.classes)):
         positive = made.reference == k
@@ -98,7 +100,7 @@ def test_auc_of_a_class_equals_scikit_learn_and_is_undefined_without_either_kind
 
 
 @given(outcomes(min_classes=3))
-def test_macro_auc_equals_scikit_learn_where_every_class_occurs(made: Outcomes) -> None:
+def test_macro_auc_equals_scikit_learn_where_every_class_occurs(made: ClassOutcomes) -> None:
     value = score_classes(made, once(made))["macro_auc"][0]
     if len(set(made.reference)) < len(made.classes):
         assert math.isnan(value)
@@ -108,7 +110,7 @@ def test_macro_auc_equals_scikit_learn_where_every_class_occurs(made: Outcomes) 
 
 
 @given(outcomes())
-def test_roc_points_equal_scikit_learn(made: Outcomes) -> None:
+def test_roc_points_equal_scikit_learn(made: ClassOutcomes) -> None:
     positive, scores = made.reference == 0, made.posteriors[:, 0]
     assume(positive.any() and not positive.all())
     curve = roc_curve(positive, scores)
@@ -117,7 +119,7 @@ def test_roc_points_equal_scikit_learn(made: Outcomes) -> None:
 
 
 @given(outcomes())
-def test_precision_recall_points_equal_scikit_learn(made: Outcomes) -> None:
+def test_precision_recall_points_equal_scikit_learn(made: ClassOutcomes) -> None:
     positive, scores = made.reference == 0, made.posteriors[:, 0]
     assume(positive.any())
     curve = precision_recall_curve(positive, scores)
@@ -130,7 +132,7 @@ def test_precision_recall_points_equal_scikit_learn(made: Outcomes) -> None:
 
 
 @given(outcomes())
-def test_average_precision_equals_scikit_learn(made: Outcomes) -> None:
+def test_average_precision_equals_scikit_learn(made: ClassOutcomes) -> None:
     positive, scores = made.reference == 0, made.posteriors[:, 0]
     if not positive.any():
         assert math.isnan(average_precision(positive, scores))
@@ -160,7 +162,7 @@ def test_tied_posteriors_rank_as_chance() -> None:
 
 @given(outcomes(), st.data())
 def test_a_track_that_counts_twice_scores_as_if_its_rows_stood_twice(
-    made: Outcomes, data: st.DataObject
+    made: ClassOutcomes, data: st.DataObject
 ) -> None:
     sizes = {"min_size": len(made.track_ids), "max_size": len(made.track_ids)}
     counts = np.array(data.draw(st.lists(st.integers(0, 3), **sizes)))

@@ -11,8 +11,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from mertools.evaluation import significance
-from mertools.evaluation.join import FloatArray, Outcomes
 from mertools.evaluation.metrics import score_classes
+from mertools.evaluation.outcomes import ClassOutcomes, FloatArray
 from mertools.evaluation.significance import (
     bootstrap_intervals,
     correct_by_holm,
@@ -22,14 +22,14 @@ from mertools.evaluation.significance import (
 SHUFFLES = 4_000
 
 
-def intervals(made: Outcomes, n_resamples: int = 2_000, seed: int = 0) -> dict[str, tuple]:
+def intervals(made: ClassOutcomes, n_resamples: int = 2_000, seed: int = 0) -> dict[str, tuple]:
     def score(weights: FloatArray) -> dict[str, FloatArray]:
         return score_classes(made, weights)
 
     return bootstrap_intervals(score, len(made.track_ids), len(made.track), n_resamples, seed)
 
 
-def noisy(n: int, share_right: float, seed: int) -> Outcomes:
+def noisy(n: int, share_right: float, seed: int) -> ClassOutcomes:
     """Make answers of which a share is right; the reference is the same for all seeds."""
     generator = np.random.default_rng(seed)
     reference = np.arange(n) % 3
@@ -38,7 +38,7 @@ def noisy(n: int, share_right: float, seed: int) -> Outcomes:
     return make_outcomes(reference, answers(np.where(right, reference, wrong), 3))
 
 
-def pair(n: int, seed: int = 0) -> tuple[Outcomes, Outcomes]:
+def pair(n: int, seed: int = 0) -> tuple[ClassOutcomes, ClassOutcomes]:
     """Make the answers of two models to the same tracks."""
     return noisy(n, 0.8, seed), noisy(n, 0.4, seed + 100)
 
@@ -95,7 +95,7 @@ def test_score_that_is_defined_in_no_resample_has_no_interval() -> None:
 
 @given(outcomes(), st.booleans())
 @settings(max_examples=50)
-def test_a_model_does_not_differ_from_itself(made: Outcomes, paired: bool) -> None:
+def test_a_model_does_not_differ_from_itself(made: ClassOutcomes, paired: bool) -> None:
     if paired:
         result = permutation_test(made, made, paired=True, n_shuffles=100, seed=0)
     else:  # rows, not tracks, so that all groups are of one size

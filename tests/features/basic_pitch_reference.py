@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mertools.features.notes import NoteEvent
 from mertools.features.transcription import SAMPLE_RATE, Posteriorgrams
-from mertools.pretrained.basic_pitch_weights import find_model
+from tools.basic_pitch_weights import MODEL_FILE, PACKAGE
 
 # The package complains of every runtime that is not installed.
 logging.disable(logging.WARNING)
@@ -22,7 +22,7 @@ try:
 finally:
     logging.disable(logging.NOTSET)
 
-MODEL = inference.Model(find_model())
+MODEL = inference.Model(Path(inference.__file__).parent / PACKAGE.folder / MODEL_FILE)
 
 
 def transcribe_with_package(y: NDArray[np.float32], folder: Path) -> Posteriorgrams:

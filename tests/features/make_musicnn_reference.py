@@ -23,7 +23,8 @@ from musicnn import models
 
 from mertools.audio.convert import read_converted
 from mertools.features.musicnn import SAMPLE_RATE, TAGS, MusicnnParams, cut_patches
-from mertools.pretrained.musicnn_weights import N_BANDS, PATCH_FRAMES, find_checkpoint
+from mertools.pretrained.musicnn import N_BANDS, PATCH_FRAMES
+from tools.musicnn_weights import PACKAGE
 
 CLIPS = Path(__file__).resolve().parents[2] / "examples" / "clips"
 TARGET = Path(__file__).with_name("musicnn_reference.npz")
@@ -55,7 +56,9 @@ def run_reference(patches: np.ndarray) -> dict[str, np.ndarray]:
     }
     with tf.compat.v1.Session() as session:
         # The files of the checkpoint have no name but a suffix.
-        tf.compat.v1.train.Saver().restore(session, f"{find_checkpoint()}/")
+        tf.compat.v1.train.Saver().restore(
+            session, f"{Path(models.__file__).parent / PACKAGE.folder}/"
+        )
         made: dict[str, np.ndarray] = session.run(wanted, {x: patches, is_training: False})
     return made
 

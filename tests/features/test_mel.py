@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import librosa
 import numpy as np
 import pytest
@@ -15,9 +17,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from conftest import Mer
 from mertools.errors import UsageError
 from mertools.features import mel as module
-from mertools.features.mel import MelParams, mel, mel_filters, mel_spectrogram_db
+from mertools.features.mel import (
+    MelParams,
+    mel,
+    mel_filters,
+    mel_reference,
+    mel_spectrogram_db,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:n_fft=.* is too large for input signal:UserWarning"),
@@ -68,7 +77,8 @@ def with_librosa(y: np.ndarray, params: MelParams, dtype: type = np.float32) -> 
         hop_length=params.hop_length,
         n_mels=params.n_mels,
     )
-    return librosa.power_to_db(S, ref=np.max, top_db=params.top_db)
+    ref = np.max if params.reference == "max" else 1.0
+    return librosa.power_to_db(S, ref=ref, top_db=params.top_db or None)
 
 
 def assert_as_librosa(y: np.ndarray, params: MelParams = DEFAULT) -> None:
@@ -94,6 +104,8 @@ def test_equals_librosa_on_awkward_signals(name: str) -> None:
     [
         {"n_frames": 0},
         {"n_frames": 300},
+        {"reference": "absolute"},
+        {"reference": "absolute", "n_frames": 0, "n_fft": 2048, "hop_length": 512},
         {"hop_length": 160, "top_db": 60.0},
         {"n_fft": 401, "hop_length": 1000},
         {"n_mels": 256},
@@ -108,6 +120,65 @@ def test_equals_librosa_with_other_parameters(options: dict[str, Any]) -> None:
     signals = awkward_signals()
     for name in ("fading noise", "silence, then noise", "one sample", "tone off the bins"):
         assert_as_librosa(signals[name], MelParams(**options))
+
+
+@pytest.mark.parametrize("name", awkward_signals())
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"reference": "absolute", "n_frames": 0},
+        {"n_mels": 256},
+        {"top_db": 0.0, "reference": "absolute", "sample_rate": 16000, "n_fft": 2048},
+        {"top_db": 0.0, "n_fft": 401},
+    ],
+    ids=str,
+)
+def test_engines_agree(name: str, options: dict[str, Any]) -> None:
+    y, params = awkward_signals()[name], MelParams(**options)
+    actual, expected = mel(y, params), mel_reference(y, params)
+    # Without a floor, what is left of exact cancellation is rounding: it is a power of next to 0.
+    audible = expected > -90 if params.top_db == 0 else np.ones(expected.shape, bool)
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual[audible], expected[audible], rtol=0, atol=1e-4)
+
+
+def test_an_absolute_reference_keeps_the_level() -> None:
+    params = MelParams(reference="absolute", n_frames=0)
+    loud, faint = (mel(tone(1000) // quotient, params) for quotient in (1, 2))
+    assert loud.max() - faint.max() == pytest.approx(20 * np.log10(2), abs=0.01)
+    # A sine of amplitude A on bin k of n samples under a Hann window has the power (A n / 4) ** 2
+    # there, and a quarter of that in the bins beside it.
+    power = (20000 / 32768 * 400 / 4) ** 2
+    filters = mel_filters(RATE, 400, 128)
+    expected = (filters[:, 50] + (filters[:, 49] + filters[:, 51]) / 4) * power
+    reached = expected > 1e-3
+    np.testing.assert_allclose(loud[reached, 100], 10 * np.log10(expected[reached]), atol=0.01)
+    assert mel(np.zeros(800, np.int16), params).max() == pytest.approx(-100, abs=1e-4)
+    assert mel(tone(1000), MelParams(reference="absolute", top_db=20.0)).min() > loud.max() - 21
+
+
+def test_no_floor_reaches_down_to_the_least_power() -> None:
+    y = tone(1000) // 64
+    assert mel(y, MelParams(reference="absolute", top_db=0.0, n_frames=0)).min() < -60
+    assert mel(y, MelParams(reference="absolute", top_db=10.0, n_frames=0)).min() > -60
+
+
+def test_engine_and_reference_through_the_command(
+    mer: Mer, tmp_path: Path, write_tone: Callable[..., Path]
+) -> None:
+    write_tone(tmp_path / "a.wav", 4.0)
+    call = ("featurize", "a.wav", "--kind", "mel", "--set", "mel.reference=absolute")
+    mer(*call, "-o", "fast.h5")
+    mer(*call, "-o", "librosa.h5", "--engine", "librosa")
+    with h5py.File(tmp_path / "fast.h5") as one, h5py.File(tmp_path / "librosa.h5") as other:
+        one, other = one["features/mel"], other["features/mel"]
+        assert (one.attrs["engine"], other.attrs["engine"]) == ("fast", "librosa")
+        assert one.attrs["params_digest"] == other.attrs["params_digest"]
+        assert '"reference": "absolute"' in one.attrs["params"]
+        np.testing.assert_allclose(one[...], other[...], rtol=0, atol=1e-4)
+    done = mer(*call[:-1], "mel.reference=loudest", "-o", "f.h5", status=2)
+    assert "choose from max, absolute" in done.stderr
 
 
 @settings(max_examples=60, deadline=None)
@@ -194,7 +265,8 @@ def test_silence_is_zero_decibels_everywhere(n_samples: int) -> None:
         ({"hop_length": 0}, "mel.hop_length"),
         ({"n_mels": -1}, "mel.n_mels"),
         ({"n_frames": -1}, "mel.n_frames"),
-        ({"top_db": 0.0}, "mel.top_db"),
+        ({"top_db": -1.0}, "mel.top_db"),
+        ({"reference": "loudest"}, "mel.reference"),
         ({"top_db": float("nan")}, "mel.top_db"),
     ],
     ids=str,

@@ -26,16 +26,10 @@ from mertools.features.musicnn import (
     run_network,
 )
 from mertools.features.registry import request_kind
-from mertools.pretrained.musicnn_weights import (
-    DATA,
-    FOLDER,
-    INDEX,
-    LIVE_CHANNELS,
-    N_BANDS,
-    PATCH_FRAMES,
-    find_checkpoint,
-)
-from mertools.pretrained.tensor_bundle import read_variables
+from mertools.pretrained.musicnn import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES
+from tools.musicnn_weights import DATA, INDEX, PACKAGE
+from tools.packages import open_package, read_files
+from tools.tensor_bundle import read_variables
 
 REFERENCE = Path(__file__).with_name("musicnn_reference.npz")
 RNG = np.random.default_rng(0)
@@ -46,6 +40,11 @@ def reference() -> dict[str, np.ndarray]:
     """What the original gives for five patches (see make_musicnn_reference.py)."""
     with np.load(REFERENCE) as file:
         return {name: file[name].astype(np.float32) for name in file.files}
+
+
+def checkpoint() -> dict[str, bytes]:
+    with open_package(PACKAGE) as site:
+        return read_files(PACKAGE, site)
 
 
 def music(seconds: float, rate: int = SAMPLE_RATE, level: float = 0.2) -> np.ndarray:
@@ -80,8 +79,8 @@ def test_equals_the_original_network(run, reference: dict[str, np.ndarray]) -> N
 
 def test_channels_left_out_cannot_move() -> None:
     """Bounds of what each channel can be, for any sound from silence to beyond full scale."""
-    folder = find_checkpoint()
-    v = read_variables((folder / INDEX).read_bytes(), (folder / DATA).read_bytes())
+    files = checkpoint()
+    v = read_variables(files[INDEX], files[DATA])
 
     def bounds(layer: int, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         kernel = v[f"conv2d_{layer}/kernel" if layer else "conv2d/kernel"][:, :, 0]
@@ -246,8 +245,8 @@ def test_senseless_parameters_are_refused(name: str) -> None:
 
 
 def test_variables_of_the_checkpoint_have_names_and_shapes() -> None:
-    folder = find_checkpoint()
-    index, data = (folder / INDEX).read_bytes(), (folder / DATA).read_bytes()
+    files = checkpoint()
+    index, data = files[INDEX], files[DATA]
     variables = read_variables(index, data)
     assert variables["conv2d_1/kernel"].shape == (7, 67, 1, 204)
     assert variables["dense_1/bias"].shape == (50,)
@@ -262,16 +261,18 @@ def test_variables_of_the_checkpoint_have_names_and_shapes() -> None:
 def test_another_package_is_refused(
     holds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "musicnn" / FOLDER
+    folder = tmp_path / "musicnn" / PACKAGE.folder
     folder.mkdir(parents=True)
     (tmp_path / "musicnn" / "__init__.py").touch()
     if holds != "nothing":
         for name in (INDEX, DATA):
             (folder / name).write_bytes(b"other")
     monkeypatch.syspath_prepend(tmp_path)
-    problem = "is not installed" if holds == "nothing" else "is not that of musicnn==0.1.0"
-    with pytest.raises(UsageError, match=problem) as refused:
-        find_checkpoint()
+    with (
+        pytest.raises(UsageError, match=r"is not that of musicnn==0\.1\.0") as refused,
+        open_package(PACKAGE) as site,
+    ):
+        read_files(PACKAGE, site)
     assert refused.value.remedy == "pip install --no-deps musicnn==0.1.0"
 
 

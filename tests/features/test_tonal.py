@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from mertools.features.tonal import COLUMN_NAMES, describe_notes
 from mertools.features.transcription import LOWEST_PITCH
-from mertools.pretrained.basic_pitch_weights import N_NOTES
+from mertools.pretrained.basic_pitch import N_NOTES
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,11 @@ from mertools.features.transcription import (
     TranscriptionParams,
     transcribe,
 )
-from mertools.pretrained.basic_pitch_weights import find_model, load_weights
-from mertools.pretrained.onnx_weights import read_weights
+from mertools.pretrained.basic_pitch import WEIGHTS
+from mertools.pretrained.weight_files import load_weights
+from tools.basic_pitch_weights import MODEL_FILE, PACKAGE
+from tools.onnx_weights import read_weights
+from tools.packages import open_package, read_files
 
 KINDS = ("note", "onset", "contour")
 RNG = np.random.default_rng(0)
@@ -89,7 +93,7 @@ def test_the_torch_module_gives_the_same() -> None:
     y = np.concatenate([*AWKWARD.values()][-6:])
     windows = np.stack([*transcription._cut_windows(y)])
     with torch.inference_mode():
-        made = BasicPitch(load_weights())(torch.from_numpy(windows))
+        made = BasicPitch(load_weights(WEIGHTS))(torch.from_numpy(windows))
     expected = transcribe(y)
     for name, part in zip(KINDS, made, strict=True):
         inner = part[:, 15:-15].flatten(0, 1).numpy()[: len(expected.note)]
@@ -152,7 +156,7 @@ def test_level_does_not_matter() -> None:
 def test_features_have_858_frames_in_ten_seconds(rate: int, seconds: float, n_frames: int) -> None:
     excerpt = Excerpt(to_pcm(sine(440, seconds, rate)))
     for name, columns in zip(KINDS, (NOTE_COLUMNS, NOTE_COLUMNS, CONTOUR_COLUMNS), strict=True):
-        kind = request_kind(name, rate)
+        kind = request_kind(name, settings={"sample_rate": rate})
         values = kind.compute(excerpt)
         assert values.dtype == np.float16
         assert values.shape == (n_frames, len(columns))
@@ -245,8 +249,14 @@ def test_senseless_parameters_are_refused(options: dict[str, object], subject: s
         TranscriptionParams(**options)
 
 
+@cache
+def package_model() -> bytes:
+    with open_package(PACKAGE) as site:
+        return read_files(PACKAGE, site)[MODEL_FILE]
+
+
 def test_weights_are_those_that_onnxruntime_reads() -> None:
-    weights = read_weights(find_model().read_bytes())
+    weights = read_weights(package_model())
     shapes = sorted(values.shape for values in weights.values() if values.ndim == 4)
     assert shapes == [
         (1, 1, 1, 256),
@@ -274,7 +284,7 @@ def test_weights_of_a_message_by_hand() -> None:
     np.testing.assert_array_equal(weights["w"], [[1.5, -2.0]])
 
 
-@given(st.binary(max_size=60) | st.integers(1, 500).map(lambda n: find_model().read_bytes()[:-n]))
+@given(st.binary(max_size=60) | st.integers(1, 500).map(lambda n: package_model()[:-n]))
 def test_what_is_no_model_is_refused_or_holds_nothing(content: bytes) -> None:
     with contextlib.suppress(ValueError):
         assert isinstance(read_weights(content), dict)
@@ -284,7 +294,7 @@ def test_onnxruntime_and_numpy_suffice() -> None:
     script = (
         "import sys, numpy\n"
         "import mertools.cli.app\n"
-        "from mertools import devices\n"
+        "from mertools.runtime import devices\n"
         "from mertools.features.excerpt import Excerpt\n"
         "from mertools.features.notes import notes_in\n"
         "from mertools.features.registry import request_kind\n"

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_ratings import annotations, annotations_of, collect
 
-from mertools.artifacts.rows import Annotation, Label
+from mertools.artifacts.rows import Label
 from mertools.errors import SchemaError, UsageError
-from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
+from mertools.labels.aggregate import aggregate, label_rows
 from mertools.labels.classes import EVERY_TARGET, Scales
+from mertools.labels.ratings import Rating, collect_ratings
 
 
-def labels_of(
-    rows: list[Annotation], scales: Scales | None = None, **max_mad: float
-) -> list[Label]:
+def labels_of(rows: list[Rating], scales: Scales | None = None, **max_mad: float) -> list[Label]:
     ratings = collect(rows)
     return list(label_rows(ratings, list(aggregate(ratings, scales or Scales(), max_mad)), None))
 
@@ -36,11 +35,12 @@ def test_statistics_of_one_track() -> None:
         kept=True,
         distribution=(0.5, 0.25, 0.25),
         split=None,
+        scale="ordered",
     )
 
 
 def test_one_annotator_is_certain() -> None:
-    (label,) = labels_of([Annotation("song", "a", "valence", 3)])
+    (label,) = labels_of([Rating("song", "a", "valence", 3)])
     assert (label.mean, label.std, label.mad, label.class_name) == (3, 0, 0, "positive")
     assert label.distribution == (0, 0, 1)
 
@@ -77,8 +77,8 @@ def test_rows_stand_by_track_and_target_and_scales_may_differ() -> None:
 
 
 def test_a_rating_given_twice_is_refused_and_told_where() -> None:
-    again = Annotation("song", "ada", "arousal", 2)
-    other = Annotation("song", "ada", "valence", 2)
+    again = Rating("song", "ada", "arousal", 2)
+    other = Rating("song", "ada", "valence", 2)
     problem = "annotator ada rates track song for arousal again"
     with pytest.raises(SchemaError, match=problem) as within:
         collect_ratings([("a.csv", [again, other, again])])
@@ -91,11 +91,11 @@ def test_a_rating_given_twice_is_refused_and_told_where() -> None:
 def test_contradicting_options_are_refused() -> None:
     scales = Scales({"mood": ("calm", "tense")}, {EVERY_TARGET: (1.66, 2.33)})
     with pytest.raises(UsageError):
-        labels_of([Annotation("song", "a", "mood", 1)], scales)
+        labels_of([Rating("song", "a", "mood", 1)], scales)
 
 
 @given(annotations())
-def test_statistics_are_those_of_the_ratings(rows: list[Annotation]) -> None:
+def test_statistics_are_those_of_the_ratings(rows: list[Rating]) -> None:
     labels = labels_of(rows)
     assert len(labels) == len({(row.track_id, row.target) for row in rows})
     for label in labels:
@@ -119,7 +119,7 @@ def test_statistics_are_those_of_the_ratings(rows: list[Annotation]) -> None:
 
 
 @given(annotations(), st.randoms(use_true_random=False))
-def test_the_order_of_ratings_does_not_matter(rows: list[Annotation], random: object) -> None:
+def test_the_order_of_ratings_does_not_matter(rows: list[Rating], random: object) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert labels_of(shuffled, arousal=0.5) == labels_of(rows, arousal=0.5)

@@ -68,9 +68,9 @@ def test_a_table_becomes_labels_and_a_report(tmp_path: Path) -> None:
     rows = [("x", "a", "arousal", 1), ("x", "b", "arousal", 3), ("y", "a", "arousal", 3)]
     result = mer("-", "--max-mad", "arousal=0.7", stdin=table_of(rows))
     assert result.stdout == (
-        "track_id,target,n_annotators,mean,std,mad,label,class,kept,p_1,p_2,p_3,split\n"
-        "x,arousal,2,2.0,1.0,1.0,2,neutral,false,0.5,0.0,0.5,\n"
-        "y,arousal,1,3.0,0.0,0.0,3,strong,true,0.0,0.0,1.0,\n"
+        "track_id,target,n_annotators,mean,std,mad,label,class,kept,p_1,p_2,p_3,split,scale\n"
+        "x,arousal,2,2.0,1.0,1.0,2,neutral,false,0.5,0.0,0.5,,ordered\n"
+        "y,arousal,1,3.0,0.0,0.0,3,strong,true,0.0,0.0,1.0,,ordered\n"
     )
     assert "arousal: 1 of 2 tracks dropped, with a mean absolute deviation above 0.7" in (
         result.stderr
@@ -292,7 +292,7 @@ def test_a_million_ratings(tmp_path: Path) -> None:
     value = np.random.default_rng(0).integers(1, 4, 1_000_000).tolist()
     with path.open("w", newline="") as stream:
         rows = (
-            Annotation(f"t{n // 20}", f"a{n % 20}", "arousal", rating)
+            Annotation(f"t{n // 20}", f"a{n % 20}", "arousal", str(rating))
             for n, rating in enumerate(value)
         )
         write_table(stream, Annotation, rows)

@@ -6,18 +6,20 @@ import pytest
 from hypothesis import given
 from made_ratings import annotations, annotations_of, collect
 
-from mertools.artifacts.rows import Annotation
 from mertools.labels.aggregate import aggregate
 from mertools.labels.agreement import TargetSummary, krippendorff_alpha, summarise
 from mertools.labels.classes import Scales
+from mertools.labels.ratings import Rating
 
 
 def summaries_of(
-    rows: list[Annotation], test: list[bool] | None = None, **max_mad: float
+    rows: list[Rating], test: list[bool] | None = None, **max_mad: float
 ) -> list[TargetSummary]:
     ratings = collect(rows)
     labels = list(aggregate(ratings, Scales(), max_mad))
-    return list(summarise(ratings, labels, None if test is None else np.array(test)))
+    return list(
+        summarise(ratings, labels, None if test is None else np.where(test, "test", "train"))
+    )
 
 
 def test_alpha_of_the_textbook() -> None:
@@ -30,7 +32,7 @@ def test_alpha_of_the_textbook() -> None:
         [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
     ]
     rows = [
-        Annotation(f"unit{unit}", f"observer{place}", "quality", value)
+        Rating(f"unit{unit}", f"observer{place}", "quality", value)
         for place, values in enumerate(observers)
         for unit, value in enumerate(values)
         if value is not None
@@ -52,7 +54,7 @@ def test_alpha_is_not_defined_where_nothing_could_disagree(counts: list[list[int
 
 
 @given(annotations())
-def test_alpha_from_counts_is_alpha_from_the_table_of_ratings(rows: list[Annotation]) -> None:
+def test_alpha_from_counts_is_alpha_from_the_table_of_ratings(rows: list[Rating]) -> None:
     for summary in summaries_of(rows):
         if summary.krippendorff_alpha is None:
             continue

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError, UsageError
 from mertools.labels.classes import EVERY_TARGET, Scales
 from mertools.labels.label_studio import Conversion, read_csv, read_json
+from mertools.labels.ratings import Rating
 from mertools.labels.reading import read_ratings
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -38,7 +38,7 @@ RATINGS = {
 }
 
 
-def by_key(rows: list[Annotation]) -> dict[tuple[str, str, str], float]:
+def by_key(rows: list[Rating]) -> dict[tuple[str, str, str], float]:
     ratings = {(row.track_id, row.annotator_id, row.target): row.value for row in rows}
     assert len(ratings) == len(rows)
     return ratings
@@ -90,9 +90,9 @@ def test_labels_that_are_no_rating(label: str | float) -> None:
 
 def test_classes_named_for_a_target_are_its_labels() -> None:
     conversion = Conversion(Scales({"mood": ("Calm", "Tense")}))
-    assert conversion.rating("mood", "tense") == 2
+    assert conversion.rating("mood", "tense", classes_are_ordered=True) == 2
     with pytest.raises(ValueError, match="from 1 to 2"):
-        conversion.rating("mood", 3)
+        conversion.rating("mood", 3, classes_are_ordered=True)
 
 
 def task(data: Any, *annotations: Any, **fields: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def choice(label: Any, target: str = "arousal") -> dict[str, Any]:
     return {"from_name": target, "to_name": "s", "type": "choices", "value": {"choices": [label]}}
 
 
-def read(content: Any, **conversion: Any) -> list[Annotation]:
+def read(content: Any, **conversion: Any) -> list[Rating]:
     return list(read_json(json.dumps(content), "export.json", Conversion(**conversion)))
 
 
@@ -136,7 +136,7 @@ SONG = {"audio": "song.wav"}
 )
 def test_the_track_of_a_task(data: Any, track_id: str) -> None:
     assert read([task(data, annotation(1, choice("weak")))]) == [
-        Annotation(track_id, "1", "arousal", 1.0)
+        Rating(track_id, "1", "arousal", 1.0)
     ]
 
 
@@ -178,7 +178,7 @@ def test_one_task_by_itself_and_what_is_not_a_rating() -> None:
         {"id": "x", "type": "relation", "from_id": "a", "to_id": "b"},
     ]
     assert read(task(SONG, annotation(1, *results), annotation(2))) == [
-        Annotation("song", "1", "valence", 2.0)
+        Rating("song", "1", "valence", 2.0)
     ]
 
 
@@ -190,9 +190,9 @@ def test_only_the_wanted_targets_are_read() -> None:
 def test_a_choice_named_like_a_target_in_json_min() -> None:
     record = {"audio": "a.wav", "mood": "tense", "annotator": 3, "annotation_id": 9}
     assert read([record]) == []
-    assert read([record], values={("mood", "tense"): 2}) == [Annotation("a", "3", "mood", 2.0)]
+    assert read([record], values={("mood", "tense"): 2}) == [Rating("a", "3", "mood", 2.0)]
     assert read([record], values={("", "tense"): 2}, targets=frozenset({"mood"})) == [
-        Annotation("a", "3", "mood", 2.0)
+        Rating("a", "3", "mood", 2.0)
     ]
 
 

@@ -10,17 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_ratings import annotations_of, collect
 
-from mertools.artifacts.rows import Annotation
 from mertools.errors import SchemaError, UsageError
-from mertools.labels.aggregate import Ratings, TargetLabels, aggregate
+from mertools.labels.aggregate import TargetLabels, aggregate
 from mertools.labels.classes import EVERY_TARGET, Scales
-from mertools.labels.splits import split_at_random, split_by_annotators, split_by_file
+from mertools.labels.groups import Relatives
+from mertools.labels.ratings import Rating, Ratings
+from mertools.labels.splits import find_well_rated, split_at_random, split_by_file
 
 
 def unanimous(classes: list[tuple[int, ...]]) -> tuple[Ratings, list[TargetLabels]]:
     """Make tracks whose classes for t0, t1, ... are given; 0 is a rating that is not kept."""
     rows = [
-        Annotation(f"track{track:04}", annotator, f"t{target}", rating)
+        Rating(f"track{track:04}", annotator, f"t{target}", rating)
         for track, levels in enumerate(classes)
         for target, level in enumerate(levels)
         for annotator, rating in (("a", level or 1), ("b", level or 3))
@@ -28,6 +29,11 @@ def unanimous(classes: list[tuple[int, ...]]) -> tuple[Ratings, list[TargetLabel
     ratings = collect(rows)
     scales = Scales(thresholds={EVERY_TARGET: (1.66, 2.33)})
     return ratings, list(aggregate(ratings, scales, {EVERY_TARGET: 0.7}))
+
+
+def drawn(labels: list[TargetLabels], n_tracks: int, fraction: float, seed: int) -> np.ndarray:
+    """Draw the test part of tracks of which each is a unit of its own."""
+    return split_at_random(labels, np.arange(n_tracks), fraction, 0.0, seed) == "test"
 
 
 joint_classes = st.integers(1, 4).flatmap(
@@ -40,7 +46,7 @@ def test_every_combination_of_classes_gives_its_share(
     classes: list[tuple[int, ...]], fraction: float, seed: int
 ) -> None:
     ratings, labels = unanimous(classes)
-    test = split_at_random(labels, len(ratings.track_ids), fraction, seed)
+    test = drawn(labels, len(ratings.track_ids), fraction, seed)
     groups = defaultdict(list)
     for chosen, combination in zip(test.tolist(), classes, strict=True):
         for depth in range(len(combination) + 1):  # all tracks, the first target's classes, ...
@@ -54,7 +60,7 @@ def test_the_second_target_s_classes_give_their_share_too() -> None:
     rng = np.random.default_rng(7)
     classes = [tuple(pair) for pair in rng.integers(0, 4, (300, 2)).tolist()]
     ratings, labels = unanimous(classes)
-    test = split_at_random(labels, len(ratings.track_ids), 0.2, seed=1)
+    test = drawn(labels, len(ratings.track_ids), 0.2, seed=1)
     assert test.sum() == 60
     for level in range(4):
         members = np.array([combination[1] == level for combination in classes])
@@ -63,7 +69,7 @@ def test_the_second_target_s_classes_give_their_share_too() -> None:
 
 def test_the_seed_alone_decides() -> None:
     ratings, labels = unanimous([(1, 2)] * 40 + [(3, 3)] * 40)
-    first, same, other = (split_at_random(labels, 80, 0.25, seed) for seed in (1, 1, 2))
+    first, same, other = (drawn(labels, 80, 0.25, seed) for seed in (1, 1, 2))
     assert first.tolist() == same.tolist() != other.tolist()
     assert ratings.track_ids[0] == "track0000"
 
@@ -71,16 +77,20 @@ def test_the_seed_alone_decides() -> None:
 def test_many_annotators_make_a_test_track_for_all_targets() -> None:
     rated = {"arousal": {"x": [1] * 4, "y": [1] * 5}, "valence": {"x": [1] * 2, "y": [1], "z": [2]}}
     rows = annotations_of(rated)
-    assert split_by_annotators(collect(rows), 5).tolist() == [False, True, False]
+    assert find_well_rated(collect(rows), 5).tolist() == [False, True, False]
     # Each of five rates x, but none of its targets has five ratings.
-    rows.append(Annotation("x", "another", "valence", 2.0))
-    assert split_by_annotators(collect(rows), 5).tolist() == [True, True, False]
+    rows.append(Rating("x", "another", "valence", 2.0))
+    assert find_well_rated(collect(rows), 5).tolist() == [True, True, False]
 
 
 def test_a_split_from_a_file(tmp_path: Path) -> None:
     table = tmp_path / "split.csv"
     table.write_text('split,title,track_id\ntest,"a, b",y\ntrain,,x\n,,z\ntest,,y\ntest,,z\n')
-    assert split_by_file(str(table), ["x", "y", "z"]).tolist() == [False, True, True]
+    assert split_by_file(str(table), ["x", "y", "z"], Relatives()).tolist() == [
+        "train",
+        "test",
+        "test",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,9 +110,9 @@ def test_a_file_that_gives_no_split(tmp_path: Path, content: str, problem: str) 
     table = tmp_path / "split.csv"
     table.write_text(content)
     with pytest.raises(SchemaError, match=problem):
-        split_by_file(str(table), ["x", "y"])
+        split_by_file(str(table), ["x", "y"], Relatives())
 
 
 def test_a_split_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        split_by_file(str(tmp_path / "none.csv"), ["x"])
+        split_by_file(str(tmp_path / "none.csv"), ["x"], Relatives())

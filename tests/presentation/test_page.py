@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from made_tracks import HOSTILE, WriteTone, made_rows
+from made_tracks import HOSTILE, MODELS, WriteTone, as_numbers, made_rows, shares_rows
 
 from mertools.presentation.output import open_presentation
 
@@ -79,13 +79,13 @@ def test_the_table_and_the_curves_hold_what_was_predicted(tmp_path: Path) -> Non
         tmp_path / "a.html", a=([0.5, -0.25], [0.1, 0.3], None), b=([-1.0], [0.0], None)
     )
     assert page.texts["title"] == ["Arousal and valence of 2 tracks"]
-    heads = page.texts["button"][:6]
+    heads = page.texts["button"][2:8]
     assert heads == ["Track", "Arousal", "Valence", "Quadrant", "Word", "Length"]
     values = [a["data-value"] for tag, a in page.elements if tag == "td" and "data-value" in a]
     assert [float(v or "nan") for v in values] == [0.125, 0.2, 3.0, -1.0, 0.0, 2.0]
     first = page.data()["tracks"][0]
-    assert first["curves"]["arousal"][:2] == [[10, 20], [50, -25]]
-    assert first["curves"]["valence"][:2] == [[10, 20], [10, 30]]
+    assert first["curves"]["arousal"][:2] == [[10, 20], [500, -250]]
+    assert first["curves"]["valence"][:2] == [[10, 20], [100, 300]]
 
 
 def test_a_track_unlike_the_training_music_says_so(tmp_path: Path) -> None:
@@ -93,10 +93,46 @@ def test_a_track_unlike_the_training_music_says_so(tmp_path: Path) -> None:
         for name, unlike in (("a", 0.25), ("b", 0.75)):
             show([replace(row, unlike=unlike) for row in made_rows(name, [0.1], [0.2])], None)
     page = Page(tmp_path / "a.html")
-    assert page.texts["button"][5] == "Unlike"
+    assert page.texts["button"][7] == "Unlike"
     likely, unlikely = page.data()["tracks"]
     assert not likely["warning"]
-    assert "unlike the training music" in unlikely["warning"]
+    assert "outside the training music" in unlikely["warning"]
+    assert page.texts["span"].count("unlike the training music") == 1
+
+
+def test_targets_have_their_scales(tmp_path: Path) -> None:
+    rows = [
+        *as_numbers(made_rows("a", [0.5, -0.25], [0.1, 0.3])),
+        *shares_rows("a", (0.7, 0.1, 0.1, 0.1), (0.1, 0.2, 0.3, 0.4)),
+    ]
+    with open_presentation(None, tmp_path / "a.html", MODELS) as show:
+        show(rows, None)
+    page = Page(tmp_path / "a.html")
+    data = page.data()
+    assert data["targets"] == {
+        "arousal": {"low": "1", "high": "9", "range": [1, 9], "decimals": 2},
+        "valence": {"low": "1", "high": "9", "range": [1, 9], "decimals": 2},
+        "quadrant": {"classes": ["Q1", "Q2", "Q3", "Q4"]},
+    }
+    curves = data["tracks"][0]["curves"]
+    assert curves["arousal"] == [[10, 20], [500, -250], None, [125]]
+    shares = [[700, 100], [100, 200], [100, 300], [100, 400]]
+    assert curves["quadrant"] == [[10, 20], shares, [400, 150, 200, 250]]
+    assert page.texts["button"][2:] == ["Track", "Arousal", "Valence", "Quadrant", "Word"] + [
+        "Length",
+        "a",
+    ]
+    assert page.texts["td"][2] == "Q1 40%"
+    told = " ".join(page.texts["p"])
+    assert "Models: calm (svm), glad (cnn). Licence of the models: CC0-1.0." in told
+    assert "Windows of 2 s, one every 1 s" in told
+
+
+def test_the_length_is_that_of_the_sound(tmp_path: Path, write_tone: WriteTone) -> None:
+    sound = write_tone(tmp_path / "a.wav", 3.6)
+    page = write_page(tmp_path / "a.html", a=([0.1] * 4, [0.2] * 4, sound))
+    assert page.data()["tracks"][0]["duration"] == 36
+    assert [a.get("data-value") for t, a in page.elements if t == "td"][-1] == "3.6"
 
 
 def test_sounds_are_linked_from_where_the_page_lies_and_a_single_one_is_in_it(
@@ -135,7 +171,7 @@ def test_words_can_be_read_in_light_and_dark() -> None:
     for block in (light, dark):
         colours = dict(re.findall(r"--(\w+): (#\w{6});", block))
         for ground in ("ground", "card", "chosen"):
-            for ink in ("ink", "soft", "arousal", "valence", "other", "accent"):
+            for ink in ("ink", "soft", "arousal", "valence", "dominance", "other", "accent"):
                 assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
 
 

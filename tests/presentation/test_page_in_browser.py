@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
-from made_tracks import HOSTILE, WriteTone, made_rows
+from made_tracks import HOSTILE, WriteTone, as_numbers, made_rows, shares_rows
 
 from mertools.presentation.output import open_presentation
 
@@ -126,3 +127,66 @@ def test_a_sound_that_has_gone_is_told(page: Browser, tmp_path: Path) -> None:
     page.click("tr[data-track='2'] button")
     assert "no sound" in page.evaluate("document.getElementById('trouble').textContent")
     assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
+
+
+def test_numbers_classes_and_whole_tracks_can_be_looked_at(
+    browser: Browser, tmp_path: Path
+) -> None:
+    rows = [
+        *as_numbers(made_rows("a", [0.5, -0.25], [0.1, 0.3])),
+        *shares_rows("a", (0.7, 0.1, 0.1, 0.1), (0.1, 0.2, 0.3, 0.4)),
+    ]
+    with open_presentation(None, tmp_path / "a.html") as show:
+        show(rows, None)
+    browser.open(tmp_path / "a.html")
+    told = "timeline.getAttribute('aria-valuetext')"
+    assert browser.evaluate(told) == "0:00 of 0:03, arousal 7.00, valence 5.40, quadrant Q1 70 %"
+    assert browser.evaluate("document.querySelectorAll('.area').length") == 4
+    assert browser.evaluate("document.getElementById('list').hidden")
+    summary = browser.evaluate("document.getElementById('summary').textContent")
+    assert "from 1 to 9: 5.50 for the whole track, over time between 4.00 and 7.00" in summary
+    assert browser.problems() == []
+    with open_presentation(None, tmp_path / "b.html") as show:
+        show([row for row in rows if row.level == "track"], None)
+    browser.open(tmp_path / "b.html")
+    assert browser.evaluate("document.querySelectorAll('.curve, .area').length") == 0
+    assert browser.evaluate("document.querySelectorAll('.whole-track').length") == 3
+    assert browser.problems() == []
+
+
+def test_a_reload_comes_back_to_the_track_and_the_time(page: Browser, tmp_path: Path) -> None:
+    page.click("tr[data-track='2'] button")
+    page.click("#playhead", 0.5)
+    address = page.wait("location.hash.includes('t=') && !location.hash.includes('t=0.0')")
+    assert address
+    page.call("Page.reload")
+    name = "document.getElementById('name')?.textContent"
+    page.wait(f"document.readyState === 'complete' && {name} === {json.dumps(SHOWN_NAME)}")
+    assert page.wait("Math.abs(timeline.getAttribute('aria-valuenow') - 1) < 0.05")
+
+
+def test_tracks_are_filtered_and_stepped_through(page: Browser) -> None:
+    name = "document.getElementById('name').textContent"
+    page.click("#next")
+    assert page.evaluate(name) == "track 9"
+    page.click("#previous")
+    page.click("#previous")
+    assert page.evaluate(name) == SHOWN_NAME
+    page.evaluate(
+        "(() => { const f = document.getElementById('filter'); f.value = 'TRACK';"
+        "f.dispatchEvent(new Event('input')); })()"
+    )
+    visible = "[...document.querySelectorAll('tbody tr')].filter(r => r.offsetHeight).length"
+    assert page.evaluate(visible) == 2
+    assert page.evaluate("document.getElementById('sorted').textContent") == "2 of 3 tracks."
+    page.click("#next")
+    assert page.evaluate(name) == "track 10"
+
+
+def test_page_down_goes_on(page: Browser) -> None:
+    page.click("tr[data-track='1'] button")
+    page.click("#playhead", 0.25)
+    page.press("PageDown")
+    assert page.evaluate("Number(timeline.getAttribute('aria-valuenow'))") == 6
+    page.press("PageUp")
+    assert page.evaluate("Number(timeline.getAttribute('aria-valuenow'))") == 0

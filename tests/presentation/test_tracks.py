@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from made_tracks import HOSTILE, made_rows
+from made_tracks import HOSTILE, as_numbers, made_rows, shares_rows
 
 from mertools.artifacts.rows import Prediction
-from mertools.presentation.tracks import MAX_WINDOWS, read_outline, show_track
+from mertools.presentation.tracks import (
+    MAX_WINDOWS,
+    Curve,
+    Shares,
+    read_outline,
+    shorten,
+    show_track,
+)
 
 
 def test_curves_are_means_and_deviations_of_the_ratings_at_the_middles_of_windows() -> None:
@@ -23,6 +31,52 @@ def test_curves_are_means_and_deviations_of_the_ratings_at_the_middles_of_window
     assert curve.spreads == pytest.approx([0, 1, np.std([-1, -1, 0, 0, 0, 1, 1, 1, 1, 1])])
     # Without a row of the whole track it is the mean of its windows.
     assert curve.whole.posterior == pytest.approx(np.mean(posteriors, axis=0))
+
+
+def test_numbers_and_unordered_classes_have_curves_of_their_own() -> None:
+    rows = as_numbers(made_rows("a", [0.1, 0.5]), "0..1")
+    shares = shares_rows("a", (0.7, 0.1, 0.1, 0.1), (0.1, 0.2, 0.3, 0.4))
+    track = show_track([*rows, *shares], None)
+    curve, quadrant = track.curves["arousal"], track.curves["quadrant"]
+    assert isinstance(curve, Curve)
+    assert curve.means == pytest.approx([0.1, 0.5])
+    assert curve.spreads is None
+    assert isinstance(quadrant, Shares)
+    assert quadrant.posteriors == pytest.approx(np.array([row.posteriors for row in shares[:2]]))
+    assert track.whole.quadrant is not None
+    assert track.whole.quadrant.name == "Q1"
+
+
+@pytest.mark.parametrize("scale", ["ordered", "1..9"])
+def test_a_whole_track_that_is_not_predicted_is_the_mean_of_its_windows(scale: str) -> None:
+    rows = made_rows("a", [0.1, 0.5], [0.2, -0.4])
+    rows = rows if scale == "ordered" else as_numbers(rows, scale)
+    windows = [row for row in rows if row.level == "segment"]
+    given, averaged = show_track(rows, None).whole, show_track(windows, None).whole
+    for target in ("arousal", "valence"):
+        assert averaged[target].mean == pytest.approx(given[target].mean)
+    assert (averaged.word, averaged.quadrant.name) == (given.word, given.quadrant.name)
+
+
+def test_the_length_is_the_tracks_own_and_not_that_of_a_window_filled_up() -> None:
+    rows = made_rows("a", [0.1] * 4)
+    whole = replace(rows[-1], duration=4.3)
+    assert show_track([*rows[:-1], whole], None).duration == 4.3
+    assert show_track([*rows[:-1], whole], None).window == (2.0, 1.0)
+    unknown = replace(rows[-1], start=None, duration=None)
+    assert show_track([unknown], None).duration == 0.0
+
+
+def test_a_track_is_unlike_by_its_own_row() -> None:
+    *windows, whole = made_rows("a", [0.1] * 3)
+    windows = [replace(row, unlike=0.9) for row in windows]
+    assert not show_track([*windows, replace(whole, unlike=0.4)], None).is_unlike
+    assert show_track(windows, None).is_unlike
+
+
+def test_long_names_keep_their_beginning_and_end() -> None:
+    assert shorten("short", 5) == "short"
+    assert shorten("01 a long name.flac", 12) == "01 a lon…lac"
 
 
 def test_a_track_without_windows_is_its_own_only_window() -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mertools.cli.shared import options
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from mertools.artifacts.rows import Label
+    from mertools.labels.aggregate import TargetLabels
+    from mertools.labels.classes import Scales
+    from mertools.labels.ratings import Ratings
 
-    from mertools.labels.aggregate import Ratings, TargetLabels
-    from mertools.labels.agreement import TargetSummary
-
-T = TypeVar("T")
+Texts = list[str] | None
 
 
 def aggregate_labels(
@@ -25,36 +25,81 @@ def aggregate_labels(
         typer.Argument(
             metavar="FILE...",
             help="Annotations (CSV), or exports of Label Studio (JSON, JSON-MIN, CSV), told apart "
-            "by content; - is standard input.",
+            "by content; with --column any tables by track_id; - is standard input.",
             show_default=False,
         ),
     ],
     output: options.Output = "-",
     target: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(help="A target to aggregate, repeatable.", show_default="all that are found"),
     ] = None,
+    column: Annotated[
+        Texts,
+        typer.Option(
+            metavar="[TARGET=]COLUMN",
+            help="Take ratings from a column of tables by track_id, repeatable; the target is "
+            "named like the column unless TARGET= names it.",
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        Texts,
+        typer.Option(
+            metavar="[TARGET=]LOW..HIGH",
+            help="The scale of ratings that are real numbers, for one target or all, repeatable. "
+            "Or 'unordered' for ratings that name classes, 'ordered' for classes with an order.",
+            show_default="whole numbers from 1 up are ordered classes, words unordered ones",
+        ),
+    ] = None,
+    rescale: Annotated[
+        Texts,
+        typer.Option(
+            metavar="[TARGET=]LOW..HIGH",
+            help="Map ratings linearly to this scale, for one target or all, repeatable; labels "
+            "are then numbers.",
+            show_default=False,
+        ),
+    ] = None,
     classes: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             metavar="TARGET=NAME,NAME,...",
-            help="A target's classes, from rating 1 up, repeatable; arousal (weak, neutral, strong)"
-            " and valence (negative, neutral, positive) are known, any other target has its "
-            "ratings for classes.",
+            help="A target's classes, from the lowest rating up, repeatable; arousal (weak, "
+            "neutral, strong) and valence (negative, neutral, positive) are known, any other "
+            "target has its ratings for classes. With --scale, ratings become these classes.",
             show_default=False,
         ),
     ] = None,
     thresholds: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             metavar="[TARGET=]X,X,...",
-            help="Where the mean rating passes from class to class, for one target or all, "
-            "repeatable; a mean on a threshold goes to the class nearer the middle.",
-            show_default="1.66,2.33 for three classes, for K classes 1 + k (K - 1) / K",
+            help="Where the mean rating passes from class to class, on the scale of the ratings, "
+            "for one target or all, repeatable; a mean on a threshold goes to the class nearer the "
+            "middle. With --scale, ratings become classes.",
+            show_default="1.66,2.33 for three classes; for K classes, K equal parts",
+        ),
+    ] = None,
+    quadrants: Annotated[
+        bool,
+        typer.Option(
+            "--quadrants",
+            help="Add the target quadrant (Q1 to Q4), from arousal and valence; with --target, "
+            "these two need not be chosen.",
+        ),
+    ] = False,
+    quadrant_centre: Annotated[
+        Texts,
+        typer.Option(
+            metavar="[TARGET=]X",
+            help="Where quadrants meet, on the scale of the ratings of arousal, valence or both; "
+            "repeatable.",
+            show_default="the middle of the scale",
         ),
     ] = None,
     max_mad: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             metavar="[TARGET=]X",
             help="Mark tracks with a mean absolute deviation above X as not kept, for one target "
@@ -80,23 +125,51 @@ def aggregate_labels(
             show_default=False,
         ),
     ] = None,
+    validation_fraction: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Put a random share of all tracks to the validation, stratified, drawn from "
+            "those that are not in the test.",
+            show_default=False,
+        ),
+    ] = None,
     split_file: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Take the split from a CSV table with the columns track_id and split, such as the "
-            "annotations themselves or an earlier labels.csv.",
+            help="Take the split from a CSV table with the columns track_id and split (train, "
+            "validation, test), such as the annotations themselves or an earlier labels.csv.",
             show_default=False,
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Keep tracks with the same value in this column, such as artist, in one part of "
+            "the split.",
+            show_default=False,
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table by track_id that has the column of --group, or the column original, which "
+            "copies follow.",
+            show_default="the tables of ratings",
         ),
     ] = None,
     seed: options.Seed = 0,
     label_map: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             "--map",
             metavar="[TARGET:]LABEL=RATING",
-            help="The rating that a label in Label Studio stands for, repeatable; class names and "
-            "numbers are understood without.",
+            help="The rating that a label stands for, repeatable; class names and numbers are "
+            "understood without.",
             show_default=False,
         ),
     ] = None,
@@ -116,205 +189,181 @@ def aggregate_labels(
             show_default=False,
         ),
     ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder to draw histograms, the valence-arousal plane, disagreement and split in.",
+            show_default=False,
+        ),
+    ] = None,
+    plot_format: Annotated[Literal["png", "svg"], typer.Option(help="Format of figures.")] = "png",
 ) -> None:
     """Take several annotators' ratings of each track together: a label a track and target.
 
-    Ratings are whole numbers from 1 up; labels.csv has their mean, spread and distribution, the
-    class of the mean, whether the track is kept, and its part of the split. What was kept and how
-    well annotators agree is said on standard error.
+    Ratings are whole numbers from 1 up, real numbers on the scale that --scale gives, or words.
+    Labels are ordered classes, numbers or unordered classes; labels.csv has their mean, spread and
+    distribution, whether the track is kept, and its part of the split. What was kept and how well
+    annotators agree is printed on standard error.
 
     \b
     Examples:
       mer aggregate-labels annotations.csv --max-mad arousal=0.7 --test-fraction 0.2 > labels.csv
+      mer aggregate-labels annotations.csv --quadrants --validation-fraction 0.1 --plots pictures \\
+          -o quadrants.csv
+      mer aggregate-labels annotations.csv --scale 1..3 --rescale 0..1 -o numbers.csv
+      mer aggregate-labels annotations.csv --scale arousal=1..3 --thresholds arousal=2 -o two.csv
+      mer aggregate-labels genres.csv --column genre --test-fraction 0.2 -o genre_labels.csv
       mer aggregate-labels project.json --target arousal --map 'Very calm=1' --map 'In between=2'
       mer aggregate-labels monday.csv tuesday.csv --test-min-annotators 5 \\
           --summary agreement.json -o all.csv
     """
     from mertools.artifacts.files import STANDARD_STREAM
-    from mertools.artifacts.rows import Label
-    from mertools.cli.shared.tables import open_table_output
+    from mertools.cli.shared import labels as values
+    from mertools.cli.shared.label_report import print_report, write_summary
     from mertools.errors import UsageError
-    from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
+    from mertools.labels.aggregate import label_rows
     from mertools.labels.agreement import summarise
     from mertools.labels.classes import Scales
+    from mertools.labels.groups import Relatives
     from mertools.labels.label_studio import Conversion
-    from mertools.labels.reading import read_ratings
+    from mertools.labels.quadrants import AXES, QUADRANT
+    from mertools.labels.ratings import collect_ratings
+    from mertools.labels.reading import Reader
+    from mertools.labels.splits import SplitRule
+    from mertools.targets.scale import parse_range
 
-    if [*files, split_file].count(STANDARD_STREAM) > 1:
+    if [*files, split_file, groups].count(STANDARD_STREAM) > 1:
         raise UsageError(STANDARD_STREAM, "is given for two tables", "give one of them as a file")
-    if sum(rule is not None for rule in (test_min_annotators, test_fraction, split_file)) > 1:
-        raise UsageError(
-            "--test-min-annotators, --test-fraction and --split-file",
-            "are three ways to split",
-            "choose one",
-        )
-    named_classes = _per_target("--classes", classes, _class_names, for_all=False)
-    scales = Scales(named_classes, _per_target("--thresholds", thresholds, _rising))
-    limits = _per_target("--max-mad", max_mad, _limit)
-    conversion = Conversion(scales, _label_values(label_map), frozenset(target or ()), track_field)
-    ratings = collect_ratings((name, read_ratings(name, conversion)) for name in files)
+    if quadrant_centre and not quadrants:
+        raise UsageError("--quadrant-centre", "divides nothing", "add --quadrants")
+    split_rule = SplitRule(test_min_annotators, test_fraction, validation_fraction, split_file)
+    named_classes = values.parse_per_target(
+        "--classes", classes, values.parse_class_names, for_all=False
+    )
+    scales = Scales(
+        named_classes,
+        values.parse_per_target("--thresholds", thresholds, values.parse_thresholds),
+        values.parse_per_target("--scale", scale, values.parse_rating_scale),
+        values.parse_per_target("--rescale", rescale, parse_range),
+    )
+    limits = values.parse_per_target("--max-mad", max_mad, values.parse_limit)
+    centres = values.parse_per_target("--quadrant-centre", quadrant_centre, values.parse_number)
+    columns = values.parse_columns(column)
+    label_values = values.parse_label_values(label_map)
+    wanted = {*(target or ()), *(AXES if target and quadrants else ())}
+    conversion = Conversion(scales, label_values, frozenset(wanted), track_field)
+    relatives = Relatives(group)
+    if groups is not None:
+        relatives.read_file(groups)
+    reader = Reader(conversion, columns, relatives if groups is None else None)
+    ratings = collect_ratings((name, reader.read(name)) for name in files)
     if not ratings.targets:
         what = f"ratings of {' or '.join(target)}" if target else "ratings"
         remedy = "give annotations of tracks, or name what is rated with --target"
         raise UsageError(", ".join(files), f"no {what} found", remedy)
-    named = [*(target or ()), *named_classes, *scales.thresholds, *limits]
-    _check_targets(named, ratings.targets)
+    per_target: Sequence[Mapping[str, object]] = (
+        named_classes,
+        scales.thresholds,
+        scales.scales,
+        scales.rescaled,
+        limits,
+    )
+    named = {*wanted, *(key for keys in per_target for key in keys)}
+    _check_targets(sorted(named - {QUADRANT} if quadrants else named), ratings)
+    if group is not None and not relatives.groups:
+        raise UsageError(
+            f"--group {group}",
+            "no table of ratings has this column",
+            "name a table by track_id that has it with --groups",
+        )
 
-    labels = list(aggregate(ratings, scales, limits))
-    test = _split(ratings, labels, test_min_annotators, test_fraction, split_file, seed)
-    n_classes = max(len(of_target.scale.classes) for of_target in labels)
-    with open_table_output(output, Label, n_classes) as write:
-        for row in label_rows(ratings, labels, test):
-            write(row)
-    summaries = list(summarise(ratings, labels, test))
-    _report(summaries)
+    labels = _label(ratings, scales, limits, centres if quadrants else None)
+    if target:
+        labels = [of_target for of_target in labels if of_target.name in {QUADRANT, *target}]
+    split = split_rule.apply(ratings, labels, relatives, seed)
+    rows = list(label_rows(ratings, labels, split))
+    _write_labels(output, rows, ratings)
+    summaries = list(summarise(ratings, labels, split))
+    print_report(summaries)
     if summary is not None:
-        _write_summary(summary, summaries)
+        write_summary(summary, summaries)
+    if plots is not None:
+        _draw(plots, plot_format, rows, labels, centres)
 
 
-def _per_target(
-    option: str, entries: Sequence[str] | None, parse: Callable[[str], T], *, for_all: bool = True
-) -> dict[str, T]:
-    """Read entries of the form TARGET=VALUE, or VALUE for every target where that makes sense."""
-    from mertools.errors import UsageError
-    from mertools.labels.classes import EVERY_TARGET
-
-    values: dict[str, T] = {}
-    for entry in entries or ():
-        target, _, text = entry.rpartition("=")
-        if not (target or for_all):
-            raise UsageError(f"{option} {entry}", "names no target", "write TARGET= before it")
-        try:
-            value = parse(text)
-        except ValueError as error:
-            raise UsageError(f"{option} {entry}", str(error), f"see {option} in --help") from None
-        if target in values:
-            scope = "every target" if target == EVERY_TARGET else target
-            raise UsageError(option, f"is given twice for {scope}", "give it once")
-        values[target] = value
-    return values
-
-
-def _class_names(text: str) -> tuple[str, ...]:
-    from mertools.artifacts.rows import CLASS_SEPARATOR
-
-    names = tuple(name.strip() for name in text.split(","))
-    if len(names) < 2 or len(set(names)) < len(names) or not all(names):
-        raise ValueError("does not name two classes or more, all different")
-    if any(CLASS_SEPARATOR in name for name in names):
-        raise ValueError(f"has a {CLASS_SEPARATOR} in a name, which stands between names elsewhere")
-    return names
-
-
-def _rising(text: str) -> tuple[float, ...]:
-    return tuple(float(number) for number in text.split(","))
-
-
-def _limit(text: str) -> float:
-    limit = float(text)
-    if not limit >= 0:
-        raise ValueError(f"{text} is no deviation, which is 0 or more")
-    return limit
-
-
-def _label_values(entries: Sequence[str] | None) -> dict[tuple[str, str], int]:
-    """Read entries of the form TARGET:LABEL=RATING, or LABEL=RATING for every target."""
-    from mertools.errors import UsageError
-
-    values: dict[tuple[str, str], int] = {}
-    for entry in entries or ():
-        label, _, rating = entry.rpartition("=")
-        target, colon, name = label.partition(":")
-        if not colon:
-            target, name = "", label
-        if not (name.strip() and rating.isdecimal()):
-            raise UsageError(
-                f"--map {entry}", "is not a label and its rating", "write it as 'Very calm=1'"
-            )
-        values[target, name.strip().casefold()] = int(rating)
-    return values
-
-
-def _check_targets(named: Sequence[str], found: Sequence[str]) -> None:
+def _check_targets(named: Sequence[str], ratings: Ratings) -> None:
     from mertools.errors import UsageError
     from mertools.labels.classes import EVERY_TARGET
 
     for target in named:
-        if target not in (EVERY_TARGET, *found):
+        if target not in (EVERY_TARGET, *ratings.targets):
             raise UsageError(
                 target,
-                f"nobody rated it (found: {', '.join(found)})",
+                f"nobody rated it (found: {', '.join(ratings.targets)})",
                 "name a target that is rated",
             )
 
 
-def _split(
+def _label(
     ratings: Ratings,
-    labels: Sequence[TargetLabels],
-    min_annotators: int | None,
-    fraction: float | None,
-    file: str | None,
-    seed: int,
-) -> NDArray[np.bool_] | None:
-    from mertools.labels.splits import split_at_random, split_by_annotators, split_by_file
+    scales: Scales,
+    max_mad: Mapping[str, float],
+    centres: Mapping[str, float] | None,
+) -> list[TargetLabels]:
+    """Label all targets, by name; with quadrants where their `centres` are given."""
+    from mertools.errors import UsageError
+    from mertools.labels.aggregate import aggregate
+    from mertools.labels.classes import EVERY_TARGET
+    from mertools.labels.quadrants import AROUSAL, QUADRANT, VALENCE, derive_quadrants
 
-    if min_annotators is not None:
-        return split_by_annotators(ratings, min_annotators)
-    if fraction is not None:
-        return split_at_random(labels, len(ratings.track_ids), fraction, seed)
-    if file is not None:
-        return split_by_file(file, ratings.track_ids)
-    return None
-
-
-def _report(summaries: Sequence[TargetSummary]) -> None:
-    from mertools.cli.shared.console import print_table, say
-
-    print_table(
-        "Ratings",
-        ["target", "ratings", "annotators", "tracks", "kept", "dropped", "disagreement", "alpha"],
-        [
-            [
-                of_target.target,
-                str(of_target.n_ratings),
-                str(of_target.n_annotators),
-                str(of_target.n_tracks),
-                str(of_target.n_kept),
-                str(of_target.n_dropped),
-                f"{of_target.mean_disagreement:.3f}",
-                "not defined"
-                if of_target.krippendorff_alpha is None
-                else f"{round(of_target.krippendorff_alpha, 3) + 0.0:.3f}",
-            ]
-            for of_target in summaries
-        ],
-    )
-    say("disagreement: mean absolute difference of a rating from its track's mean")
-    say("alpha: Krippendorff's, for ordinal data")
-    for of_target in summaries:
-        if of_target.n_dropped:
-            say(
-                f"{of_target.target}: {of_target.n_dropped} of {of_target.n_tracks} tracks dropped,"
-                f" with a mean absolute deviation above {of_target.max_mad:g}"
+    labels = list(aggregate(ratings, scales, max_mad))
+    if centres is None:
+        return labels
+    for name in centres:
+        if name not in (EVERY_TARGET, AROUSAL, VALENCE):
+            raise UsageError(
+                f"--quadrant-centre {name}",
+                "is no target that quadrants are derived from",
+                f"name {AROUSAL} or {VALENCE}",
             )
-    parts = list(summaries[0].class_counts)
-    print_table(
-        "Tracks kept in each class",
-        ["target", "class", *(part or "tracks" for part in parts)],
-        [
-            [of_target.target, name, *(str(of_target.class_counts[part][name]) for part in parts)]
-            for of_target in summaries
-            for name in of_target.class_counts[parts[0]]
-        ],
-    )
+    if QUADRANT in ratings.targets:
+        raise UsageError(
+            "--quadrants", f"the target {QUADRANT} is rated already", "leave out the one or other"
+        )
+    labels.append(derive_quadrants(ratings, labels, centres))
+    return sorted(labels, key=lambda of_target: of_target.name)
 
 
-def _write_summary(file: str, summaries: Sequence[TargetSummary]) -> None:
-    import json
-    from dataclasses import asdict
+def _write_labels(output: str, rows: Sequence[Label], ratings: Ratings) -> None:
+    from mertools.artifacts.rows import Label
+    from mertools.cli.shared.tables import open_table_output
 
-    from mertools.artifacts.files import open_output
+    n_classes = max(len(row.distribution) for row in rows)
+    optional = ("start", "duration") if ratings.have_stretches else ()
+    with open_table_output(output, Label, n_classes, optional=optional) as write:
+        for row in rows:
+            write(row)
 
-    content: Mapping[str, object] = {"targets": [asdict(of_target) for of_target in summaries]}
-    with open_output(file) as stream:
-        stream.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+def _draw(
+    folder: Path,
+    file_format: str,
+    rows: Sequence[Label],
+    labels: Sequence[TargetLabels],
+    centres: Mapping[str, float],
+) -> None:
+    import numpy as np
+
+    from mertools.cli.shared.console import say
+    from mertools.labels.plots import draw_labels
+    from mertools.labels.quadrants import AROUSAL, VALENCE, find_centre
+
+    # Centres are on the scale of the ratings; the figure shows means on that of the labels.
+    shown = {}
+    for target in labels:
+        rule = target.rule
+        if target.name in (AROUSAL, VALENCE) and (rule.are_levels or not rule.classes):
+            shown[target.name] = float(rule.rescale(np.array([find_centre(rule, centres)]))[0])
+    paths = draw_labels(rows, folder, file_format, shown)
+    say(f"{folder}: {len(paths)} figures")

@@ -1,4 +1,4 @@
-"""`mer align`: posteriors beside the annotators' distributions."""
+"""`mer align`: posteriors compared with the annotators' distributions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mertools.cli.shared import options
-from mertools.cli.shared import scoring as judging
+from mertools.cli.shared import options, scoring
 
 if TYPE_CHECKING:
     from mertools.artifacts.rows import Label, Prediction
@@ -18,7 +17,7 @@ BASES = {"e": math.e, "2": 2.0}
 
 
 def align(
-    predictions: judging.PredictionsFile,
+    predictions: scoring.PredictionsFile,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -46,8 +45,8 @@ def align(
     base: Annotated[
         Literal["e", "2"], typer.Option(help="Base of the logarithm: nats or bits.")
     ] = "e",
-    split: judging.Split = "all",
-    bootstrap: judging.Bootstrap = 2_000,
+    split: scoring.Split = "all",
+    bootstrap: scoring.Bootstrap = 2_000,
     seed: options.Seed = 0,
 ) -> None:
     """Tell how near posteriors are to the distributions of the annotators' ratings.
@@ -72,22 +71,21 @@ def align(
     from mertools.evaluation.report import format_json
 
     reference = _choose_reference(labels, annotations, split)
-    judging.check_one_stream(predictions, reference)
-    judging.check_one_stream(output, summary)
+    scoring.check_one_stream(predictions, reference)
+    scoring.check_one_stream(output, summary)
     predicted = list(read_table(predictions, Prediction))
+    _check_scales(predicted, scoring.name_source(predictions))
     label_rows = _read_reference(reference, predicted, are_labels=labels is not None)
-    joined = judging.join(
+    joined = scoring.join(
         predicted, label_rows, split, predictions_name=predictions, labels_name=reference
     )
-    for line in judging.coverage_lines(joined, split):
+    for line in scoring.coverage_lines(joined, split):
         say(line)
-    aligned = alignment.align(
-        joined, label_rows, BASES[base], seed, labels_name=judging.told(reference)
-    )
+    aligned = alignment.align(joined, label_rows, BASES[base], seed)
     content = alignment.summarise(joined, aligned, bootstrap, seed)
     content["provenance"] |= {
-        "predictions": judging.describe_file(predictions),
-        "reference": judging.describe_file(reference),
+        "predictions": scoring.describe_file(predictions),
+        "reference": scoring.describe_file(reference),
         "split": split,
         "base": base,
     }
@@ -121,22 +119,39 @@ def _choose_reference(labels: str | None, annotations: str | None, split: str) -
     return annotations
 
 
+def _check_scales(predictions: Sequence[Prediction], name: str) -> None:
+    """Raise UsageError where a target is a number."""
+    from mertools.errors import UsageError
+    from mertools.targets.scale import Range
+
+    for row in predictions:
+        scale = row.parse_scale()
+        if isinstance(scale, Range):
+            raise UsageError(
+                name,
+                f"has numbers {scale} of {row.target}, which have no distribution over classes to "
+                "align with",
+                "score them with mer evaluate",
+            )
+
+
 def _read_reference(
     source: str, predictions: Sequence[Prediction], *, are_labels: bool
 ) -> list[Label]:
     """Read labels, or make them from ratings of the targets and classes that are predicted."""
     from mertools.artifacts.rows import Label
     from mertools.artifacts.tables import read_table
-    from mertools.labels.aggregate import aggregate, collect_ratings, label_rows
+    from mertools.labels.aggregate import aggregate, label_rows
     from mertools.labels.classes import Scales
     from mertools.labels.label_studio import Conversion
+    from mertools.labels.ratings import collect_ratings
     from mertools.labels.reading import read_ratings
 
     if are_labels:
         return list(read_table(source, Label))
     scales = Scales(classes={row.target: row.class_names() for row in predictions})
     conversion = Conversion(scales, {}, frozenset(scales.classes), None)
-    ratings = collect_ratings([(judging.told(source), read_ratings(source, conversion))])
+    ratings = collect_ratings([(scoring.name_source(source), read_ratings(source, conversion))])
     if not ratings.targets:
         return []
     return list(label_rows(ratings, list(aggregate(ratings, scales, {})), None))
@@ -170,7 +185,7 @@ def _summary_rows(target: str, entry: dict[str, Any]) -> Iterator[tuple[str, ...
             yield (target, what, "", "not defined", "", "", "")
             continue
         cells = (
-            (f"{scored[score]:.3f}", judging.format_interval(scored["intervals"][score], 3))
+            (f"{scored[score]:.3f}", scoring.format_interval(scored["intervals"][score], 3))
             for score in ("similarity", "jsd")
         )
         yield (target, what, str(scored["n_tracks"]), *(cell for pair in cells for cell in pair))

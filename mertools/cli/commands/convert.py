@@ -57,6 +57,7 @@ def convert(
     from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Track
     from mertools.audio.convert import convert as convert_track
+    from mertools.audio.provenance import provenance_columns
     from mertools.cli.shared.console import track_progress
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.inputs import count_if_known, gather_sources, tracks_among, work_on
@@ -65,8 +66,13 @@ def convert(
     folder = Path(output)
     prepare_folder(folder)
     settings = ConvertSettings(sample_rate, keep_channels, format)
-    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
-    with Failures("convert", failures) as failed, open_table_output("-", Track) as write:
+    columns, sources = provenance_columns(
+        gather_sources(inputs, null_separated=null, id_from=id_from)
+    )
+    with (
+        Failures("convert", failures) as failed,
+        open_table_output("-", Track, optional=columns) as write,
+    ):
         tracks = tracks_among(sources, failed)
         make = partial(convert_track, folder=folder, settings=settings, force=force)
         for made in track_progress(

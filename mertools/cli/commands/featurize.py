@@ -20,7 +20,8 @@ def featurize(
     kind: Annotated[
         list[str],
         typer.Option(
-            help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal; repeatable."
+            help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
+            "contour; repeatable."
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
@@ -28,8 +29,11 @@ def featurize(
         typer.Option("--set", metavar="KIND.PARAM=VALUE", help="Parameter unlike its default."),
     ] = None,
     engine: Annotated[
-        Literal["fast", "pyaudioanalysis"],
-        typer.Option(help="Who computes handcrafted features; both agree to 1e-6."),
+        Literal["fast", "librosa", "pyaudioanalysis"],
+        typer.Option(
+            help="Who computes them: we, or the reference, librosa for mel and pyaudioanalysis for "
+            "handcrafted; both agree."
+        ),
     ] = "fast",
     device: options.Device = "cpu",
     sample_rate: Annotated[
@@ -38,7 +42,7 @@ def featurize(
             min=LOWEST_RATE_HZ,
             max=HIGHEST_RATE_HZ,
             help="Sampling rate in Hz to compute at; other sound is converted to it.",
-            show_default="the manifest's; for audio 8000, 16000 for musicnn, which is its highest",
+            show_default="the manifest's, else the kind's own; networks' own at most",
         ),
     ] = None,
     length: Annotated[
@@ -70,35 +74,32 @@ def featurize(
     Examples:
       mer featurize segments.csv --kind handcrafted --kind mel -o features.h5
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
+      mer featurize songs/ --kind mel --set mel.reference=absolute -o decibels.h5
       mer featurize songs/ --kind musicnn -o musicnn.h5
     """
-    from mertools.audio.settings import ConvertSettings
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.features import choose_jobs, make_features
     from mertools.cli.shared.inputs import gather_sources
     from mertools.cli.shared.values import parse_assignments, segment_settings
     from mertools.errors import UsageError
-    from mertools.features.extract import Recipe, choose_sample_rate
-    from mertools.features.registry import FeatureKind, RequestedKind, find_kind, request_kind
-    from mertools.runtime.devices import find_device
+    from mertools.features.extract import Recipe, manifest_rate
+    from mertools.features.registry import find_kind, request_kind
+    from mertools.runtime.devices import CPU, find_device
 
+    found = find_device(device)
     settings = parse_assignments("--set", set_ or [])
     for name in settings:
         if name not in kind:
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
     chosen = [find_kind(name) for name in dict.fromkeys(kind)]
-    found = find_device(device)
-    jobs = choose_jobs(jobs, found)
-
-    def request(kind: FeatureKind, first: Source) -> RequestedKind:
-        usual = kind.highest_rate or ConvertSettings().sample_rate
-        rate = sample_rate or choose_sample_rate(first, usual)
-        by = found if found in kind.engines else engine
-        return request_kind(kind.name, rate, settings.get(kind.name), by)
+    jobs = choose_jobs(jobs, found if any(kind.on_devices for kind in chosen) else CPU)
 
     def choose_recipe(first: Source) -> Recipe:
-        kinds = tuple(request(kind, first) for kind in chosen)
+        rate = sample_rate or manifest_rate(first)
+        kinds = tuple(
+            request_kind(kind.name, rate, settings.get(kind.name), engine, found) for kind in chosen
+        )
         return Recipe(kinds, kinds[0].sample_rate, segment_settings(length, hop, last))
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)

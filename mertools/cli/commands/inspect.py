@@ -97,9 +97,9 @@ def describe(path: Path) -> dict[str, Any]:
     if kind == "features":
         return {"artifact": kind} | _describe_features(path)
     if kind == "model":
-        from mertools.artifacts.model_file import read_card
+        from mertools.artifacts.model_file import read_card_json
 
-        return {"artifact": kind} | dict(read_card(path))
+        return {"artifact": kind} | read_card_json(path)
     if kind == "json":
         from mertools.artifacts.validate import read_json
 

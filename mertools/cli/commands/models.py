@@ -73,7 +73,7 @@ def _draw(rows: list[Model], stream: TextIO) -> None:
             row.target,
             row.model,
             row.features.replace(CLASS_SEPARATOR, "\n"),
-            row.classes.replace(CLASS_SEPARATOR, "\n"),
+            row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",
             row.licence or "",
             f"{row.bytes / 1e6:.1f} MB",
         ]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mertools.artifacts.journal import Journal
-    from mertools.artifacts.rows import Prediction
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
     from mertools.features.extract import FailedInput
@@ -73,10 +71,11 @@ def predict(
             help="Predict windows of the track that overlap, in place of segments as in training.",
         ),
     ] = False,
-    window: Annotated[
+    length: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Length of a window.", show_default=f"{WINDOW_S:g}"),
     ] = None,
+    window: Annotated[float | None, typer.Option(hidden=True)] = None,
     hop: Annotated[
         float | None,
         typer.Option(
@@ -86,6 +85,20 @@ def predict(
         ),
     ] = None,
     format: options.Format = None,
+    wide: Annotated[
+        bool,
+        typer.Option(
+            "--wide", help="A row a track: means, classes, quadrant and word of all targets."
+        ),
+    ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Order tracks by a column of --wide; -COLUMN puts the highest first.",
+            show_default="as the inputs come",
+        ),
+    ] = None,
     id_from: options.IdFrom = "stem",
     null: options.NullSeparated = False,
     failures: options.FailuresFile = None,
@@ -109,54 +122,65 @@ def predict(
         ),
     ] = None,
 ) -> None:
-    """Predict what tracks express: posteriors of segments and tracks, from features or sound.
+    """Predict the emotions of tracks from sound or features.
 
     Sound is converted, cut and measured in memory just as it was for the model's training. Rows
     come in the order of the inputs, a track's segments before the track, each as soon as known.
-    With -o a run that was interrupted goes on where it was. The table is of tracks, or of windows
-    with --over-time.
+    With -o a run that was interrupted goes on where it was. On a terminal a table of tracks is
+    drawn, or of windows with --over-time.
 
-    Without -m it is the models that come along which predict. Those in the folders that MER_MODELS
-    names, separated by colons, take their place.
+    Without -m the bundled models predict, or those in the folders that MER_MODELS names, separated
+    by colons.
 
     \b
     Examples:
       mer predict song.mp3
-      mer predict song.mp3 --over-time --window 5 > curve.csv
+      mer predict song.mp3 --over-time --length 5 > curve.csv
       mer predict song.mp3 --over-time --plot song.svg --html song.html -o song.csv
+      mer predict songs --wide --sort -valence -o songs.csv
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
-    from mertools.artifacts.rows import Prediction
+    from dataclasses import replace
+    from itertools import groupby
+
     from mertools.cli.shared.failures import Failures
-    from mertools.cli.shared.tables import open_table_output
+    from mertools.cli.shared.predictions import open_predictions
     from mertools.errors import InputError
     from mertools.features.extract import FailedInput
-    from mertools.prediction.installed import choose_models
+    from mertools.prediction.installed import choose_models, describe_model
     from mertools.prediction.predict import load_predictors
     from mertools.presentation.output import open_presentation
 
+    _check_rows(level, wide, sort)
     predictors = load_predictors(choose_models(model or []), device)
-    predictors = _cut_as_asked(predictors, over_time, window, hop)
-    shows_windows = level == "segment" or (over_time and level == "both")
-    n_classes = max(len(predictor.classes) for predictor in predictors)
+    predictors = _cut_as_asked(predictors, over_time, window if length is None else length, hop)
+    n_classes = max(predictor.n_classes for predictor in predictors)
+    runs = [(are, list(names)) for are, names in groupby(inputs, key=_is_features)]
+    optional = ["model"]
+    if any(predictor.tells_unlike for predictor in predictors):
+        optional.append("unlike")
+    if not all(are_features for are_features, _ in runs):
+        optional.append("path")
+    models = [describe_model(predictor.path) for predictor in predictors if plot or html]
     sounds: dict[str, Path] = {}
     seen: set[str] = set()
     with (
         Failures("predict", failures) as failed,
         _open_journal(output) as journal,
-        open_presentation(plot, html) as show,
-        open_table_output(
+        open_presentation(plot, html, models) as show,
+        open_predictions(
             output,
-            Prediction,
-            n_classes,
             format,
-            optional=["unlike"] if any(predictor.tells_unlike for predictor in predictors) else [],
-            draw=partial(_draw, shows_windows),
+            n_classes,
+            wide=wide,
+            sort=sort,
+            windows=level == "segment" or (over_time and level == "both"),
+            optional=optional,
         ) as write,
     ):
         outcomes = _predict_inputs(
-            inputs, predictors, level, cluster or jobs, null, id_from, journal, failed, sounds
+            runs, predictors, level, cluster or jobs, null, id_from, journal, failed, sounds
         )
         for outcome in outcomes:
             if isinstance(outcome, FailedInput):
@@ -169,9 +193,25 @@ def predict(
                 continue
             seen.add(track_id)
             failed.count_done()
-            for row in outcome.rows:
-                write(row)
-            show(outcome.rows, sounds.get(track_id))
+            sound = sounds.get(track_id)
+            path = None if sound is None else str(sound)
+            rows = [replace(row, path=path) for row in outcome.rows]
+            write(rows, sound)
+            show(rows, sound)
+
+
+def _check_rows(level: str, wide: bool, sort: str | None) -> None:
+    from mertools.errors import UsageError
+
+    for option, is_given in (("--wide", wide), ("--sort", sort is not None)):
+        if is_given and level == "segment":
+            raise UsageError(option, "needs rows of tracks", "leave out --level segment")
+
+
+def _is_features(name: str) -> bool:
+    from mertools.artifacts.features_check import is_hdf5
+
+    return is_hdf5(Path(name))
 
 
 @contextmanager
@@ -188,30 +228,24 @@ def _open_journal(output: str) -> Iterator[Journal | None]:
         journal.discard()
 
 
-def _draw(windows: bool, rows: list[Prediction], stream: TextIO) -> None:
-    from mertools.cli.shared.emotion_table import draw_emotions
-
-    draw_emotions(rows, stream, windows=windows)
-
-
 def _cut_as_asked(
-    predictors: list[Predictor], over_time: bool, window: float | None, hop: float | None
+    predictors: list[Predictor], over_time: bool, length: float | None, hop: float | None
 ) -> list[Predictor]:
     """Give the models for windows over time, where those are asked for."""
     from mertools.errors import UsageError
 
     if over_time:
-        length_s = WINDOW_S if window is None else window
+        length_s = WINDOW_S if length is None else length
         hop_s = WINDOW_HOP_S if hop is None else hop
         return [predictor.over_time(length_s, hop_s) for predictor in predictors]
-    for option, seconds in (("--window", window), ("--hop", hop)):
+    for option, seconds in (("--length", length), ("--hop", hop)):
         if seconds is not None:
             raise UsageError(option, "is for windows over time", "give --over-time, too")
     return predictors
 
 
 def _predict_inputs(
-    inputs: Sequence[str],
+    runs: Iterable[tuple[bool, list[str]]],
     predictors: Sequence[Predictor],
     level: Literal["both", "track", "segment"],
     jobs: Jobs,
@@ -221,13 +255,10 @@ def _predict_inputs(
     failed: Failures,
     sounds: dict[str, Path],
 ) -> Iterator[PredictedTrack | FailedInput]:
-    """Predict inputs in their order; sound files that follow each other are worked on together.
+    """Predict inputs in their order: runs of features files, or of sound files and manifests.
 
     The file of each track that has one is noted in `sounds`.
     """
-    from itertools import groupby
-
-    from mertools.artifacts.features_file import is_hdf5
     from mertools.cli.shared.console import track_progress
     from mertools.cli.shared.inputs import count_if_known, gather_sources, tracks_among
     from mertools.errors import UsageError
@@ -235,8 +266,7 @@ def _predict_inputs(
     from mertools.prediction.stream import predict_resumably
 
     over_time = predictors[0].windows is not None
-    for are_features, run in groupby(inputs, key=lambda name: is_hdf5(Path(name))):
-        names = list(run)
+    for are_features, names in runs:
         if are_features and over_time:
             raise UsageError(names[0], "holds segments that are cut already", "give the sound")
         if are_features:

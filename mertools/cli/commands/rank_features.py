@@ -1,8 +1,9 @@
-"""`mer rank-features`: features by how far their means differ between classes."""
+"""`mer rank-features`: features by how well they tell a target's classes, or its number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,8 +12,11 @@ import typer
 from mertools.cli.shared import options
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mertools.artifacts.rows import Ranking
-    from mertools.dataset.data import Joined, TrainingSet
+    from mertools.dataset.vectors import VectorDataset
 
 MAX_PANELS = 60
 """As many box plots as can be read in one figure."""
@@ -23,18 +27,27 @@ def rank_features(
         list[str],
         typer.Argument(metavar="FEATURES...", help="Files of features.", show_default=False),
     ],
-    labels: Annotated[str, typer.Option(metavar="FILE", help="Labels that hold the classes.")],
-    target: Annotated[str, typer.Option(help="Which target's classes.")],
+    labels: Annotated[str, typer.Option(metavar="FILE", help="Labels that hold the target.")],
+    target: Annotated[str, typer.Option(metavar="NAME", help="Which target's classes or number.")],
     output: options.Output = "-",
-    kind: Annotated[list[str], typer.Option(help="Kind of feature to rank; repeatable.")] = [  # noqa: B006, typer copies it
+    kind: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Kind of feature to rank; repeatable.")
+    ] = [  # noqa: B006, typer copies it
         "handcrafted"
     ],
+    method: Annotated[
+        Literal["f", "relieff"],
+        typer.Option(help="Analysis of variance (of a number: regression), or ReliefF."),
+    ] = "f",
     split: Annotated[
         Literal["train", "all"],
         typer.Option(help="Rank by the kept tracks that are not marked test, or by all kept."),
     ] = "train",
     top: Annotated[
-        int, typer.Option(min=0, help="Features to write and to draw, the first of them; 0 is all.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Features to write and to draw, the first of them; 0 is all."
+        ),
     ] = 10,
     plot: Annotated[
         Path | None,
@@ -43,38 +56,72 @@ def rank_features(
         ),
     ] = None,
 ) -> None:
-    """Rank features by a one-way analysis of variance over a target's classes.
+    """Rank features by how well they tell a target's classes apart, or go with its number.
 
-    A row is a track: the mean over its segments, weighted by their duration. Writes, by falling F,
-    each feature's F, p and mean in each class. p is not corrected for the number of features.
+    A row is a track: the mean over its segments, weighted by their duration. Writes each feature's
+    F and p (of a one-way analysis of variance, or a regression), and its mean in each class. p is
+    not corrected for the number of features.
 
     \b
     Examples:
       mer rank-features features.h5 --labels labels.csv --target arousal
       mer rank-features features.h5 --labels labels.csv --target valence --plot valence.svg
-      mer rank-features features.h5 --labels labels.csv --target arousal --top 0 -o ranking.csv
+      mer rank-features features.h5 --labels labels.csv --target arousal --method relieff \\
+          --top 0 -o ranking.csv
     """
     from mertools.artifacts.rows import Ranking
     from mertools.cli.shared.console import say
     from mertools.cli.shared.tables import open_table_output
-    from mertools.dataset.data import join
+    from mertools.dataset.join import Request, join
+    from mertools.dataset.vectors import load_vectors
 
     if plot is not None:
         _check_plot(plot, top)
     paths = [Path(name) for name in features]
     _check_kinds(paths, kind)
-    joined = join(paths, labels, target, kind, "track", with_test=split == "all")
-    data = joined.training_set
-    classes = _classes_present(joined, labels)
-    sizes = ", ".join(f"{name} {n}" for name, n in classes.items())
-    say(f"{target}: {data.X.shape[1]} features of {len(data.y)} tracks: {sizes}")
-    ranked = list(_rank(joined, list(classes)))
+    request = Request(tuple(paths), labels, (target,), tuple(kind), with_test=split == "all")
+    tracks = _originals(load_vectors(join(request).dataset, "track"))
+    classes = _classes_present(tracks, labels)
+    sizes = f": {', '.join(f'{name} {n}' for name, n in classes.items())}" if classes else ""
+    say(f"{target}: {tracks.X.shape[1]} features of {len(tracks.values)} tracks{sizes}")
+    ranked = list(_rank(tracks, list(classes), method))
     chosen = ranked[:top] if top else ranked
     if plot is not None:
-        _draw(joined, chosen, plot)
-    with open_table_output(output, Ranking, len(classes)) as write:
+        _draw(tracks, chosen, plot)
+    optional = ["weight"] if method == "relieff" else []
+    with open_table_output(output, Ranking, len(classes), optional=optional) as write:
         for _, row in chosen:
             write(row)
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """Tracks to rank by: X (n, n_columns), values (n,): classes from 0 up, or numbers."""
+
+    target: str
+    classes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    columns: tuple[str, ...]
+    X: NDArray[np.float64]
+    values: NDArray[np.int64] | NDArray[np.float64]
+
+
+def _originals(vectors: VectorDataset) -> _Tracks:
+    """Take the tracks that are no copies."""
+    import numpy as np
+
+    data = vectors.dataset
+    originals = ~data.is_copy
+    X = np.concatenate(vectors.features, axis=1).astype(np.float64)
+    values = data.labels.y if data.classes else data.labels.numbers[:, 0]
+    return _Tracks(
+        data.targets[0].name,
+        data.classes,
+        tuple(kind.name for kind in data.stored.kinds for _ in kind.columns),
+        data.columns,
+        X[originals],
+        values[originals],
+    )
 
 
 def _check_plot(plot: Path, top: int) -> None:
@@ -106,8 +153,8 @@ def _check_kinds(paths: Sequence[Path], kinds: Sequence[str]) -> None:
                     )
 
 
-def _classes_present(joined: Joined[TrainingSet], labels: str) -> dict[str, int]:
-    """Count the tracks of each class that has any.
+def _classes_present(tracks: _Tracks, labels: str) -> dict[str, int]:
+    """Count the tracks of each class that has any; a number has no classes.
 
     Raises UsageError where there are too few to compare.
     """
@@ -115,61 +162,79 @@ def _classes_present(joined: Joined[TrainingSet], labels: str) -> dict[str, int]
 
     from mertools.errors import UsageError
 
-    data = joined.training_set
-    counts = np.bincount(data.y, minlength=len(data.classes)).tolist()
-    present = {name: n for name, n in zip(data.classes, counts, strict=True) if n}
-    if not 2 <= len(present) < len(data.y):
-        told = ", ".join(f"{name} {n}" for name, n in present.items())
+    n_tracks = len(tracks.values)
+    if not tracks.classes:
+        if n_tracks < 3:
+            problem = f"leaves {n_tracks} tracks of {tracks.target} with features"
+            raise UsageError(labels, problem, "rank by three tracks or more")
+        return {}
+    counts = np.bincount(tracks.values.astype(np.int64), minlength=len(tracks.classes)).tolist()
+    present = {name: n for name, n in zip(tracks.classes, counts, strict=True) if n}
+    if not 2 <= len(present) < n_tracks:
+        sizes = ", ".join(f"{name} {n}" for name, n in present.items())
         raise UsageError(
             labels,
-            f"leaves too little of {data.target} to compare: tracks with features: {told}",
+            f"leaves too little of {tracks.target} to compare: tracks with features: {sizes}",
             "rank by two classes or more, with more tracks than classes",
         )
     return present
 
 
-def _rank(joined: Joined[TrainingSet], classes: Sequence[str]) -> Iterator[tuple[int, Ranking]]:
-    """Yield the features by falling F, each with its place among the columns."""
+def _rank(
+    tracks: _Tracks, classes: Sequence[str], method: Literal["f", "relieff"]
+) -> Iterator[tuple[int, Ranking]]:
+    """Yield the features from the best, each with its index among the columns."""
     import math
 
     import numpy as np
 
     from mertools.artifacts.rows import CLASS_SEPARATOR, Ranking
-    from mertools.evaluation.ranking import analyse_variance, class_means, rank_by
+    from mertools.evaluation.ranking import (
+        analyse_regression,
+        analyse_variance,
+        class_means,
+        rank_columns,
+    )
 
-    data = joined.training_set
-    X = data.X.astype(np.float64)
-    F, p = analyse_variance(X, data.y)
-    means = class_means(X, data.y)
-    kinds = [kind.name for kind in joined.kinds for _ in kind.columns]
-    for rank, column in enumerate(rank_by(F).tolist(), start=1):
-        row = Ranking(
-            rank,
-            data.target,
-            kinds[column],
-            data.columns[column],
-            float(F[column]) if math.isfinite(F[column]) else None,
-            None if math.isnan(p[column]) else float(p[column]),
-            CLASS_SEPARATOR.join(classes),
-            tuple(means[:, column].tolist()),
+    X, values = tracks.X, tracks.values
+    F, p = (
+        analyse_variance(X, values) if classes else analyse_regression(X, values.astype(np.float64))
+    )
+    means = class_means(X, values) if classes else np.empty((0, X.shape[1]))
+    order, scores = rank_columns(X, values, method, are_numbers=not classes)
+    for rank, column in enumerate(order.tolist(), start=1):
+        yield (
+            column,
+            Ranking(
+                rank,
+                tracks.target,
+                tracks.kinds[column],
+                tracks.columns[column],
+                float(F[column]) if math.isfinite(F[column]) else None,
+                None if math.isnan(p[column]) else float(p[column]),
+                CLASS_SEPARATOR.join(classes) or None,
+                tuple(means[:, column].tolist()),
+                float(scores[column]) if method == "relieff" else None,
+            ),
         )
-        yield column, row
 
 
-def _draw(joined: Joined[TrainingSet], ranked: Sequence[tuple[int, Ranking]], path: Path) -> None:
+def _draw(tracks: _Tracks, ranked: Sequence[tuple[int, Ranking]], path: Path) -> None:
     import numpy as np
 
+    from mertools.errors import UsageError
     from mertools.evaluation.plots import Panel, draw_boxes
 
-    data = joined.training_set
-    present = np.unique(data.y)
+    if not tracks.classes:
+        raise UsageError(path, "box plots are of classes, not of a number", "leave --plot out")
+    present = np.unique(tracks.values)
     panels = [
         Panel(
             f"{row.rank}. {row.feature}",
             "F infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}",
-            [data.X[data.y == k, column].astype(np.float64) for k in present],
+            [tracks.X[tracks.values == k, column] for k in present],
         )
         for column, row in ranked
     ]
-    classes = [data.classes[k] for k in present]
-    draw_boxes(path, f"{data.target}, {len(data.y)} tracks", classes, panels)
+    classes = [tracks.classes[k] for k in present]
+    draw_boxes(path, f"{tracks.target}, {len(tracks.values)} tracks", classes, panels)

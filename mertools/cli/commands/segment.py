@@ -48,6 +48,7 @@ def segment(
 
     from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Segment
+    from mertools.audio.provenance import provenance_columns
     from mertools.audio.segment import segment_track
     from mertools.cli.shared.console import track_progress
     from mertools.cli.shared.failures import Failures
@@ -56,8 +57,13 @@ def segment(
     from mertools.cli.shared.values import segment_settings
 
     settings = segment_settings(length, hop, last)
-    sources = gather_sources(inputs, null_separated=null, id_from=id_from)
-    with Failures("segment", failures) as failed, open_table_output(output, Segment) as write:
+    columns, sources = provenance_columns(
+        gather_sources(inputs, null_separated=null, id_from=id_from)
+    )
+    with (
+        Failures("segment", failures) as failed,
+        open_table_output(output, Segment, optional=columns) as write,
+    ):
         tracks = tracks_among(sources, failed)
         folder = Path(write_audio) if write_audio else None
         if folder is not None:

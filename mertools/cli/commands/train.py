@@ -1,94 +1,324 @@
-"""`mer train svm`."""
+"""`mer train NAME`: one command, generated for every architecture of the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from inspect import Parameter, signature
 from typing import Annotated, Any, Literal
 
 import typer
 
 from mertools.cli.shared import options
-from mertools.models.registry import MODELS
+from mertools.models.registry import ARCHITECTURES, NOTES, Architecture
+from mertools.targets.pooling import Pooling
+from mertools.training.recipes import parameters_of
 
-SVM = MODELS["svm"]
+HELP = """Train a {name}, and cross-validate it: {summary}.
+
+It needs {kinds} features. It learns from the rows of the labels that are kept and not marked test;
+the objective soft learns from what annotators disagree on, too. Augmented copies are learnt from
+with their original, and never scored. {search}
+
+Parameters for --set{recipe} and --grid:
+
+\b
+{parameters}
+
+\b
+Examples:
+  mer train {name} {features} --labels labels.csv \\
+      --target arousal -o arousal{suffix}
+  mer train {name} {features} --labels labels.csv \\
+      --target valence {example} \\
+      --predictions {name}.csv -o valence{suffix}
+"""
+
+OF_ESTIMATORS = (
+    "Parameters are chosen within each fold's training part, so that the scores are of folds which "
+    "had no part in the choice."
+)
+OF_NETWORKS = (
+    "Every point of a search is trained with each fold of whole tracks held out; the best, by the "
+    "score of tracks, is then trained on all. An interrupted run goes on where it was when it is "
+    "run again."
+)
+
+ONLY_NETWORKS = ("recipe", "init", "freeze", "history", "device", "threads", "resume", "force")
+"""Arguments of `train` that estimators do without."""
 
 
-def svm(
+def train(
+    architecture: Architecture,
     features: options.TrainingFeatures,
     labels: options.TrainingLabels,
-    target: options.Target,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Which target of the labels to learn; numbers also together: A,B.",
+        ),
+    ],
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help=f"Model to write ({SVM.suffix}).")
-    ],
-    kind: Annotated[list[str], typer.Option(help="Kind of feature to learn from; repeatable.")] = [  # noqa: B006, typer copies it
-        *SVM.feature_kinds
-    ],
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Model to write.", show_default=False),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Kind of vectors to learn from; repeatable."),
+    ] = None,
     unit: Annotated[
         Literal["track", "segment"],
         typer.Option(help="Learn from tracks (means over their segments) or from each segment."),
     ] = "track",
-    cv: Annotated[int, typer.Option(min=2, help="Folds, over whole tracks.")] = 5,
-    grid: Annotated[
+    share: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PARAM=VALUE,...", help="Values of C or gamma to try instead of the usual ones."
+            metavar="KIND=WEIGHT",
+            help="Share of a kind in the kernel; the usual one is 1.",
+            show_default=False,
         ),
     ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="What to learn.", show_default="as the scale suggests")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter; repeatable."),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Parameters and phases of training (TOML).", show_default=False
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=V,V", help="Values of a parameter to try; repeatable."),
+    ] = None,
+    search: Annotated[
+        Literal["grid", "bayes"] | None,
+        typer.Option(
+            help="Try all values, or what Optuna's TPE proposes.",
+            show_default="grid where there are values to try",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Points that bayes tries.")] = 10,
+    cv: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Folds, over whole tracks; 0 for none.")
+    ] = 5,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Repetitions with other folds; with --cv 0 from other seeds."
+        ),
+    ] = 1,
+    folds: options.Folds = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Keep tracks together in folds that have the same value in this column, such as "
+            "artist.",
+            show_default=False,
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Table by track_id with that column.", show_default="the labels"
+        ),
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD:N[,max_correlation=R]",
+            help="Learn from the best N columns by f (ANOVA) or relieff, ranked within each part "
+            "learnt from.",
+            show_default=False,
+        ),
+    ] = None,
+    pool: Annotated[
+        Pooling | None,
+        typer.Option(help="How a track follows from its segments.", show_default="mean"),
+    ] = None,
+    copies: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Features of the same tracks with changed sound (quieter, coded, ...), to learn "
+            "from beside; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    init: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[BRANCH=]MODEL",
+            help="Network to begin with: its weights of the same name and shape, or those of a "
+            "branch; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="What stays as --init has it: branches, or a scenario (S0: nothing, S1: all four "
+            "convolution blocks, S2 to S4: the first one to three).",
+            show_default="S0",
+        ),
+    ] = None,
+    refit: Annotated[
+        bool, typer.Option(help="Train the best point on all tracks and write the model.")
+    ] = True,
     licence: options.Licence = None,
     predictions: options.OutOfFold = None,
-    folds: options.Folds = None,
+    cv_table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write every score of each fold, at each point tried.",
+            show_default=False,
+        ),
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Also write every epoch of every training.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", hidden=True)] = False,
+    force: options.Force = False,
+    device: options.Device = "auto",
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Threads of each process; results differ in their last bits."
+        ),
+    ] = 1,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
 ) -> None:
-    """Train a support vector machine (RBF kernel, standardised, calibrated) and cross-validate it.
+    """Train a model."""
+    from mertools.cli.shared.training import Outputs, TrainingRequest, run_training
 
-    Learns from the kept rows of the labels that are not marked test. C and gamma are chosen by a
-    grid search over folds of whole tracks; for the scores the search is done anew within each
-    fold's training part. The model's card holds scores, parameters and the data's digest.
-
-    \b
-    Examples:
-      mer train svm --features features.h5 --labels labels.csv --target arousal -o arousal.skops
-      mer train svm --features features.h5 --labels labels.csv --target valence --cv 3 \\
-          --grid C=0.1,1,10 --predictions svm.csv -o valence.skops
-    """
-    from pathlib import Path
-
-    from mertools.artifacts.model_file import write_model
-    from mertools.artifacts.rows import Prediction
-    from mertools.cli.shared.console import track_progress
-    from mertools.cli.shared.tables import open_table_output
-    from mertools.cli.shared.training import (
-        complete_card,
-        prediction_rows,
-        report_joined,
-        report_scores,
+    run_training(
+        architecture,
+        TrainingRequest(
+            features=tuple(features),
+            copies=tuple(copies or ()),
+            labels=labels,
+            targets=tuple(target.split(",")),
+            kinds=tuple(kind or ()),
+            unit=unit if unit in architecture.units else "segment",
+            shares=tuple(share or ()),
+            objective=objective,
+            fixed=tuple(set_ or ()),
+            recipe=recipe,
+            grid=tuple(grid or ()),
+            search=search,
+            n_trials=trials,
+            n_folds=cv,
+            n_repeats=repeats,
+            folds=folds,
+            group=group,
+            groups=groups,
+            select=select,
+            pool=pool or architecture.pool,
+            starts=tuple(init or ()),
+            freeze=freeze,
+            device=device,
+            n_threads=threads,
+            seed=seed,
+            force=force,
+        ),
+        Outputs(output if refit else None, predictions, cv_table, history, licence),
+        cluster or jobs,
+        refit=refit,
     )
-    from mertools.cli.shared.values import parse_grid
-    from mertools.dataset.data import join
-    from mertools.training.svm import PARAMETERS, SvmSettings, fit_svm
 
-    types = dict.fromkeys(PARAMETERS, float)
-    settings = SvmSettings(
-        cv, seed, parse_grid("--grid", grid or [], types), Path(folds) if folds else None
+
+def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[str, Any]]:
+    """Give `train` with the options that suit an architecture, and the arguments that it fixes."""
+    fixed: dict[str, Any] = {"architecture": architecture}
+    defaults = {name: of.default for name, of in signature(train).parameters.items()}
+    left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
+    if not architecture.takes_vectors:
+        left_out += ["kind", "select"]
+    if len(architecture.units) < 2:
+        left_out.append("unit")
+    if "share" not in architecture.options:
+        left_out.append("share")
+    fixed |= {name: defaults[name] for name in left_out}
+    if not architecture.is_network:
+        fixed["device"] = "cpu"
+
+    def run(**arguments: Any) -> None:
+        train(**arguments)
+
+    own = signature(train, eval_str=True)
+    changed = {
+        "kind": typer.Option(
+            metavar="NAME",
+            help="Kind of vectors to learn from; repeatable.",
+            show_default=", ".join(architecture.kinds),
+        ),
+        "output": typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=f"Model to write ({architecture.suffix}).",
+            show_default=False,
+        ),
+    }
+    parameters = [_with_option(of, changed, architecture) for of in own.parameters.values()]
+    run.__name__ = architecture.name
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run, fixed
+
+
+def _with_option(of: Parameter, changed: dict[str, Any], architecture: Architecture) -> Parameter:
+    if of.name == "objective":
+        names: Any = Literal.__getitem__(architecture.objectives)
+        option = typer.Option(
+            help="What to learn: the class, the annotators' distribution, or a number by its "
+            "squared or absolute error.",
+            show_default="as the scale suggests",
+        )
+        return of.replace(annotation=Annotated[names | None, option])
+    if of.name not in changed:
+        return of
+    hint = of.annotation.__origin__
+    return of.replace(annotation=Annotated[hint, changed[of.name]])
+
+
+def train_help(architecture: Architecture) -> str:
+    """Write the help text of the command that trains an architecture."""
+    files = {"notes.h5" if kind in NOTES else "features.h5": None for kind in architecture.kinds}
+    lines = []
+    for parameter in parameters_of(architecture):
+        usual = f"{parameter.default}" + (" / columns" if parameter.per_column else "")
+        if parameter.grid:
+            usual = ", ".join(map(str, parameter.grid))
+            usual += " / columns" if parameter.per_column else ""
+        lines.append(f"  {parameter.name + ' = ' + usual:<32} {parameter.meaning}")
+    network = architecture.is_network
+    first = parameters_of(architecture)[0].name
+    return HELP.format(
+        name=architecture.name,
+        summary=architecture.summary,
+        kinds=", ".join(architecture.kinds),
+        features=" ".join(f"--features {file}" for file in files),
+        search=OF_NETWORKS if network else OF_ESTIMATORS,
+        recipe=", --recipe" if network else "",
+        parameters="\n".join(lines),
+        suffix=architecture.suffix,
+        example="--search bayes --trials 3 --grid learning_rate=0.001,0.002"
+        if network
+        else f"--cv 3 --grid {first}=0.1,1",
     )
-    joined = join([Path(name) for name in features], labels, target, kind, unit)
-    report_joined(joined)
 
-    def progress(fits: Iterable[Any]) -> Iterable[Any]:
-        return track_progress(fits, "train", cv + 1)
 
-    # Tracks are fitted to in less time than it takes processes to import scikit-learn.
-    fitted = fit_svm(
-        joined.training_set, settings, cluster or jobs or (1 if unit == "track" else None), progress
-    )
-    write_model(Path(output), complete_card(fitted.card(), joined, licence), fitted.estimator)
-    if predictions is not None:
-        n_classes = len(joined.training_set.classes)
-        with open_table_output(predictions, Prediction, n_classes) as write:
-            for level, out_of_fold in fitted.levels.items():
-                for row in prediction_rows(joined.training_set, level, out_of_fold.posteriors):
-                    write(row)
-    chosen = ", ".join(f"{name} {value:g}" for name, value in fitted.chosen.items())
-    report_scores(f"{target}: {cv} folds; chosen {chosen}", fitted.levels)
+COMMANDS = {row.name: (*command_of(row), train_help(row)) for row in ARCHITECTURES.values()}
+"""For each architecture: the function, the arguments that it fixes, and its help."""

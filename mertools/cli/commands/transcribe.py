@@ -97,22 +97,23 @@ def transcribe(
     from mertools.cli.shared.tables import open_table_output
     from mertools.cli.shared.values import segment_settings
     from mertools.errors import InputError
-    from mertools.features.extract import Recipe, choose_sample_rate
-    from mertools.features.registry import DEFAULT_ENGINE, request_kind
-    from mertools.features.transcription import SAMPLE_RATE
-    from mertools.pretrained.basic_pitch_weights import find_model
-    from mertools.runtime.devices import CPU, find_device
+    from mertools.features.extract import Recipe, manifest_rate
+    from mertools.features.registry import request_kind
+    from mertools.pretrained.basic_pitch import WEIGHTS
+    from mertools.pretrained.weight_files import find_weights
+    from mertools.runtime.devices import find_device
 
-    find_model()
     found = find_device(device)
+    find_weights(WEIGHTS)
     jobs = choose_jobs(jobs, found)
-    engine = DEFAULT_ENGINE if found == CPU else found
 
     def choose_recipe(first: Source) -> Recipe:
-        rate = sample_rate or min(choose_sample_rate(first, SAMPLE_RATE), SAMPLE_RATE)
-        kinds = [request_kind(name, rate, {"context": context}, engine) for name in KINDS]
+        rate = sample_rate or manifest_rate(first)
+        kinds = tuple(
+            request_kind(name, rate, {"context": context}, device=found) for name in KINDS
+        )
         cutting = segment_settings(length, hop, last)
-        return Recipe(tuple(kinds), rate, cutting, kinds[0] if notes or midi else None)
+        return Recipe(kinds, kinds[0].sample_rate, cutting, kinds[0] if notes or midi else None)
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:

@@ -24,10 +24,10 @@ def gather_sources(
 ) -> list[Source] | Iterator[Source]:
     """Find a command's inputs: all of them first, so that a manifest is wrong before work begins.
 
-    But what comes on standard input is worked on as it comes.
+    But what comes on standard input alone is worked on as it comes.
     """
     sources = find_sources(inputs, null_separated=null_separated, id_from=id_from)
-    return sources if STANDARD_STREAM in inputs else list(sources)
+    return sources if list(inputs) == [STANDARD_STREAM] else list(sources)
 
 
 def count_if_known(sources: list[Source] | Iterator[Source]) -> int | None:

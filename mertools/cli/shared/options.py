@@ -18,10 +18,13 @@ Inputs = Annotated[
     ),
 ]
 Output = Annotated[str, typer.Option("--output", "-o", help="File to write; - is standard output.")]
-Form = Literal["table", "csv", "json"]
+Form = Literal["table", "csv", "json", "jsonl"]
 Format = Annotated[
     Form | None,
-    typer.Option(help="Form of the rows.", show_default="table on a terminal, else csv"),
+    typer.Option(
+        help="Form of the rows.",
+        show_default="as the ending of -o says; else table on a terminal, csv elsewhere",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything that chance decides.", min=0)]
 Jobs = Annotated[

@@ -1,8 +1,8 @@
-"""What the commands that judge predictions share: joining them with labels, and saying it."""
+"""What the commands that score predictions share: joining them with labels, and saying it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 PredictionsFile = Annotated[
     str, typer.Argument(help="predictions.csv, of any program; - is standard input.")
 ]
-Split = Annotated[
-    Literal["all", "train", "test"],
-    typer.Option(help="Score only kept labels of this split."),
+Parts = Literal["train", "validation", "test", "all"]
+Split = Annotated[Parts, typer.Option(help="Score only kept labels of this part.")]
+Bootstrap = Annotated[
+    int, typer.Option(metavar="N", help="Resamples of tracks for the 95 % intervals.", min=1)
 ]
-Bootstrap = Annotated[int, typer.Option(help="Resamples of tracks for the 95 % intervals.", min=1)]
+MODEL_DIGITS = 12
+"""Digits of a model file's digest by which predictions name it."""
 
 
 def check_one_stream(*sources: str | None) -> None:
@@ -29,6 +31,55 @@ def check_one_stream(*sources: str | None) -> None:
 
     if sources.count(STANDARD_STREAM) > 1:
         raise UsageError("-", "is given for two tables", "give one of them as a file")
+
+
+def choose_split(
+    split: Parts | None, labels: Iterable[Label], tables: Sequence[Sequence[Prediction]]
+) -> tuple[Parts, list[str]]:
+    """Choose the part to score where none is asked for, with what is to be said of it.
+
+    It is the test part where the labels have one, unless all rows of all tables are out of fold:
+    those were predicted by models that did not learn from them.
+    """
+    if split is not None:
+        return split, []
+    targets = {row.target for rows in tables for row in rows}
+    is_marked = any(
+        label.split == "test" and label.kept and label.target in targets for label in labels
+    )
+    if not is_marked or all(row.fold is not None for rows in tables for row in rows):
+        return "all", []
+    return "test", ["the test part is scored, as the labels have one; --split all scores all"]
+
+
+def find_learnt(models: Collection[str], beside: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Find what models learnt from: hashes of tracks by model, for those at hand that list them.
+
+    `models` are digests as predictions.csv has them. Looked through are the folders of the tables
+    `beside`, the working folder, `MER_MODELS` and the bundled models.
+    """
+    if not models:
+        return {}
+    import os
+
+    from mertools.artifacts.files import digest_file
+    from mertools.artifacts.model_file import read_card
+    from mertools.evaluation.overlap import parse_hashes
+    from mertools.prediction.installed import find_installed, models_in
+
+    folders = dict.fromkeys([*(Path(table).parent for table in beside), Path()])
+    files = [path for folder in folders if folder.is_dir() for path in models_in(folder)]
+    files = [path for path in files if path.is_file() and os.access(path, os.R_OK)]
+    learnt: dict[str, frozenset[str]] = {}
+    for path in dict.fromkeys([*files, *find_installed()]):
+        model = digest_file(path)[:MODEL_DIGITS]
+        if model in models and model not in learnt:
+            hashes = read_card(path).training.get("track_hashes")
+            if hashes is not None:
+                learnt[model] = parse_hashes(hashes)
+        if len(learnt) == len(models):
+            break
+    return learnt
 
 
 def join(
@@ -47,14 +98,14 @@ def join(
         predictions,
         labels,
         None if split == "all" else split,
-        predictions_name=told(predictions_name),
-        labels_name=told(labels_name),
+        predictions_name=name_source(predictions_name),
+        labels_name=name_source(labels_name),
     )
     if not any(entry.levels for entry in joined.values()):
         reasons = "; ".join(coverage_lines(joined, split)) or "it has no rows"
         raise UsageError(
-            told(predictions_name),
-            f"leaves nothing to score by {told(labels_name)} ({reasons})",
+            name_source(predictions_name),
+            f"leaves nothing to score by {name_source(labels_name)} ({reasons})",
             "give tables of the same tracks and targets, and a --split that the labels mark",
         )
     return joined
@@ -71,8 +122,10 @@ def coverage_lines(joined: Mapping[str, JoinedTarget], split: str) -> Iterator[s
             f"predicted but not marked {split}": coverage.predictions_of_other_split,
             "labelled without a prediction": coverage.labels_without_prediction,
         }
-        told = [f"{count} {what}" for what, count in counts.items() if count or what == "scored"]
-        yield f"{target}: tracks: {', '.join(told)}"
+        said = [f"{count} {what}" for what, count in counts.items() if count or what == "scored"]
+        yield f"{target}: tracks: {', '.join(said)}"
+        if coverage.windows_without_label:
+            yield f"{target}: {coverage.windows_without_label} segments match no rated stretch"
 
 
 def describe_file(path: str) -> dict[str, str | None]:
@@ -89,6 +142,6 @@ def format_interval(ends: Sequence[float], decimals: int = 2) -> str:
     return "-".join(f"{end:.{decimals}f}".removeprefix("0") for end in ends)
 
 
-def told(path: str) -> str:
+def name_source(path: str) -> str:
     """Name a table to a person."""
     return "standard input" if path == "-" else path

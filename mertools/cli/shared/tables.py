@@ -1,12 +1,13 @@
-"""Tables that a command makes: CSV in a file or on a pipe, drawn on a terminal."""
+"""Tables that a command makes: CSV or JSON in a file or on a pipe, drawn on a terminal."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 from mertools.artifacts.files import STANDARD_STREAM, open_output
@@ -25,6 +26,9 @@ Write = Callable[[Row], None]
 Draw = Callable[[list[Any], TextIO], None]
 """Draws rows on a stream, once all are known."""
 
+ENDINGS: Mapping[str, Form] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl"}
+"""The forms that the ending of an output's name decides."""
+
 
 @contextmanager
 def open_table_output(
@@ -35,24 +39,49 @@ def open_table_output(
     *,
     optional: Collection[str] = (),
     draw: Draw | None = None,
+    describe: Callable[[Any], Mapping[str, object]] | None = None,
 ) -> Iterator[Write]:
     """Give a function that writes a row to `target`, at once where somebody reads a pipe.
 
-    Without `form` rows are drawn as a table on a terminal and are CSV elsewhere. `draw` draws them
-    otherwise than with the columns that they have in CSV; `optional` is as in `TableWriter`.
+    `form` is as `choose_form` has it. `draw` draws rows otherwise than with the columns that they
+    have in CSV; `describe` gives what a row has in JSON beside these columns; `optional` is as in
+    `TableWriter`.
     """
-    if form is None:
-        on_terminal = target == STANDARD_STREAM and sys.stdout.isatty()
-        form = "table" if on_terminal else "csv"
+    form = choose_form(target, form)
     with open_output(target) as stream:
         if form == "table":
             rows: list[Row] = []
             yield rows.append
             (draw or partial(_draw_columns, row_type, n_classes, optional))(rows, stream)
             return
-        writer = _write_csv if form == "csv" else _write_json
-        with writer(stream, row_type, n_classes, optional) as write:
-            yield write
+        if form == "csv":
+            with _write_csv(stream, row_type, n_classes, optional) as write:
+                yield write
+            return
+        columns = table_header(row_type, n_classes, optional)
+        with write_json(stream, lines=form == "jsonl") as write_object:
+
+            def write_row(row: Row) -> None:
+                values = (
+                    round_number(value, row.any_size) if isinstance(value, float) else value
+                    for value in row_values(row, n_classes, optional)
+                )
+                more = describe(row) if describe is not None else {}
+                write_object(dict(zip(columns, values, strict=True)) | dict(more))
+
+            yield write_row
+
+
+def choose_form(target: str, form: Form | None) -> Form:
+    """Choose the form of rows: what is asked for, else what the ending of `target` says.
+
+    A name of another ending is CSV; on a terminal rows are drawn as a table.
+    """
+    if form is not None:
+        return form
+    if target == STANDARD_STREAM:
+        return "table" if sys.stdout.isatty() else "csv"
+    return ENDINGS.get(Path(target).suffix.lower(), "csv")
 
 
 @contextmanager
@@ -71,25 +100,21 @@ def _write_csv(
 
 
 @contextmanager
-def _write_json(
-    stream: TextIO, row_type: type[Row], n_classes: int, optional: Collection[str]
-) -> Iterator[Write]:
-    """Write an array of objects whose keys are the table's columns."""
-    columns = table_header(row_type, n_classes, optional)
+def write_json(stream: TextIO, *, lines: bool) -> Iterator[Callable[[Mapping[str, object]], None]]:
+    """Give a function that writes an object: a line each, or else together an array."""
     separator = "["
 
-    def write(row: Row) -> None:
+    def write(content: Mapping[str, object]) -> None:
         nonlocal separator
-        values = (
-            round_number(value, row.any_size) if isinstance(value, float) else value
-            for value in row_values(row, n_classes, optional)
-        )
-        content = dict(zip(columns, values, strict=True))
-        stream.write(f"{separator}\n  {json.dumps(content, ensure_ascii=False)}")
+        text = json.dumps(content, ensure_ascii=False)
+        stream.write(f"{text}\n" if lines else f"{separator}\n  {text}")
         separator = ","
+        if lines and stream is sys.stdout:
+            stream.flush()
 
     yield write
-    stream.write("\n]\n" if separator == "," else "[]\n")
+    if not lines:
+        stream.write("\n]\n" if separator == "," else "[]\n")
 
 
 def _draw_columns(

@@ -25,17 +25,18 @@ from benchmarks.pairs import (
 )
 from benchmarks.setup import Setup
 from mertools.features.transcription import SAMPLE_RATE, WINDOW_HOP_SAMPLES, transcribe
-from mertools.pretrained.basic_pitch_weights import (
+from mertools.pretrained.basic_pitch import (
     KERNEL_SAMPLES,
     N_CONTOUR_BINS,
     N_NOTES,
     N_OCTAVES,
+    WEIGHTS,
     WINDOW_FRAMES,
     WINDOW_SAMPLES,
     cut_harmonics,
-    find_model,
-    load_weights,
 )
+from mertools.pretrained.weight_files import load_weights
+from tools.basic_pitch_weights import MODEL_FILE, PACKAGE
 
 MOST_SONGS = 2
 OF_NOTES = ("note_stack", "note", "onset_stack", "onset")
@@ -72,7 +73,7 @@ def _transcribe(setup: Setup, lap: Lap) -> None:
 
 def _cost(setup: Setup) -> Cost:
     """Count the products of our own graph."""
-    w = load_weights()
+    w = load_weights(WEIGHTS)
     n_windows = _minutes(setup) * 60 * SAMPLE_RATE / WINDOW_HOP_SAMPLES
     n_samples = WINDOW_SAMPLES  # made at lower rates, all octaves together
     products = n_samples * KERNEL_SAMPLES + WINDOW_FRAMES * (
@@ -90,12 +91,13 @@ def _run_inference(setup: Setup, lap: Lap) -> None:
     import onnxruntime
     from basic_pitch import inference
 
-    model = inference.Model(find_model())
+    path = Path(inference.__file__).parent / PACKAGE.folder / MODEL_FILE
+    model = inference.Model(path)
     # By itself it starts a thread for each core of the machine, on the one that it has here.
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     model.model = onnxruntime.InferenceSession(
-        str(find_model()), options, providers=["CPUExecutionProvider"]
+        str(path), options, providers=["CPUExecutionProvider"]
     )
     _with_each_song(setup, lambda path: inference.run_inference(path, model), lap)
 

@@ -1,0 +1,229 @@
+"""Whether an HDF5 file is a features.h5 that can be trusted: its schema and what it leads to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mertools.artifacts.files import allowing_open_files
+from mertools.artifacts.schema import load_schema
+from mertools.errors import SchemaError, UsageError
+
+SCHEMA_FILE = "features.h5.json"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HDF5_SUFFIXES = (".h5", ".hdf5")
+
+ROWS_AT_ONCE = 64
+
+COMPUTED_BY = ("params_digest", "engine", "device")
+"""Attributes of a dataset that say how its features were computed."""
+
+COMPUTED_OF = ("segments/segment_id", "segments/source_digest")
+"""Datasets that say of which segments, and of which sound."""
+
+
+@contextmanager
+def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read, unless it leads to other files than those it is `joined` of.
+
+    Raises UsageError where it cannot be read, SchemaError where it is no whole HDF5 file.
+    """
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UsageError(
+            path, f"cannot be read ({error.strerror})", "give the path of a features.h5"
+        ) from None
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        cut_off = "truncated" in str(error)
+        raise SchemaError(
+            path,
+            "is an HDF5 file cut off before its end" if cut_off else "is not an HDF5 file",
+            "make it again",
+        ) from None
+    with file:
+        shards: dict[str, list[_Part]] = {}
+        for part in _virtual_parts(path, file, joined=joined):
+            shards.setdefault(part[1].file_name, []).append(part)
+        for name, parts in shards.items():
+            _check_shard(path, Path(name), parts)
+        with allowing_open_files(len(shards)):  # HDF5 keeps those open that were read
+            yield file
+
+
+def is_hdf5(path: Path) -> bool:
+    """Tell an HDF5 file by its content, or where there is nothing to read by its name."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return path.suffix in HDF5_SUFFIXES
+    with path.open("rb") as stream:
+        return stream.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+
+
+def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
+    """Yield what breaks the schema, a line each, naming the dataset or attribute.
+
+    Only where `thorough` are the features' values themselves read and checked.
+    """
+    schema = load_schema(SCHEMA_FILE)
+    for name in schema["attributes"]:
+        if name not in file.attrs:
+            yield f"has no attribute {name}"
+    if file.attrs.get("schema", schema["name"]) != schema["name"]:
+        yield f"has the schema {file.attrs['schema']}, not {schema['name']}"
+        return
+    version = str(file.attrs.get("schema_version", schema["version"]))
+    if version.split(".")[0] != schema["version"].split(".")[0]:
+        yield f"has schema version {version}; this program reads {schema['version']}"
+        return
+    for group, description in schema["groups"].items():
+        if not isinstance(file.get(group), h5py.Group):
+            yield f"has no group /{group}"
+            return
+        for name, expected in description["datasets"].items():
+            yield from _dataset_problems(file, f"{group}/{name}", expected)
+    yield from _cutting_problems(file.attrs.get("cutting"))
+    n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
+    levels = set()
+    for name in file["features"]:
+        dataset = file["features"][name]
+        problems = list(_kind_problems(dataset, n_rows, schema["kinds"]))
+        yield from problems
+        if not problems:
+            levels.add(dataset.attrs.get("level", "segment"))
+            if thorough:
+                yield from _value_problems(dataset)
+    if len(levels) > 1:
+        yield "/features holds features of segments and of tracks, which go into files of their own"
+    if levels == {"track"}:
+        yield from _track_level_problems(file["segments"])
+
+
+def _cutting_problems(content: str | None) -> Iterator[str]:
+    """Yield what is wrong with the attribute that says how tracks were cut."""
+    if content is None:
+        return
+    try:
+        cutting = json.loads(content)
+        is_whole = (
+            set(cutting) == {"length_s", "hop_s", "last"}
+            and min(cutting["length_s"], cutting["hop_s"]) > 0
+        )
+    except (TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        yield "has an attribute cutting that is no JSON of length_s, hop_s and last"
+
+
+def _track_level_problems(segments: h5py.Group) -> Iterator[str]:
+    """Yield what is wrong with the rows of features that a track has as a whole."""
+    if any(segments[name][...].any() for name in ("start", "duration")):
+        yield "/segments has starts or durations, but its features are of whole tracks"
+    if not np.array_equal(segments["segment_id"][...], segments["track_id"][...]):
+        yield "/segments has a segment_id unlike its track_id, but its features are of whole tracks"
+
+
+def _dataset_problems(file: h5py.File, name: str, expected: Mapping[str, Any]) -> Iterator[str]:
+    dataset = file.get(name)
+    if dataset is None and expected.get("optional"):
+        return
+    if not isinstance(dataset, h5py.Dataset):
+        yield f"has no dataset /{name}"
+        return
+    n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
+    if dataset.shape != n_rows:
+        yield f"/{name} has shape {dataset.shape}, not {n_rows}"
+    found = "utf8" if h5py.check_string_dtype(dataset.dtype) else dataset.dtype.name
+    if found != expected["dtype"]:
+        yield f"/{name} is of type {found}, not {expected['dtype']}"
+    elif found == "utf8" and expected.get("unique") and len(set(dataset[...])) != len(dataset):
+        yield f"/{name} holds the same value twice"
+    elif found.startswith("float") and not np.isfinite(dataset[...]).all():
+        yield f"/{name} holds values that are not finite numbers"
+
+
+def _kind_problems(
+    dataset: object, n_rows: tuple[int, ...], expected: Mapping[str, Any]
+) -> Iterator[str]:
+    if not isinstance(dataset, h5py.Dataset):
+        yield "/features holds something that is no dataset"
+        return
+    name = dataset.name
+    if dataset.shape[:1] != n_rows:
+        yield f"{name} has {dataset.shape[0]} rows, /segments {n_rows[0] if n_rows else 0}"
+    if dataset.dtype.name not in expected["dtypes"]:
+        yield f"{name} is of type {dataset.dtype.name}, not {' or '.join(expected['dtypes'])}"
+    for attribute in expected["attributes"]:
+        if attribute not in dataset.attrs:
+            yield f"{name} has no attribute {attribute}"
+    for attribute, choices in expected["choices"].items():
+        if dataset.attrs.get(attribute, choices[0]) not in choices:
+            yield f"{name} has the {attribute} {dataset.attrs[attribute]}, not one of {choices}"
+
+
+def _value_problems(dataset: h5py.Dataset) -> Iterator[str]:
+    for begin in range(0, len(dataset), ROWS_AT_ONCE):
+        if not np.isfinite(dataset[begin : begin + ROWS_AT_ONCE]).all():
+            yield (
+                f"{dataset.name} holds values that are not finite, between row {begin} and "
+                f"{begin + ROWS_AT_ONCE}"
+            )
+            return
+
+
+_Part = tuple[h5py.Dataset, Any]
+"""A joined dataset, and where a part of it lies."""
+
+
+def _virtual_parts(path: Path, group: h5py.Group, *, joined: bool) -> Iterator[_Part]:
+    """Yield the parts of a joined file's datasets; refuse all else that leads to other files."""
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise SchemaError(
+                path, f"{group.name}/{name} is a link, perhaps to another file", "copy its data in"
+            )
+        entry = group[name]
+        if isinstance(entry, h5py.Group):
+            yield from _virtual_parts(path, entry, joined=joined)
+        elif not isinstance(entry, h5py.Dataset):
+            continue
+        elif entry.external or (entry.is_virtual and not joined):
+            raise SchemaError(path, f"{entry.name} lies in other files", "copy its data in")
+        elif entry.is_virtual:
+            yield from ((entry, source) for source in entry.virtual_sources())
+
+
+def _check_shard(path: Path, name: Path, parts: Sequence[_Part]) -> None:
+    """Check that parts of joined datasets are there: HDF5 would give zeros in their place.
+
+    They hold the same segments of the same sound, with the same parameters, as when they were
+    joined, and lie in the joined file's folder or below, so that no file can lead to any place.
+    """
+    for dataset, source in parts:
+        if name.is_absolute() or ".." in name.parts or source.dset_name != dataset.name:
+            raise SchemaError(path, f"{dataset.name} leads to {name}", "copy its data in")
+    with open_hdf5(path.parent / name, joined=False) as file:
+        if not all(_is_part(file, dataset, source) for dataset, source in parts):
+            raise SchemaError(path, f"was joined of another {name}", "join it again (mer merge)")
+
+
+def _is_part(shard: h5py.File, dataset: h5py.Dataset, source: Any) -> bool:
+    found = shard.get(dataset.name)
+    first, last = np.array(source.vspace.get_select_bounds())
+    if not isinstance(found, h5py.Dataset) or found.shape != tuple(last - first + 1):
+        return False
+    rows = [(shard.get(name), dataset.file.get(name)) for name in COMPUTED_OF]
+    return all(found.attrs.get(name) == dataset.attrs.get(name) for name in COMPUTED_BY) and all(
+        np.array_equal(one[...], other[first[0] : last[0] + 1])
+        for one, other in rows
+        if isinstance(one, h5py.Dataset) and isinstance(other, h5py.Dataset)
+    )

@@ -1,0 +1,67 @@
+"""Finding the features of segments that lie in several files: different kinds, or segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mertools.artifacts.feature_rows import FeatureRow
+from mertools.artifacts.features_file import FeaturesFile
+from mertools.errors import SchemaError
+
+
+@dataclass(frozen=True)
+class Located:
+    """A segment's row, and where its features of a kind lie: the file, and the index there."""
+
+    row: FeatureRow
+    file: FeaturesFile
+    index: int
+
+
+def locate_rows(
+    files: Iterable[FeaturesFile], kind: str, is_wanted: Callable[[FeatureRow], bool]
+) -> dict[str, Located]:
+    """Find the features of a kind of all wanted segments, by segment_id.
+
+    Every file holds the kind. Raises SchemaError where a segment's are there twice.
+    """
+    found: dict[str, Located] = {}
+    for file in files:
+        for index, row in enumerate(file.rows):
+            if not is_wanted(row):
+                continue
+            if row.segment_id in found:
+                raise SchemaError(
+                    file.path,
+                    f"holds {kind} of the segment {row.segment_id} again",
+                    "give each segment once",
+                )
+            found[row.segment_id] = Located(row, file, index)
+    return found
+
+
+def spread_over_segments(
+    of_tracks: Mapping[str, Located], segments: Mapping[str, Located]
+) -> dict[str, Located]:
+    """Give each segment what its track has as a whole; segments of other tracks are left out."""
+    by_track = {located.row.track_id: located for located in of_tracks.values()}
+    return {
+        name: Located(segment.row, track.file, track.index)
+        for name, segment in segments.items()
+        if (track := by_track.get(segment.row.track_id)) is not None
+    }
+
+
+def align_levels(kinds: Sequence[tuple[str, dict[str, Located]]]) -> list[dict[str, Located]]:
+    """Key all kinds by segment: each is given with its level, "segment" or "track".
+
+    Where all are of tracks, a track is a segment.
+    """
+    segments = next((located for level, located in kinds if level == "segment"), None)
+    return [
+        located
+        if level == "segment" or segments is None
+        else spread_over_segments(located, segments)
+        for level, located in kinds
+    ]

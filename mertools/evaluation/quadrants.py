@@ -1,0 +1,108 @@
+"""Quadrants of the valence-arousal plane, where both are numbers that the same rows predict.
+
+They answer whether a model regresses or only classifies: one that knows a track's quadrant and
+nothing else answers with the quadrant's mean. Q1 is high arousal and positive valence, Q2 high and
+negative, Q3 low and negative, Q4 low and positive; the middle of a scale counts as high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mertools.evaluation.join import WINDOW, JoinedTarget
+from mertools.evaluation.outcomes import ClassOutcomes, FloatArray, IndexArray, NumberOutcomes
+from mertools.targets.scale import Range
+
+AXES = ("valence", "arousal")
+QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Rows whose valence and arousal are both predicted, and the quadrants that they are in."""
+
+    quadrants: ClassOutcomes
+    """True and predicted quadrant of each row."""
+    centres: FloatArray
+    """Mean valence and arousal of the tracks in each quadrant, (4, 2)."""
+    source: str
+    """What the centres are the means of: `train`, or `scored` where no label is marked so."""
+
+    def true_centres(self, target: str) -> FloatArray:
+        """Answer with the centre of the quadrant that a row is in, (n,): an oracle."""
+        column: FloatArray = self.centres[:, AXES.index(target)]
+        return column[self.quadrants.reference]
+
+    def predicted_centres(self, target: str) -> FloatArray:
+        """Answer with the centre of the quadrant that the model's own answer is in, (n,)."""
+        column: FloatArray = self.centres[:, AXES.index(target)]
+        return column[self.quadrants.estimated]
+
+
+def find_quadrants(valence: FloatArray, arousal: FloatArray, middle: FloatArray) -> IndexArray:
+    """Find the quadrant of each point, (n,), as an index of `QUADRANTS`; middle: (2,)."""
+    right, up = valence >= middle[0], arousal >= middle[1]
+    index: IndexArray = np.where(up, np.where(right, 0, 1), np.where(right, 3, 2))
+    return index
+
+
+def find_plane(joined: Mapping[str, JoinedTarget], level: str) -> Plane | None:
+    """Lay valence and arousal together; None unless both are numbers of the same rows."""
+    if not set(AXES) <= joined.keys():
+        return None
+    valence, arousal = (joined[target].levels.get(level) for target in AXES)
+    if not isinstance(valence, NumberOutcomes) or not isinstance(arousal, NumberOutcomes):
+        return None
+    if not valence.has_rows_of(arousal):
+        return None
+    ranges = (valence.scale, arousal.scale)
+    middle = np.array([scale.middle for scale in ranges])
+    reference = find_quadrants(valence.reference, arousal.reference, middle)
+    estimated = find_quadrants(valence.estimated, arousal.estimated, middle)
+    points, source = _training_points(joined, level), "train"
+    if not len(points):
+        points, source = np.column_stack([valence.reference, arousal.reference]), "scored"
+    unknown = np.full(len(reference), np.nan)
+    quadrants = ClassOutcomes(
+        valence.track_ids,
+        valence.track,
+        valence.segment,
+        valence.folds,
+        QUADRANTS,
+        reference,
+        estimated,
+        np.eye(len(QUADRANTS))[estimated],
+        unknown,
+        unknown,
+    )
+    return Plane(quadrants, _centres(points, middle, ranges), source)
+
+
+def _training_points(joined: Mapping[str, JoinedTarget], level: str) -> FloatArray:
+    """Give valence and arousal, (m, 2), of what both labels mark train."""
+    valence, arousal = (joined[target].training for target in AXES)
+    # Windows have the labels of stretches, whose key has a start.
+    keys = sorted(
+        (
+            key
+            for key in valence.keys() & arousal.keys()
+            if (key[1] is not None) == (level == WINDOW)
+        ),
+        key=lambda key: (key[0], key[1] or 0.0),
+    )
+    return np.array([(valence[key], arousal[key]) for key in keys]).reshape(-1, 2)
+
+
+def _centres(points: FloatArray, middle: FloatArray, ranges: tuple[Range, Range]) -> FloatArray:
+    """Average the points of each quadrant, (4, 2); one without points has its geometric centre."""
+    index = find_quadrants(points[:, 0], points[:, 1], middle)
+    quarter = np.array([(scale.high - scale.low) / 4 for scale in ranges])
+    signs = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
+    centres: FloatArray = middle + signs * quarter
+    for k in range(len(QUADRANTS)):
+        if (index == k).any():
+            centres[k] = points[index == k].mean(axis=0)
+    return centres

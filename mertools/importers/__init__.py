@@ -1,0 +1,1 @@
+"""What others published: corpora, tables of vectors, and tables of songs to match with tracks."""

@@ -1,0 +1,101 @@
+"""What all trained models have in common: predicting, and coming back from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.artifacts.feature_rows import Features
+from mertools.artifacts.model_card import ModelCard
+from mertools.artifacts.model_file import Learnt, read_model
+from mertools.errors import SchemaError
+from mertools.models.registry import find_architecture
+from mertools.targets.pooling import side_by_side
+from mertools.targets.scale import Range, Target
+
+SELECTED = "selected"
+"""In a model's file: the columns that it looks at, where features were selected."""
+
+
+class Model(Protocol):
+    """A trained model."""
+
+    def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
+        """Predict segments: for each kind (n, *shape) to (n, n_outputs).
+
+        Outputs are the posteriors of classes, or numbers on the targets' own scales. A row's do not
+        depend on the others.
+        """
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Give all that was learnt, by name, as its file holds it."""
+
+
+def scale_numbers(unit: NDArray[np.float64], targets: Sequence[Target]) -> NDArray[np.float64]:
+    """Map numbers from 0..1 to the targets' scales, clipped to their ends: (n, n_targets)."""
+    scales = [target.scale for target in targets]
+    columns = [
+        scale.from_unit(unit[:, k]) for k, scale in enumerate(scales) if isinstance(scale, Range)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def are_numbers(targets: Sequence[Target]) -> bool:
+    """Return whether targets are numbers, not one of classes."""
+    return isinstance(targets[0].scale, Range)
+
+
+@dataclass(frozen=True)
+class SelectingModel:
+    """A model that looks at some of the columns of all kinds: `columns`, (n_selected,)."""
+
+    columns: NDArray[np.int64]
+    model: Model
+
+    def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
+        """Predict as the model does, from all columns."""
+        return self.model.predict([side_by_side(features)[:, self.columns]])
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Give the model's arrays and the columns."""
+        return {**self.model.arrays(), SELECTED: self.columns}
+
+
+def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
+    """Make a model's file, as `model_file.read_model` gives it, into a model that predicts.
+
+    Raises SchemaError where what was learnt does not fit the card.
+    """
+    module = find_architecture(card.architecture).load_module()
+    if SELECTED not in learnt:
+        model: Model = module.restore(path, card, learnt)
+        return model
+    columns = np.asarray(learnt[SELECTED])
+    n_columns = sum(math.prod(needed.shape) for needed in card.inputs)
+    if (
+        columns.ndim != 1
+        or columns.dtype.kind != "i"
+        or not len(columns)
+        or not 0 <= columns.min() <= columns.max() < n_columns
+    ):
+        raise SchemaError(path, "selects columns that are not there", "train the model again")
+    one_input = dataclasses.replace(card.inputs[0], shape=(len(columns),))
+    others = {name: array for name, array in learnt.items() if name != SELECTED}
+    of_columns = dataclasses.replace(card, inputs=(one_input,))
+    return SelectingModel(columns, module.restore(path, of_columns, others))
+
+
+def load_model(path: Path) -> tuple[ModelCard, Model]:
+    """Load a model from its file.
+
+    Raises UsageError where it cannot be read, SchemaError where it is no whole model.
+    """
+    card, learnt = read_model(path)
+    return card, restore_model(path, card, learnt)

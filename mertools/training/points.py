@@ -1,0 +1,36 @@
+"""Checking, before hours of training, that every point of a search can be built and begun."""
+
+from __future__ import annotations
+
+import torch
+
+from mertools.errors import UsageError
+from mertools.training import distributed
+from mertools.training.networks import build_network
+from mertools.training.plan import Plan
+from mertools.training.recipes import FREEZE
+from mertools.training.transfer import describe_transfer, frozen_modules, shared_weights
+
+
+def check_points(plan: Plan) -> list[str]:
+    """Check that a network can be built and begun for each point of a grid.
+
+    Returns lines that say what is taken over from other networks. Raises UsageError where a point
+    cannot be. What a Bayesian search proposes is checked for its usual point.
+    """
+    settings, data = plan.settings, plan.dataset
+    points = settings.space.points() if settings.space.method == "grid" else [{}]
+    lines: dict[str, None] = {}
+    for point in points:
+        recipe = settings.recipe.replaced(point)
+        with torch.device("meta"):
+            network = build_network(data, settings, recipe)
+        distributed.check_batch_size(recipe["batch_size"])
+        if frozen_modules(network, recipe) and not settings.starts:
+            raise UsageError(
+                f"freeze={recipe[FREEZE]}", "would freeze weights by chance", "give --init"
+            )
+        if settings.starts:
+            shared = shared_weights(network, settings.starts, data.targets, recipe)
+            lines[describe_transfer(network, settings.starts, shared)] = None
+    return list(lines)

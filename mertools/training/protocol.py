@@ -1,0 +1,443 @@
+"""The one protocol by which every architecture is searched for, scored and trained.
+
+Folds of whole tracks, repeated, times the points of a search. An estimator trains in seconds. It
+chooses its parameters anew within each fold's training part, so its scores are nested: the fold
+that is scored had no part in the choice. A network is trained at every point with every fold held
+out. Its best point is chosen by the same folds, so its scores flatter a large search. They do not
+where the labels keep tracks for validation: these choose then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.artifacts.model_card import ModelCard
+from mertools.artifacts.rows import CrossValidation, History
+from mertools.dataset.dataset import Joined
+from mertools.errors import UsageError
+from mertools.models.problem import Point
+from mertools.runtime.devices import CPU
+from mertools.runtime.parallel import Jobs, available_cores, map_ordered
+from mertools.training.card import describe_inputs, describe_training, describe_versions
+from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
+from mertools.training.plan import Fit, Plan, Settings, Task
+from mertools.training.scores import Outcomes, lay_out_levels, score_card
+from mertools.training.search import format_point
+
+Progress = Callable[[Iterable[Fit], int], Iterable[Fit]]
+"""Given trainings as they end, and their number, to pass on."""
+
+FitTask = Callable[[Plan, Task], Fit]
+
+
+@dataclass(frozen=True)
+class PointResult:
+    """What cross-validation says of a point of a search.
+
+    For each repetition: fits, one a fold; outputs, (n_rows, n_outputs), each row's by a model that
+    did not learn from its track; levels, the outcomes of scored segments and tracks.
+    """
+
+    point: Point
+    fits: tuple[tuple[Fit, ...], ...]
+    outputs: tuple[NDArray[np.float64], ...]
+    levels: tuple[Mapping[str, Outcomes], ...]
+    value: float
+    """The criterion's value, by which the search chooses."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gives: the points tried, the index of the chosen one, and the fits of all tracks.
+
+    Without folds there is a fit for each repetition, of which the first is the model.
+    """
+
+    results: tuple[PointResult, ...]
+    chosen: int
+    final: tuple[Fit, ...]
+
+
+def choose_fit(settings: Settings) -> FitTask:
+    """Give the function that trains an architecture's family."""
+    if settings.architecture.is_network:
+        from mertools.training.networks import fit_network
+
+        return fit_network
+    from mertools.training.estimators import fit_estimator
+
+    return fit_estimator
+
+
+def run_protocol(
+    plan: Plan,
+    jobs: Jobs,
+    progress: Progress,
+    report: Callable[[Sequence[PointResult]], None],
+    *,
+    then_refit: bool,
+) -> Trained:
+    """Search for parameters, score them over folds, and train the best on all tracks.
+
+    The results do not depend on `jobs`, the number of processes (None: what the cores allow), or a
+    cluster. `report` is called with the points so far after each. Without `then_refit` nothing is
+    trained on all tracks.
+    """
+    fit = choose_fit(plan.settings)
+    if not plan.settings.architecture.is_network or plan.settings.space.n_points == 1:
+        return _run_one_point(plan, fit, jobs, progress, report, then_refit=then_refit)
+    results: list[PointResult] = []
+    best = 0
+    for result in _try_points(plan, fit, jobs, progress):
+        results.append(result)
+        if is_better(criterion(plan.settings), result.value, results[best].value):
+            best = len(results) - 1
+        report(results)
+    final: tuple[Fit, ...] = ()
+    if then_refit:
+        tasks = _final_tasks(plan, results[best].point)
+        final = tuple(_train(plan, fit, tasks, 1, progress))
+    return Trained(tuple(results), best, final)
+
+
+def criterion(settings: Settings) -> str:
+    """Name the score of tracks by which a search chooses."""
+    return CRITERIA[settings.objective]
+
+
+def _run_one_point(
+    plan: Plan,
+    fit: FitTask,
+    jobs: Jobs,
+    progress: Progress,
+    report: Callable[[Sequence[PointResult]], None],
+    *,
+    then_refit: bool,
+) -> Trained:
+    """Train all folds, and the model of all tracks beside them: nothing is to be chosen first."""
+    settings = plan.settings
+    point: Point | None = {} if settings.architecture.is_network else None
+    if settings.architecture.is_network and settings.space.method == "grid":
+        (point,) = settings.space.points()
+    tasks = _fold_tasks(plan, point)
+    finals = _final_tasks(plan, point) if then_refit else []
+    fits = _train(plan, fit, [*tasks, *finals], jobs, progress)
+    results: tuple[PointResult, ...] = ()
+    if tasks:
+        results = (_summarise(plan, {} if point is None else point, fits[: len(tasks)]),)
+        report(results)
+    return Trained(results, 0, tuple(fits[len(tasks) :]))
+
+
+def _try_points(plan: Plan, fit: FitTask, jobs: Jobs, progress: Progress) -> Iterator[PointResult]:
+    """Try the points of a search in order; those of a grid are trained beside each other."""
+    space = plan.settings.space
+    if space.method == "bayes":
+        tried: list[PointResult] = []
+
+        def score(point: Point) -> float:
+            return tried[-1].value
+
+        lower = criterion(plan.settings) in LOWER_IS_BETTER
+        for point in space.propose(score, lower_is_better=lower):
+            tried.append(_try_point(plan, fit, point, jobs, progress))
+            yield tried[-1]
+        return
+    points = space.points()
+    tasks = [_tasks_of_point(plan, point) for point in points]
+    fits = _stream(plan, fit, [task for some in tasks for task in some], jobs, progress)
+    for point, some in zip(points, tasks, strict=True):
+        yield _summarise(plan, point, [next(fits) for _ in some])
+
+
+def _try_point(
+    plan: Plan, fit: FitTask, point: Point, jobs: Jobs, progress: Progress
+) -> PointResult:
+    return _summarise(plan, point, _train(plan, fit, _tasks_of_point(plan, point), jobs, progress))
+
+
+def _tasks_of_point(plan: Plan, point: Point) -> list[Task]:
+    return _fold_tasks(plan, point) or _final_tasks(plan, point)
+
+
+def _fold_tasks(plan: Plan, point: Point | None) -> list[Task]:
+    settings = plan.settings
+    return [
+        Task(point, repeat, fold)
+        for repeat in range(settings.n_repeats)
+        for fold in range(settings.n_folds)
+    ]
+
+
+def _final_tasks(plan: Plan, point: Point | None) -> list[Task]:
+    n_trainings = 1 if plan.settings.n_folds else plan.settings.n_repeats
+    return [Task(point, repeat) for repeat in range(n_trainings)]
+
+
+def _train(
+    plan: Plan, fit: FitTask, tasks: Sequence[Task], jobs: Jobs, progress: Progress
+) -> list[Fit]:
+    return list(_stream(plan, fit, tasks, jobs, progress))
+
+
+def _stream(
+    plan: Plan, fit: FitTask, tasks: Sequence[Task], jobs: Jobs, progress: Progress
+) -> Iterator[Fit]:
+    n_processes = _count_processes(plan.settings, jobs, len(tasks))
+    parallel: Jobs = jobs if isinstance(jobs, str) else n_processes
+    work = partial(fit, replace(plan, n_processes=n_processes))
+    yield from progress(map_ordered(work, tasks, parallel, grouped=False), len(tasks))
+
+
+def _count_processes(settings: Settings, jobs: Jobs, n_tasks: int) -> int:
+    """Choose the number of processes: what cores allow, but one where there is a GPU."""
+    if settings.architecture.is_network:
+        from mertools.training import distributed
+
+        if distributed.count() > 1:
+            return 1
+    if not isinstance(jobs, int):
+        jobs = available_cores() // settings.n_threads if settings.device == CPU else 1
+    return max(1, min(jobs, n_tasks))
+
+
+def _summarise(plan: Plan, point: Point, fits: Sequence[Fit]) -> PointResult:
+    """Put the folds of each repetition together."""
+    data, settings = plan.dataset, plan.settings
+    if not settings.n_folds:
+        value = _mean([fit.validation.get(criterion(settings), math.nan) for fit in fits])
+        return PointResult(point, (tuple(fits),), (), (), value)
+    rows_of = plan.vectors.dataset if plan.vectors is not None else data
+    repeats, all_outputs, all_levels = [], [], []
+    for repeat in range(settings.n_repeats):
+        begin = repeat * settings.n_folds
+        some = tuple(fits[begin : begin + settings.n_folds])
+        folds = plan.folds[repeat]
+        outputs = np.zeros((len(rows_of.row_ids), data.n_outputs))
+        for fold, fit in enumerate(some):
+            outputs[rows_of.rows_of((folds == fold) & ~data.is_copy)] = fit.outputs
+        segments = plan.vectors is None or plan.vectors.unit == "segment"
+        scored = data.scored & (folds >= 0)
+        levels = lay_out_levels(rows_of, outputs, folds, scored, settings.pool, segments=segments)
+        repeats.append(some)
+        all_outputs.append(outputs)
+        all_levels.append(levels)
+    value = _choose_value(plan, fits, all_levels)
+    return PointResult(point, tuple(repeats), tuple(all_outputs), tuple(all_levels), value)
+
+
+def _choose_value(
+    plan: Plan, fits: Sequence[Fit], levels: Sequence[Mapping[str, Outcomes]]
+) -> float:
+    name = criterion(plan.settings)
+    if plan.dataset.labels.is_validation.any():
+        return _mean([fit.validation.get(name, math.nan) for fit in fits])
+    return _mean([scores[name] for of in levels for scores in of["track"].score_folds()])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def is_nested(plan: Plan) -> bool:
+    """Return whether the folds that are scored had no part in choosing the parameters."""
+    return (
+        not plan.settings.architecture.is_network
+        or plan.settings.space.n_points == 1
+        or bool(plan.dataset.labels.is_validation.any())
+    )
+
+
+def cv_rows(plan: Plan, results: Sequence[PointResult]) -> Iterator[CrossValidation]:
+    """Yield the rows of the table of cross-validation."""
+    data, name = plan.dataset, plan.settings.architecture.name
+    target = ",".join(target.name for target in data.targets)
+    for number, result in enumerate(results, start=1):
+        for repeat, levels in enumerate(result.levels, start=1):
+            for level, outcomes in levels.items():
+                for fold, scores in enumerate(outcomes.score_folds(), start=1):
+                    point = result.fits[repeat - 1][fold - 1].point
+                    for score, value in scores.items():
+                        yield CrossValidation(
+                            name,
+                            target,
+                            number,
+                            format_point(point),
+                            repeat,
+                            fold,
+                            level,
+                            score,
+                            None if math.isnan(value) else value,
+                        )
+
+
+def history_rows(number: int, repeat: int, fold: int | None, fit: Fit) -> Iterator[History]:
+    """Yield the rows of a training's history; `number` is the point's, from 1."""
+    for epoch in fit.history:
+        yield History(
+            number,
+            None if fold is None else fold + 1,
+            epoch.epoch,
+            epoch.learning_rate,
+            epoch.train_loss,
+            epoch.validation_loss,
+            epoch.validation_accuracy,
+            epoch.validation_macro_f1,
+            epoch.epoch == fit.kept_epoch,
+            repeat + 1,
+            epoch.train_accuracy,
+            epoch.validation_r2,
+        )
+
+
+def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None) -> ModelCard:
+    """Say what the model of all tracks is, how it was made and how well it does."""
+    settings, data = plan.settings, plan.dataset
+    final = trained.final[0]
+    chosen = trained.results[trained.chosen] if trained.results else None
+    vectors = plan.vectors.dataset if plan.vectors is not None else data
+    originals = vectors.rows_of(~data.is_copy)
+    training = {
+        **describe_training(joined, len(originals)),
+        "n_copies": len(vectors.row_ids) - len(originals),
+        "objective": settings.objective,
+        **_describe_network(settings, final),
+    }
+    scores = score_card(
+        chosen.levels if chosen else (),
+        [[fit.point for fit in fits] for fits in chosen.fits] if chosen and chosen.levels else [],
+    )
+    if not settings.n_folds and final.validation:
+        scores["validation"] = _summarise_validation(trained.final)
+    return ModelCard(
+        architecture=settings.architecture.name,
+        targets=data.targets,
+        inputs=describe_inputs(data),
+        sample_rate=int(data.stored.kinds[0].params.get("sample_rate", 1)),
+        cutting=joined.cutting,
+        unit=plan.vectors.unit if plan.vectors is not None else "segment",
+        columns=data.columns,
+        standardisation=_describe_standardisation(settings),
+        form=dict(final.form) | _describe_shares(settings, data.stored.kinds),
+        training=training,
+        seed=settings.seed,
+        search={
+            "n_folds": settings.n_folds,
+            "n_repeats": settings.n_repeats,
+            "method": settings.space.method,
+            "nested": is_nested(plan),
+            "criterion": _describe_criterion(plan),
+            "grid": settings.space.describe(),
+            "chosen": dict(final.point),
+            **_describe_selection(settings),
+        },
+        scores=scores,
+        versions=describe_versions(_libraries(settings)),
+        pool=settings.pool,
+        licence=licence,
+    )
+
+
+def _describe_network(settings: Settings, final: Fit) -> dict[str, Any]:
+    if not settings.architecture.is_network:
+        return {}
+    from mertools.runtime.devices import training_precision
+    from mertools.training import distributed
+
+    recipe = settings.recipe.replaced(final.point)
+    starts = [start.describe() for start in settings.starts]
+    return {
+        "parameters": recipe.describe(),
+        **({"init": starts[0] if len(starts) == 1 else starts} if starts else {}),
+        "epochs": len(final.history),
+        "best_epoch": final.kept_epoch,
+        "device": settings.device,
+        "precision": training_precision(settings.device),
+        "n_threads": settings.n_threads,
+        "n_processes": distributed.count(),
+    }
+
+
+def _summarise_validation(fits: Sequence[Fit]) -> dict[str, dict[str, float]]:
+    """Give mean and standard deviation of the validation part's scores over trainings."""
+    return {
+        name: {
+            "mean": float(np.mean([fit.validation[name] for fit in fits])),
+            "std": float(np.std([fit.validation[name] for fit in fits], ddof=1))
+            if len(fits) > 1
+            else 0.0,
+        }
+        for name in fits[0].validation
+        if not np.isnan([fit.validation.get(name, math.nan) for fit in fits]).any()
+    }
+
+
+def _describe_standardisation(settings: Settings) -> str:
+    module = settings.architecture.load_module()
+    if not settings.architecture.is_network:
+        return str(module.STANDARDISATION)
+    return str(getattr(module, "STANDARDISATION", "none"))
+
+
+def _describe_shares(settings: Settings, kinds: Sequence[Any]) -> dict[str, Any]:
+    if "share" not in settings.architecture.options:
+        return {}
+    names = [kind.name for kind in kinds]
+    return {"shares": dict(zip(names, settings.kind_weights, strict=True))}
+
+
+def _describe_criterion(plan: Plan) -> str:
+    if plan.settings.architecture.is_network:
+        name = criterion(plan.settings)
+    else:
+        from mertools.training.estimators import criterion_of
+
+        name = criterion_of(plan)
+    return f"{'least' if name in LOWER_IS_BETTER else 'most'} {name} of tracks"
+
+
+def _describe_selection(settings: Settings) -> dict[str, Any]:
+    if settings.select is None:
+        return {}
+    chosen = settings.select
+    return {
+        "select": {
+            "method": chosen.method,
+            "n_columns": chosen.n_columns,
+            "max_correlation": chosen.max_correlation,
+            "within": "the part learnt from",
+        }
+    }
+
+
+def _libraries(settings: Settings) -> tuple[str, ...]:
+    if settings.architecture.is_network:
+        from mertools.training.networks import LIBRARIES
+
+        return LIBRARIES
+    libraries: tuple[str, ...] = settings.architecture.load_module().LIBRARIES
+    return libraries
+
+
+def check_settings(plan: Plan) -> None:
+    """Check that what is asked for can be. Raises UsageError where it cannot."""
+    settings = plan.settings
+    if len(plan.dataset.targets) > 1 and not settings.architecture.is_network:
+        raise UsageError(
+            "--target", f"names several, and {settings.architecture.name} learns one", "give one"
+        )
+    if settings.pool == "mode" and not plan.dataset.classes:
+        raise UsageError("--pool mode", "is of classes", "give mean or max for a number")
+    if (
+        settings.architecture.is_network
+        and settings.objective in ("mse", "mae")
+        and settings.recipe["stop"] == "training_accuracy"
+    ):
+        raise UsageError("stop=training_accuracy", "is of classes", "choose another stop")
