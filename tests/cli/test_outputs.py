@@ -125,7 +125,17 @@ def test_no_input_is_replaced(tmp_path: Path, write_tone: WriteTone, command: st
 
 def test_every_option_for_a_file_is_known_to_be_read_or_written() -> None:
     read = {"model", "features", "labels", "annotations", "against", "init", "copies", "split_file"}
-    read |= {"labels_file", "lexicon", "drop", "groups", "recipe", "encoder", "lyrics", "weights"}
+    read |= {
+        "labels_file",
+        "lexicon",
+        "drop",
+        "groups",
+        "recipe",
+        "encoder",
+        "lyrics",
+        "weights",
+        "segments",
+    }
     click_command = typer.main.get_command(cli.app)
     groups = [
         click_command,

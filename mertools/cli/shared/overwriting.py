@@ -16,7 +16,7 @@ from mertools.errors import UsageError
 
 OUTPUTS = frozenset(
     {"output", "failures", "notes", "summary", "plot", "html", "explain", "report", "config"}
-    | {"predictions", "cv_table", "history"}
+    | {"predictions", "cv_table", "history", "unmatched", "failures_file"}
 )
 """Options that name a file to write. An argument of that name is an input, and so is every other
 option that names a file, unless it stands in `BOTH`."""
