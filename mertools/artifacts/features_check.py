@@ -134,7 +134,7 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
     if levels == {"track"}:
         yield from _track_level_problems(file["segments"])
     else:
-        yield from _length_problems(file.get("segments/duration"))
+        yield from _length_problems(file)
 
 
 def _cutting_problems(content: str | None) -> Iterator[str]:
@@ -153,12 +153,14 @@ def _cutting_problems(content: str | None) -> Iterator[str]:
         yield "has an attribute cutting that is no JSON of length_s, hop_s and last"
 
 
-def _length_problems(lengths: h5py.Dataset | None) -> Iterator[str]:
+def _length_problems(file: h5py.File) -> Iterator[str]:
     """Yield what is wrong with the lengths of segments, by which a track's features are weighted.
 
     If all are 0 its features are not defined.
     """
-    if lengths is not None and lengths.dtype.kind == "f" and not (lengths[...] > 0).all():
+    lengths = file.get("segments/duration")
+    is_number = isinstance(lengths, h5py.Dataset) and lengths.dtype.kind == "f"
+    if is_number and not (lengths[...] > 0).all():
         yield "/segments/duration holds lengths that are not above 0"
 
 
