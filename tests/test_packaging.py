@@ -135,7 +135,7 @@ def test_wheel_holds_schemas_types_and_licence(wheel: Path) -> None:
     assert len(schemas) > 5
     assert schemas <= names
     assert "mertools/py.typed" in names
-    page = ("template.html", "page.css", "page.js")
+    page = ("template.html", "page.css", "drawing.js", "page.js")
     assert {f"mertools/presentation/{name}" for name in page} <= names
     assert all(any(name.endswith(f"/{text}") for name in names) for text in ("LICENSE", "NOTICE"))
     tops = {name.split("/")[0] for name in names}

@@ -80,7 +80,8 @@ def parse_table(
     try:
         header = _next_record(reader, name)
         if header is None:
-            remedy = f"give a {schema.name} table"
+            article = "an" if schema.name[0] in "aeiou" else "a"
+            remedy = f"give {article} {schema.name} table"
             raise SchemaError(name, "is empty, without even a header", remedy)
         cells = _cells(schema, header, name)
     except SchemaError:

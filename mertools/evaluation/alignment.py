@@ -29,7 +29,7 @@ from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals
 from mertools.version import __version__
 
 SCHEMA_NAME = "alignment"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 N_HALVINGS = 200
 """How often each track's ratings are split in two."""
 COUNT_TOLERANCE = 0.05
@@ -78,7 +78,7 @@ class TargetAlignment:
     """One target's alignment: of the predictions, and of answers that need no model.
 
     `prior` is None where a track has no other to take it from. `split_half` is over the tracks
-    whose single ratings can be told and are two or more, and None where there are none.
+    whose single ratings are known and are two or more, and None where there are none.
     """
 
     classes: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Figures of a report for classes and for numbers, and box plots of features.
 
-Lines differ in colour (Okabe and Ito's palette, told apart with any colour vision) and in dashes,
+Lines differ in colour (Okabe and Ito's palette, distinct with any colour vision) and in dashes,
 so that they stay apart in print. The same report gives the same bytes.
 """
 
@@ -60,7 +60,7 @@ def draw_figures(
     for stem, title, n_columns, paint in _list_figures(report, joined):
         path = folder / f"{stem}.{file_format}"
         with mpl.rc_context(STYLE):
-            figure = Figure(figsize=(max(6.4, 4.2 * n_columns), 4.4), layout="constrained")
+            figure = Figure(figsize=(max(6.4, 5.2 * n_columns), 4.4), layout="constrained")
             paint(np.atleast_1d(np.array(figure.subplots(1, n_columns), dtype=object)))
             figure.suptitle(title, fontsize=10)
             save_figure(figure, path, file_format)
@@ -146,7 +146,9 @@ def draw_scatter(axes: Axes, outcomes: NumberOutcomes) -> None:
         slope = ((reference - centre) * estimated).mean() / reference.var()
         line = estimated.mean() + slope * (ends - centre)
         axes.plot(ends, line, color=COLOURS[1], linestyle=DASHES[1], label="least squares")
-    axes.set(xlim=ends, ylim=ends, xlabel="reference", ylabel="estimated", aspect=1)
+    # Nothing keeps another program's estimates within the scale.
+    low, high = min(ends[0], estimated.min()), max(ends[1], estimated.max())
+    axes.set(xlim=ends, ylim=(low, high), xlabel="reference", ylabel="estimated", aspect=1)
     names = {"r2": "R2", "pearson_r": "r", "rmse": "RMSE", "spread_ratio": "spread ratio"}
     shown = [
         f"{text} {scores[name]:.3f}" for name, text in names.items() if scores[name] == scores[name]
@@ -350,5 +352,5 @@ def _title(report: Description, target: str, level: str, description: Descriptio
 
 
 def _file_stem(name: str) -> str:
-    """Make a target's name safe as a part of a file's, without making two the same."""
+    """Escape a target's name for use in a file's; different names stay different."""
     return "".join(c if c.isalnum() or c in "-_. " else f"%{ord(c):02X}" for c in name)

@@ -105,7 +105,8 @@ def analyse_regression(X: FloatArray, y: Values) -> tuple[FloatArray, FloatArray
     n_rows = len(X)
     if n_rows < 3 or np.ptp(y) == 0:
         raise ValueError(f"{n_rows} rows have no numbers to regress on")
-    centred, target = X - X.mean(axis=0), y - y.mean()
+    # A constant's mean is rounded, so that it would seem to vary.
+    centred, target = np.where(_is_constant(X), 0, X - X.mean(axis=0)), y - y.mean()
     spread = np.sqrt(_scatter(X) * (target**2).sum())
     with np.errstate(divide="ignore", invalid="ignore"):
         squared = np.minimum(((centred * target[:, np.newaxis]).sum(axis=0) / spread) ** 2, 1)
@@ -124,7 +125,7 @@ def relieff(X: FloatArray, y: NDArray[Any], k: int = N_NEIGHBOURS) -> FloatArray
     """
     classes, index, sizes = np.unique(y, return_inverse=True, return_counts=True)
     if len(classes) < 2:
-        raise ValueError("one class has no other to be told from")
+        raise ValueError("one class has no other to differ from")
     scaled, prior = _scale(X), sizes / len(y)
     weights = np.zeros(X.shape[1])
     for rows, distances in _distances(scaled):

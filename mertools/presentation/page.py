@@ -102,7 +102,8 @@ class PageWriter:
                 stream.writelines(contents.get(name, ()))
 
     def _contents(self, first: ShownTrack) -> Mapping[str, Sequence[str] | Iterator[str]]:
-        script, style = _read_file("page.js"), _read_file("page.css")
+        script = _read_file("drawing.js") + _read_file("page.js")
+        style = _read_file("page.css")
         n = len(self._tracks)
         title = f"{_enumerate(list(first.curves))} of {first.name if n == 1 else f'{n} tracks'}"
         policy = (

@@ -121,27 +121,56 @@ def test_models_are_listed_with_what_they_are(models: Path, tmp_path: Path) -> N
 
 
 def test_windows_over_time_are_predicted_as_segments_cut_like_them(tmp_path: Path) -> None:
-    found = mer("predict", SONG, "--over-time", "--window", 3, "--hop", 0.5)
-    mer("featurize", SONG, "--length", 3, "--hop", 0.5, "-o", tmp_path / "f.h5")
-    assert found == mer("predict", tmp_path / "f.h5")
+    cut = ("--hop", 0.5, "--over-time")
+    found = mer("predict", SONG, "--length", 3, *cut)
+    assert mer("predict", SONG, "--window", 3, *cut) == found  # as the option was called before
+    mer("featurize", SONG, "--length", 3, "--hop", 0.5, "--last", "whole", "-o", tmp_path / "f.h5")
+    expected = rows(mer("predict", tmp_path / "f.h5"))
+    assert rows(found) == [row | {"path": str(SONG)} for row in expected]
     windows = [row for row in rows(found) if row["level"] == "segment"]
     starts = [float(row["start"]) for row in windows if row["target"] == "arousal"]
     assert starts[:3] == [0, 0.5, 1]
     assert len(starts) > 10
     by_default = rows(mer("predict", SONG, "--over-time", "--level", "segment"))
     assert {row["duration"] for row in by_default} == {"10.0"}
-    table = mer("predict", SONG, "--over-time", "--window", 3, "--hop", 0.5, "--format", "table")
+    table = mer("predict", SONG, "--length", 3, *cut, "--format", "table")
     assert "0:00.5" in table
     assert len(table.splitlines()) >= len(starts)
+
+
+def test_windows_are_whole_and_tracks_have_their_own_length(tmp_path: Path) -> None:
+    """60.04 s of sound is neither 61 s nor 65 s long, and silence after it is not scored."""
+    y, sr = soundfile.read(SONG)
+    n_samples = round(15.04 * sr)
+    song, short = tmp_path / "song.wav", tmp_path / "short.wav"
+    soundfile.write(song, np.tile(y, -(-n_samples // len(y)))[:n_samples], sr)
+    soundfile.write(short, y[: round(2.5 * sr)], sr)
+    by_level = {"segment": [], "track": []}
+    for row in rows(mer("predict", song, "--over-time", "--length", 4, "-m", "arousal")):
+        by_level[row["level"]].append((float(row["start"]), float(row["duration"])))
+    assert by_level == {"segment": [(k, 4) for k in range(12)], "track": [(0, 15.04)]}
+    (row,) = rows(mer("predict", song, "--level", "track", "-m", "arousal"))
+    assert (row["start"], row["duration"]) == ("0.0", "15.04")
+    window, track = rows(mer("predict", short, "--over-time", "-m", "arousal"))
+    assert (window["duration"], track["duration"]) == ("10.0", "2.5")
+
+
+def test_models_of_frames_choose_the_window(models: Path) -> None:
+    image = models / "other" / "images.skops"
+    found = rows(mer("predict", SONG, "--over-time", "-m", image, "-m", "arousal"))
+    assert {row["duration"] for row in found if row["level"] == "segment"} == {"4.0"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ((SONG, "--window", "5"), "--window: is for windows over time"),
+        ((SONG, "--length", "5"), "--length: is for windows over time"),
         ((SONG, "--over-time", "--hop", "0"), "hop: 0.0 s is no length of time"),
         (("features.h5", "--over-time"), "holds segments that are cut already"),
-        ((SONG, "--over-time", "-m", "other/images.skops"), "mel features of 4 s, not of 10 s"),
+        (
+            (SONG, "--over-time", "--length", "10", "-m", "other/images.skops"),
+            "mel features of 4 s, not of 10 s",
+        ),
     ],
 )
 def test_what_cannot_be_predicted_over_time(
@@ -181,15 +210,15 @@ class Wary:
 
     known: Any
 
-    def posteriors(self, features: Sequence[Features]) -> NDArray[np.float64]:
-        posteriors: NDArray[np.float64] = self.known.posteriors(features)
+    def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
+        posteriors: NDArray[np.float64] = self.known.predict(features)
         return posteriors
 
     def unlike(self, features: Sequence[Features]) -> NDArray[np.float64]:
         return np.linspace(0.25, 1.0, len(features[0]))
 
 
-def test_unlike_is_a_last_column_where_a_model_tells_it(
+def test_unlike_is_a_column_where_a_model_tells_it(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = load_predictor(models / "valence.skops")
@@ -199,7 +228,7 @@ def test_unlike_is_a_last_column_where_a_model_tells_it(
 
     def write(predictors: list[Predictor], form: Any) -> list[Prediction]:
         (made,) = predict_audio([Track("song", str(SONG))], predictors, "both", 1)
-        optional = ["unlike"] if any(each.tells_unlike for each in predictors) else []
+        optional = ["unlike"] if any(p.tells_unlike for p in predictors) else []
         with open_table_output("-", Prediction, 3, form, optional=optional) as write_row:
             for row in made.rows:
                 write_row(row)
@@ -267,6 +296,8 @@ def test_python_gives_a_frame_where_pandas_is(monkeypatch: pytest.MonkeyPatch) -
     frame = answers.to_frame()
     assert frame.loc[0, "arousal"] == answers[0]["arousal"].predicted
     assert frame.loc[0, "quadrant"] == answers[0].quadrant.name
+    assert frame.loc[0, "path"] == str(SONG)
+    assert repr(answers).startswith("[Emotion('piece08', arousal ")
 
 
 def test_to_import_mertools_imports_nothing_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,46 @@ def prediction(
     return Prediction(**values | changes)
 
 
-def save(path: Path, row_type: type[Row], rows: Sequence[Row]) -> str:
-    """Write a table of three classes and give its path."""
+def number_label(track_id: str, mean: float, **changes: Any) -> Label:
+    """Make a label of valence from 0 to 1."""
+    classes: dict[str, Any] = {"label": None, "class_name": None, "distribution": ()}
+    values = {"target": "valence", "mean": mean, "scale": "0..1"} | classes
+    return label(track_id, 1, **values | changes)
+
+
+def number_prediction(
+    track_id: str, value: float, segment: int | None = None, **changes: Any
+) -> Prediction:
+    """Make a prediction of valence from 0 to 1, for a track or for its segment of 10 s."""
+    values: dict[str, Any] = {"target": "valence", "value": value, "scale": "0..1"}
+    row = prediction(track_id, [1.0], segment, **values | changes)
+    return dataclasses.replace(row, classes=None, posteriors=(), predicted=None)
+
+
+def save(path: Path, row_type: type[Row], rows: Sequence[Row], optional: Sequence[str] = ()) -> str:
+    """Write a table of three classes and give its path; `optional` are columns to write too."""
     with path.open("w", encoding="utf-8", newline="") as stream:
-        write_table(stream, row_type, rows, 3)
+        write_table(stream, row_type, rows, 3, optional)
     return str(path)
+
+
+def plane_tables(
+    n_tracks: int = 90, n_segments: int = 3, noise: float = 0.1
+) -> tuple[list[Label], list[Prediction]]:
+    """Make labels of valence and arousal, from 0 to 1, and predictions of segments."""
+    generator = np.random.default_rng(n_tracks)
+    labels, predictions = [], []
+    for index in range(n_tracks):
+        track_id = f"t{index:03}"
+        split = ("train", "train", "test")[index % 3]
+        for target in ("valence", "arousal"):
+            side = generator.choice([0.25, 0.75])
+            mean = float(np.clip(generator.normal(side, 0.1), 0, 1))
+            labels.append(number_label(track_id, mean, target=target, split=split))
+            for segment in range(n_segments):
+                value = float(0.25 + 0.5 * mean + generator.normal(0, noise))
+                predictions.append(number_prediction(track_id, value, segment, target=target))
+    return labels, predictions
 
 
 def corpus_tables(n_tracks: int = 60, skill: float = 0.9) -> tuple[list[Label], list[Prediction]]:

@@ -11,7 +11,14 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from made_outcomes import NAMES, corpus_tables, label, prediction, save
+from made_outcomes import (
+    NAMES,
+    corpus_tables,
+    label,
+    number_prediction,
+    prediction,
+    save,
+)
 from scipy.spatial.distance import jensenshannon
 from typer.testing import CliRunner
 
@@ -212,19 +219,51 @@ def test_validate_and_inspect_know_both_artifacts(tables: dict[str, str], tmp_pa
     assert "metrics or alignment" in checked.stdout
 
 
-@pytest.mark.parametrize("column", ["p_1", "predicted", "classes"])
-def test_missing_column_is_exit_2_and_named(tables: dict[str, str], column: str) -> None:
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        ("p_1", "line 2 has 0 posteriors for the 3 classes"),
+        ("predicted", "line 2 predicts None"),
+        ("classes", "line 2 has no classes"),
+        ("target", "has no column target"),
+    ],
+)
+def test_missing_column_is_exit_2_and_named(
+    tables: dict[str, str], column: str, problem: str
+) -> None:
     path = Path(tables["predictions"])
     path.write_text(path.read_text("utf-8").replace(column, "other", 1), "utf-8")
     result = run(str(path), "--labels", tables["labels"], status=2)
-    assert f"has no column {column}" in result.stderr
+    assert problem in result.stderr
 
 
 def test_missing_column_of_labels_is_exit_2(tables: dict[str, str]) -> None:
     path = Path(tables["labels"])
-    path.write_text(path.read_text("utf-8").replace("n_annotators", "n", 1), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("kept", "left", 1), "utf-8")
     result = run(tables["predictions"], "--labels", str(path), status=2)
-    assert "has no column n_annotators" in result.stderr
+    assert "has no column kept" in result.stderr
+
+
+def test_numbers_have_no_distribution_to_align_with(tables: dict[str, str], tmp_path: Path) -> None:
+    row = number_prediction("t00", 0.5, target="arousal")
+    numbers = save(tmp_path / "n.csv", Prediction, [row])
+    for source in ("labels", "annotations"):
+        result = run(numbers, f"--{source}", tables[source], status=2)
+        assert "has numbers 0..1 of arousal, which have no distribution" in result.stderr
+
+
+def test_repetitions_of_cross_validation_count_as_one_track(
+    tables: dict[str, str], tmp_path: Path
+) -> None:
+    posteriors = ([1, 0, 0], [0, 0, 1])
+    rows = [prediction("t00", p, repeat=k, fold=1) for k, p in enumerate(posteriors, start=1)]
+    table = save(tmp_path / "repeats.csv", Prediction, rows, ("repeat", "fold"))
+    (row,) = read(run(table, "--labels", tables["labels"], *FAST).stdout)
+    singles = []
+    for p in posteriors:
+        single = save(tmp_path / "s.csv", Prediction, [prediction("t00", p)])
+        singles += read(run(single, "--labels", tables["labels"], *FAST).stdout)
+    assert float(row["jsd"]) == pytest.approx(np.mean([float(s["jsd"]) for s in singles]))
 
 
 def test_nothing_to_align_is_exit_2(tables: dict[str, str], tmp_path: Path) -> None:

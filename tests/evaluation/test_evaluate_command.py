@@ -265,7 +265,7 @@ def test_missing_column_is_exit_2_and_named(tables: tuple[str, str]) -> None:
     result = run(without_column(predictions, "predicted"), "--labels", labels, status=2)
     assert "line 2 predicts None, which is none of its classes" in result.stderr
     result = run(predictions, "--labels", without_column(labels, "mean"), status=2)
-    assert "has no column mean" in result.stderr
+    assert "line 2 has no mean, which ordered classes need" in result.stderr
 
 
 def test_table_without_rows_is_exit_2(tables: tuple[str, str], tmp_path: Path) -> None:

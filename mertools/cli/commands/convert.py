@@ -25,7 +25,10 @@ def convert(
     sample_rate: Annotated[
         int,
         typer.Option(
-            min=LOWEST_RATE_HZ, max=HIGHEST_RATE_HZ, help="Sampling rate to resample to, in Hz."
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
+            metavar="HZ",
+            help="Sampling rate to resample to.",
         ),
     ] = DEFAULTS.sample_rate,
     keep_channels: Annotated[
@@ -40,11 +43,12 @@ def convert(
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
 ) -> None:
-    """Convert sound files to 16-bit WAV or FLAC at one sampling rate; tracks.csv goes to stdout.
+    """Convert sound files to WAV or FLAC of one sampling rate.
 
-    Mixed to mono before resampling (soxr, high quality), rounded to 16 bit without dither and
-    clipped at full scale. libsndfile decodes; what it cannot read goes through the ffmpeg program.
-    A file made before from the same input with the same settings is kept.
+    tracks.csv goes to standard output. Sound is mixed to mono before it is resampled (soxr, high
+    quality), rounded to 16 bit without dither and clipped at full scale. libsndfile decodes; what
+    it cannot read goes through the ffmpeg program. A file converted before from the same input with
+    the same settings is kept.
 
     \b
     Examples:
@@ -75,7 +79,7 @@ def convert(
     ):
         tracks = tracks_among(sources, failed)
         make = partial(convert_track, folder=folder, settings=settings, force=force)
-        for made in track_progress(
+        for converted in track_progress(
             work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
         ):
-            write(made)
+            write(converted)

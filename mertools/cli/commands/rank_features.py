@@ -25,13 +25,19 @@ MAX_PANELS = 60
 def rank_features(
     features: Annotated[
         list[str],
-        typer.Argument(metavar="FEATURES...", help="Files of features.", show_default=False),
+        typer.Argument(metavar="FILE...", help="Files of features.", show_default=False),
     ],
     labels: Annotated[str, typer.Option(metavar="FILE", help="Labels that hold the target.")],
     target: Annotated[str, typer.Option(metavar="NAME", help="Which target's classes or number.")],
     output: options.Output = "-",
+    format: options.Format = None,
     kind: Annotated[
-        list[str], typer.Option(metavar="NAME", help="Kind of feature to rank; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="Kind of feature to rank; repeatable.",
+            autocompletion=options.complete_kinds,
+        ),
     ] = [  # noqa: B006, typer copies it
         "handcrafted"
     ],
@@ -56,11 +62,12 @@ def rank_features(
         ),
     ] = None,
 ) -> None:
-    """Rank features by how well they tell a target's classes apart, or go with its number.
+    """Rank features by how well they tell a target.
 
-    A row is a track: the mean over its segments, weighted by their duration. Writes each feature's
-    F and p (of a one-way analysis of variance, or a regression), and its mean in each class. p is
-    not corrected for the number of features.
+    How well they tell its classes apart, or go with its number. A row is a track: the mean over its
+    segments, weighted by their duration. Writes each feature's F and p (of a one-way analysis of
+    variance, or a regression), and its mean in each class. p is not corrected for the number of
+    features.
 
     \b
     Examples:
@@ -89,7 +96,7 @@ def rank_features(
     if plot is not None:
         _draw(tracks, chosen, plot)
     optional = ["weight"] if method == "relieff" else []
-    with open_table_output(output, Ranking, len(classes), optional=optional) as write:
+    with open_table_output(output, Ranking, len(classes), format, optional=optional) as write:
         for _, row in chosen:
             write(row)
 
@@ -197,26 +204,26 @@ def _rank(
     )
 
     X, values = tracks.X, tracks.values
-    F, p = (
-        analyse_variance(X, values) if classes else analyse_regression(X, values.astype(np.float64))
-    )
-    means = class_means(X, values) if classes else np.empty((0, X.shape[1]))
     order, scores = rank_columns(X, values, method, are_numbers=not classes)
+    p: NDArray[np.float64] = np.full(X.shape[1], np.nan)
+    if method == "f":
+        analyse = analyse_variance if classes else analyse_regression
+        _, p = analyse(X, values.astype(np.float64))
+    means = class_means(X, values) if classes else np.empty((0, X.shape[1]))
     for rank, column in enumerate(order.tolist(), start=1):
-        yield (
-            column,
-            Ranking(
-                rank,
-                tracks.target,
-                tracks.kinds[column],
-                tracks.columns[column],
-                float(F[column]) if math.isfinite(F[column]) else None,
-                None if math.isnan(p[column]) else float(p[column]),
-                CLASS_SEPARATOR.join(classes) or None,
-                tuple(means[:, column].tolist()),
-                float(scores[column]) if method == "relieff" else None,
-            ),
+        score = float(scores[column]) if math.isfinite(scores[column]) else None
+        row = Ranking(
+            rank,
+            tracks.target,
+            tracks.kinds[column],
+            tracks.columns[column],
+            score if method == "f" else None,
+            None if math.isnan(p[column]) else float(p[column]),
+            CLASS_SEPARATOR.join(classes) or None,
+            tuple(means[:, column].tolist()),
+            score if method == "relieff" else None,
         )
+        yield column, row
 
 
 def _draw(tracks: _Tracks, ranked: Sequence[tuple[int, Ranking]], path: Path) -> None:
@@ -231,10 +238,16 @@ def _draw(tracks: _Tracks, ranked: Sequence[tuple[int, Ranking]], path: Path) ->
     panels = [
         Panel(
             f"{row.rank}. {row.feature}",
-            "F infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}",
+            _note(row),
             [tracks.X[tracks.values == k, column] for k in present],
         )
         for column, row in ranked
     ]
     classes = [tracks.classes[k] for k in present]
     draw_boxes(path, f"{tracks.target}, {len(tracks.values)} tracks", classes, panels)
+
+
+def _note(row: Ranking) -> str:
+    if row.weight is not None:
+        return f"weight {row.weight:.3g}"
+    return "F infinite or not defined" if row.f is None else f"F {row.f:.3g}, p {row.p:.1g}"

@@ -201,7 +201,9 @@ def train(
     cluster: options.Cluster = None,
 ) -> None:
     """Train a model."""
-    from mertools.cli.shared.training import Outputs, TrainingRequest, run_training
+    from mertools.cli.shared.training import run_training
+    from mertools.cli.shared.training_output import Outputs
+    from mertools.cli.shared.training_request import TrainingRequest
 
     run_training(
         architecture,
@@ -262,6 +264,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         "kind": typer.Option(
             metavar="NAME",
             help="Kind of vectors to learn from; repeatable.",
+            autocompletion=options.complete_kinds,
             show_default=", ".join(architecture.kinds),
         ),
         "output": typer.Option(

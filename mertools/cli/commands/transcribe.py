@@ -49,17 +49,13 @@ def transcribe(
         typer.Option(
             min=LOWEST_RATE_HZ,
             max=HIGHEST_RATE_HZ,
-            help="Sampling rate in Hz to hear the sound at.",
+            metavar="HZ",
+            help="Sampling rate to hear the sound at.",
             show_default="the manifest's, at most 22050",
         ),
     ] = None,
-    length: Annotated[
-        float, typer.Option(help="Length in seconds of the segments that whole tracks are cut in.")
-    ] = DEFAULTS.length_s,
-    hop: Annotated[
-        float | None,
-        typer.Option(help="Seconds from one start to the next.", show_default="the length"),
-    ] = DEFAULTS.hop_s,
+    length: options.Length = DEFAULTS.length_s,
+    hop: options.Hop = DEFAULTS.hop_s,
     last: Annotated[Last, typer.Option(help="What becomes of a shorter remainder.")] = (
         DEFAULTS.last
     ),
@@ -72,12 +68,13 @@ def transcribe(
     shards: options.Shards = None,
     shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
-    """Transcribe music: posteriors of notes, onsets and pitch contours, and notes as CSV and MIDI.
+    """Transcribe music to posteriors of notes, CSV and MIDI.
 
-    The network is Basic Pitch, from the basic-pitch package. Segments are taken as their table
-    gives them; whole tracks and audio files are cut as `mer segment` would. What the file already
-    holds of the same sound with the same parameters is kept, and so is what an interrupted run
-    had made.
+    Posteriors of notes, onsets and pitch contours are features; notes are written as CSV and MIDI
+    where asked for. The network is Basic Pitch, from the basic-pitch package. Segments are taken as
+    their table gives them; whole tracks and audio files are cut as `mer segment` would. What the
+    file already holds of the same sound with the same parameters is reused, and so is what an
+    interrupted run had computed.
 
     \b
     Examples:
@@ -120,7 +117,7 @@ def transcribe(
         if midi is not None:
             prepare_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
-        made = make_features(
+        transcribed = make_features(
             "transcribe",
             output,
             sources,
@@ -131,7 +128,7 @@ def transcribe(
             shards=(shards, shard_size),
         )
         written: set[str] = set()
-        for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):
+        for track_id, segments in groupby(transcribed, key=lambda segment: segment.row.track_id):
             heard: list[NoteEvent] = []
             for segment in segments:
                 heard += segment.notes or ()

@@ -171,7 +171,9 @@ def _print_groups(by: Json, stdout: bool) -> None:
         if "low" in group:
             name += f" ({group['low']:g} to {group['high']:g})"
         for target, levels in group["targets"].items():
-            for level, figures in levels.items():
+            # A person is shown whole tracks, where they are scored; the file has all levels.
+            shown = {"track": levels["track"]} if "track" in levels else levels
+            for level, figures in shown.items():
                 main = "macro_f1" if "macro_f1" in figures else "r2"
                 rows.append(
                     (name, target, level, str(figures["n"]))
