@@ -83,6 +83,7 @@ def _reader(
 
     def read(_kind: str, row: int) -> Features:
         batch = row // BATCH_SIZE
+        # Rows are asked for in order, so that only the batch at hand is kept.
         if batch not in computed:
             computed.clear()
             some = rows[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE]
@@ -106,6 +107,7 @@ def _describe(
         "layer": layer,
         "sample_rate": predictor.card.sample_rate,
     }
+    # Features of whole tracks, as lyrics are, give embeddings of whole tracks.
     are_tracks = all(row.segment_id == row.track_id for row in rows)
     n_columns = int(np.prod(shape))
     return KindDescription(

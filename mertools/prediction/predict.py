@@ -169,6 +169,7 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
     Raises UsageError where it cannot be read or the device is not there, SchemaError where it is no
     whole model.
     """
+    # Before the file is read: a device that is not there is what to mend first.
     found = find_device(device)
     card, model = load_model(path)
     if find_architecture(card.architecture).is_network:
@@ -217,8 +218,8 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             f"looks at {needed.kind}, which is not computed from sound",
             "give a features file that holds it",
         )
-    params = dict(needed.params)
-    kind = request_kind(needed.kind, params.pop("sample_rate"), params)
+    kind = request_kind(needed.kind, settings=needed.params)
+    # Features of another algorithm would be taken for music that the model never heard.
     if kind.digest != needed.params_digest:
         raise SchemaError(
             path,
@@ -239,39 +240,37 @@ def predict_features(
     Raises UsageError where one cannot be read, SchemaError where there are no features that a model
     needs, or some twice.
     """
-    wanted = [
-        (predictor, needed.kind, needed.params_digest)
-        for predictor in predictors
-        for needed in predictor.card.inputs
-    ]
+    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
-        rows: dict[str, FeatureRow] = {}
+        # A copy is one whichever of the files says so.
+        copies = {row.track_id for file in files for row in file.rows if row.original}
+        levels: dict[KindKey, str] = {}
         located: dict[KindKey, dict[str, Located]] = {}
         used = set()
-        for predictor, name, digest in wanted:
-            found = [file for file in files if _digest_of(file, name) == digest]
+        for predictor, needed in wanted:
+            key = needed.kind, needed.params_digest
+            found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
             if not found:
-                raise _no_features(files[0].path, name, predictor)
+                raise _no_features(files[0].path, needed.kind, predictor)
             used |= {file.path for file in found}
-            located[name, digest] = locate_rows(found, name, lambda row: not row.original)
-        levels = {
-            (needed.kind, needed.params_digest): needed.level
-            for predictor in predictors
-            for needed in predictor.card.inputs
-        }
+            levels[key] = needed.level
+            located[key] = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
         aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
         located = dict(zip(located, aligned, strict=True))
+        rows: dict[str, FeatureRow] = {}
         for of_kind in located.values():
-            for name, found_row in of_kind.items():
-                rows.setdefault(name, found_row.row)
-        names = {name for _, name, _ in wanted}
+            for name, segment in of_kind.items():
+                rows.setdefault(name, segment.row)
+        names = {needed.kind for _, needed in wanted}
+        # A file that no model needs is passed over only where it is of the same segments: a typo in
+        # its name would otherwise go unnoticed.
         for file in files:
             is_needless = not names & file.kinds.keys() and all(
-                row.segment_id in rows or row.original for row in file.rows
+                row.segment_id in rows or row.track_id in copies for row in file.rows
             )
             if file.path not in used and not is_needless:
-                raise _no_features(file.path, wanted[0][1], wanted[0][0])
+                raise _no_features(file.path, wanted[0][1].kind, wanted[0][0])
         tracks: dict[str, list[FeatureRow]] = {}
         for row in rows.values():
             tracks.setdefault(row.track_id, []).append(row)
@@ -314,8 +313,8 @@ def _predict_stored(
         features[kind, digest] = read_places(kind, [(each.file, each.index) for each in found])
     predictions: list[Prediction] = []
     for predictor in predictors:
-        needed = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
-        predictions += _predict_track(predictor, rows, needed, level)
+        inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
+        predictions += _predict_track(predictor, rows, inputs, level)
     return PredictedTrack(predictions, rows[0].source_digest)
 
 

@@ -135,6 +135,7 @@ class Recipe:
         left, phases = int(self["max_epochs"]), []
         for own in self.phases or ({},):
             values: dict[str, Any] = {name: self.values[name] for name in OF_A_PHASE} | dict(own)
+            # A phase without a length takes what is left of all epochs.
             epochs = min(left, int(values.pop("epochs", left)))
             if epochs:
                 nesterov = values.pop("nesterov") == "yes"
