@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,15 @@ VERSION = 1
 """Counts up when the same input and settings would give other samples than before."""
 
 
-def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: bool) -> Track:
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A converted track; `kept` tells that an earlier run had made the file."""
+
+    track: Track
+    kept: bool
+
+
+def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: bool) -> Converted:
     """Convert a track to `folder/track_id.format`; a file made before from the same is kept.
 
     The settings and the digest of the source stand in the file's comment, which is how a later
@@ -54,7 +62,8 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
     comment = json.dumps(
         {"mer convert": VERSION, **asdict(settings), "source": digest_file(source)}, sort_keys=True
     )
-    if force or not _was_made_with(target, comment):
+    kept = not force and _was_made_with(target, comment)
+    if not kept:
         channels = info.channels if settings.keep_channels else 1
         with replacing_named(target) as part:
             try:
@@ -77,7 +86,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
             made.frames / made.samplerate,
             track.path,
         )
-    return with_provenance(converted, track)
+    return Converted(with_provenance(converted, track), kept)
 
 
 def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:

@@ -54,7 +54,7 @@ def predict_resumably(
         while order and (record := order[0]) is not None:
             order.popleft()
             rows = json.loads(journal.read(*record))
-            yield PredictedTrack([_restore(row) for row in rows], "")
+            yield PredictedTrack([_restore(row) for row in rows], "", kept=True)
 
     for outcome in predict_audio(to_predict(), predictors, level, jobs):
         yield from kept()

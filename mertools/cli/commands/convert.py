@@ -82,4 +82,5 @@ def convert(
         for converted in track_progress(
             work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
         ):
-            write(converted)
+            failed.count_kept(converted.kept)
+            write(converted.track)

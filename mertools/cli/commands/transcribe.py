@@ -40,9 +40,12 @@ def transcribe(
         ),
     ] = None,
     context: Annotated[
-        Literal["segment", "track"],
-        typer.Option(help="Transcribe each segment by itself, or a track at once and then cut."),
-    ] = "segment",
+        Literal["segment", "track"] | None,
+        typer.Option(
+            help="Transcribe each segment by itself, or a track at once and then cut.",
+            show_default="segment for the features, track for notes and MIDI",
+        ),
+    ] = None,
     device: options.Device = "auto",
     sample_rate: Annotated[
         int | None,
@@ -80,7 +83,7 @@ def transcribe(
     Examples:
       mer transcribe songs/ -o notes.h5
       mer transcribe segments.csv -o notes.h5 --device cuda
-      mer transcribe song.mp3 --context track -o song.h5 --midi . --notes notes.csv
+      mer transcribe song.mp3 -o song.h5 --midi . --notes notes.csv
     """
     from contextlib import ExitStack
     from itertools import groupby
@@ -107,10 +110,13 @@ def transcribe(
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or manifest_rate(first)
         kinds = tuple(
-            request_kind(name, rate, {"context": context}, device=found) for name in KINDS
+            request_kind(name, rate, {"context": context or "segment"}, device=found)
+            for name in KINDS
         )
+        # A note that sounds across the border of two segments is one note of the track.
+        heard = request_kind("note", rate, {"context": context or "track"}, device=found)
         cutting = segment_settings(length, hop, last)
-        return Recipe(kinds, kinds[0].sample_rate, cutting, kinds[0] if notes or midi else None)
+        return Recipe(kinds, kinds[0].sample_rate, cutting, heard if notes or midi else None)
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,9 +45,23 @@ def _print(line: str) -> None:
         print(line, file=sys.stderr)  # noqa: T201
 
 
+def _has_room_for_a_bar() -> bool:
+    """Tell whether a bar on standard error would be seen, and be alone there.
+
+    What reads a pipe on standard output may print on the same terminal: then only the last command
+    of a pipeline draws a bar.
+    """
+    if _quiet or not sys.stderr.isatty():
+        return False
+    try:
+        return not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError):  # closed, or no file at all
+        return True
+
+
 def track_progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """Yield items, with a bar, rate and time left on a terminal if it takes over a second."""
-    if _quiet or not sys.stderr.isatty():
+    if not _has_room_for_a_bar():
         yield from items
         return
     source, started, n_done = iter(items), time.monotonic(), 0
@@ -89,7 +104,7 @@ def follow_long_work(
     items: Iterable[T], what: str, total: int, status: Callable[[], str]
 ) -> Iterator[T]:
     """Yield items that take minutes each; on a terminal `status` tells what goes on meanwhile."""
-    if _quiet or not sys.stderr.isatty():
+    if not _has_room_for_a_bar():
         yield from items
         return
     from rich.console import Console
