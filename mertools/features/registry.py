@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.errors import UsageError
-from mertools.features import handcrafted, mel, musicnn, tonal, transcription
+from mertools.features import (
+    handcrafted,
+    mel,
+    musicnn,
+    notestats,
+    tonal,
+    transcription,
+    wave,
+)
 from mertools.features.excerpt import Excerpt
 from mertools.features.params import stored_params
 from mertools.runtime.devices import CPU
@@ -147,6 +155,26 @@ KINDS: Mapping[str, FeatureKind] = {
             highest_rate=transcription.SAMPLE_RATE,
             on_devices=True,
             of_window=tonal.window_feature,
+        ),
+        FeatureKind(
+            "notestats",
+            transcription.TranscriptionParams,
+            {DEFAULT_ENGINE: notestats.feature},
+            ("segment", "column"),
+            lambda params: notestats.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=transcription.SAMPLE_RATE,
+            on_devices=True,
+        ),
+        FeatureKind(
+            "wave",
+            wave.WaveParams,
+            {DEFAULT_ENGINE: _of_samples(wave.wave)},
+            ("segment", "frame"),
+            lambda params: (),
+            "1",
+            lambda params: 1,
         ),
     )
 }
