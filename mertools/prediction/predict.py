@@ -292,13 +292,20 @@ def _predict_stored(
     return PredictedTrack(predictions, rows[0].source_digest)
 
 
+def skip_copies(sources: Iterable[Source]) -> Iterator[Source]:
+    """Yield sources but for those that a manifest names as augmented copies."""
+    return (source for source in sources if isinstance(source, InputError) or not source.original)
+
+
 def predict_audio(
     sources: Iterable[Source], predictors: Sequence[Predictor], level: Level, jobs: Jobs
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict tracks and segments from their sound, in order, each track once it is whole.
 
-    Sound is converted, cut and measured as each model's card says it was in training.
+    Sound is converted, cut and measured as each model's card says it was in training. Augmented
+    copies are passed over.
     """
+    sources = skip_copies(sources)
     recipes, indices = _join_recipes([predictor.recipe() for predictor in predictors])
     if len(recipes) > 1:
         sources = list(sources)

@@ -13,7 +13,7 @@ from mertools.artifacts.journal import Journal
 from mertools.artifacts.rows import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
-from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_audio
+from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_audio, skip_copies
 from mertools.runtime.parallel import Jobs
 
 
@@ -40,7 +40,7 @@ def predict_resumably(
 
     def to_predict() -> Iterator[Source]:
         last_track = None
-        for source in sources:
+        for source in skip_copies(sources):
             record = records.get(_key(source)) if records and isinstance(source, Track) else None
             if not isinstance(source, Segment) or source.track_id != last_track:
                 order.append(record)

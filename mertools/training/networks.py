@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import digest_json
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.stored import Batches, StoredFeatures
+from mertools.models.model import are_numbers
 from mertools.models.network import (
+    LAST_LAYER,
     Network,
     copy_weights,
     describe_form,
@@ -23,13 +25,13 @@ from mertools.models.network import (
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
 from mertools.training.loop import Epoch, TrainingRows, predict_rows, train
-from mertools.training.objectives import row_targets
+from mertools.training.objectives import RowTargets, row_targets
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
 from mertools.training.transfer import frozen_modules, has_statistics, shared_weights, take_over
 
-ALGORITHM = 2
+ALGORITHM = 3
 """Counts up when the same data, parameters and seed give other weights than before."""
 
 LOG = "log"
@@ -63,16 +65,12 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     )
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe)
-    begin_network(network, settings, data, recipe, batches, learn)
+    targets = row_targets(data, settings.objective, learn, recipe["class_weights"])
+    begin_network(network, settings, data, recipe, batches, learn, targets)
     run = train(
         network.to(settings.device),
         frozen_modules(network, recipe),
-        TrainingRows(
-            batches,
-            learn,
-            validate,
-            row_targets(data, settings.objective, learn, recipe["class_weights"]),
-        ),
+        TrainingRows(batches, learn, validate, targets),
         recipe,
         seed,
         state,
@@ -108,12 +106,21 @@ def begin_network(
     recipe: Recipe,
     batches: Batches,
     learn: NDArray[np.int64],
+    targets: RowTargets,
 ) -> None:
-    """Take over weights of other networks, and fit the input statistics of all other branches."""
+    """Take over weights of other networks, and fit the input statistics of all other branches.
+
+    A network of numbers begins with the training part's mean: what it has to learn is how numbers
+    differ.
+    """
     shared = {}
     if settings.starts:
         shared = shared_weights(network, settings.starts, data.targets, recipe)
         take_over(network, shared)
+    if are_numbers(data.targets) and f"{LAST_LAYER}.bias" not in shared:
+        mean = targets.outputs[learn].mean(axis=0)
+        with torch.no_grad():
+            network.classifier.bias.copy_(torch.from_numpy(mean))
     begin = 0
     for of_branch in settings.architecture.branches:
         kinds = range(begin, begin + _count_kinds(settings, of_branch.name, data))

@@ -13,23 +13,17 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.model_card import ModelCard
-from mertools.artifacts.rows import CrossValidation, History
-from mertools.dataset.dataset import Joined
 from mertools.errors import UsageError
 from mertools.models.problem import Point
 from mertools.runtime.devices import CPU
 from mertools.runtime.parallel import Jobs, available_cores, map_ordered
-from mertools.training.card import describe_inputs, describe_training, describe_versions
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
 from mertools.training.plan import Fit, Plan, Settings, Task
-from mertools.training.scores import Outcomes, lay_out_levels, score_card
-from mertools.training.search import format_point
+from mertools.training.scores import Outcomes, lay_out_levels
 
 Progress = Callable[[Iterable[Fit], int], Iterable[Fit]]
 """Given trainings as they end, and their number, to pass on."""
@@ -91,7 +85,9 @@ def run_protocol(
     trained on all tracks.
     """
     fit = choose_fit(plan.settings)
-    if not plan.settings.architecture.is_network or plan.settings.space.n_points == 1:
+    space = plan.settings.space
+    is_settled = space.method != "bayes" and space.n_points == 1
+    if not plan.settings.architecture.is_network or is_settled:
         return _run_one_point(plan, fit, jobs, progress, report, then_refit=then_refit)
     results: list[PointResult] = []
     best = 0
@@ -253,177 +249,6 @@ def is_nested(plan: Plan) -> bool:
         or plan.settings.space.n_points == 1
         or bool(plan.dataset.labels.is_validation.any())
     )
-
-
-def cv_rows(plan: Plan, results: Sequence[PointResult]) -> Iterator[CrossValidation]:
-    """Yield the rows of the table of cross-validation."""
-    data, name = plan.dataset, plan.settings.architecture.name
-    target = ",".join(target.name for target in data.targets)
-    for number, result in enumerate(results, start=1):
-        for repeat, levels in enumerate(result.levels, start=1):
-            for level, outcomes in levels.items():
-                for fold, scores in enumerate(outcomes.score_folds(), start=1):
-                    point = result.fits[repeat - 1][fold - 1].point
-                    for score, value in scores.items():
-                        yield CrossValidation(
-                            name,
-                            target,
-                            number,
-                            format_point(point),
-                            repeat,
-                            fold,
-                            level,
-                            score,
-                            None if math.isnan(value) else value,
-                        )
-
-
-def history_rows(number: int, repeat: int, fold: int | None, fit: Fit) -> Iterator[History]:
-    """Yield the rows of a training's history; `number` is the point's, from 1."""
-    for epoch in fit.history:
-        yield History(
-            number,
-            None if fold is None else fold + 1,
-            epoch.epoch,
-            epoch.learning_rate,
-            epoch.train_loss,
-            epoch.validation_loss,
-            epoch.validation_accuracy,
-            epoch.validation_macro_f1,
-            epoch.epoch == fit.kept_epoch,
-            repeat + 1,
-            epoch.train_accuracy,
-            epoch.validation_r2,
-        )
-
-
-def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None) -> ModelCard:
-    """Say what the model of all tracks is, how it was made and how well it does."""
-    settings, data = plan.settings, plan.dataset
-    final = trained.final[0]
-    chosen = trained.results[trained.chosen] if trained.results else None
-    vectors = plan.vectors.dataset if plan.vectors is not None else data
-    originals = vectors.rows_of(~data.is_copy)
-    training = {
-        **describe_training(joined, len(originals)),
-        "n_copies": len(vectors.row_ids) - len(originals),
-        "objective": settings.objective,
-        **_describe_network(settings, final),
-    }
-    scores = score_card(
-        chosen.levels if chosen else (),
-        [[fit.point for fit in fits] for fits in chosen.fits] if chosen and chosen.levels else [],
-    )
-    if not settings.n_folds and final.validation:
-        scores["validation"] = _summarise_validation(trained.final)
-    return ModelCard(
-        architecture=settings.architecture.name,
-        targets=data.targets,
-        inputs=describe_inputs(data),
-        sample_rate=int(data.stored.kinds[0].params.get("sample_rate", 1)),
-        cutting=joined.cutting,
-        unit=plan.vectors.unit if plan.vectors is not None else "segment",
-        columns=data.columns,
-        standardisation=_describe_standardisation(settings),
-        form=dict(final.form) | _describe_shares(settings, data.stored.kinds),
-        training=training,
-        seed=settings.seed,
-        search={
-            "n_folds": settings.n_folds,
-            "n_repeats": settings.n_repeats,
-            "method": settings.space.method,
-            "nested": is_nested(plan),
-            "criterion": _describe_criterion(plan),
-            "grid": settings.space.describe(),
-            "chosen": dict(final.point),
-            **_describe_selection(settings),
-        },
-        scores=scores,
-        versions=describe_versions(_libraries(settings)),
-        pool=settings.pool,
-        licence=licence,
-    )
-
-
-def _describe_network(settings: Settings, final: Fit) -> dict[str, Any]:
-    if not settings.architecture.is_network:
-        return {}
-    from mertools.runtime.devices import training_precision
-    from mertools.training import distributed
-
-    recipe = settings.recipe.replaced(final.point)
-    starts = [start.describe() for start in settings.starts]
-    return {
-        "parameters": recipe.describe(),
-        **({"init": starts[0] if len(starts) == 1 else starts} if starts else {}),
-        "epochs": len(final.history),
-        "best_epoch": final.kept_epoch,
-        "device": settings.device,
-        "precision": training_precision(settings.device),
-        "n_threads": settings.n_threads,
-        "n_processes": distributed.count(),
-    }
-
-
-def _summarise_validation(fits: Sequence[Fit]) -> dict[str, dict[str, float]]:
-    """Give mean and standard deviation of the validation part's scores over trainings."""
-    return {
-        name: {
-            "mean": float(np.mean([fit.validation[name] for fit in fits])),
-            "std": float(np.std([fit.validation[name] for fit in fits], ddof=1))
-            if len(fits) > 1
-            else 0.0,
-        }
-        for name in fits[0].validation
-        if not np.isnan([fit.validation.get(name, math.nan) for fit in fits]).any()
-    }
-
-
-def _describe_standardisation(settings: Settings) -> str:
-    module = settings.architecture.load_module()
-    if not settings.architecture.is_network:
-        return str(module.STANDARDISATION)
-    return str(getattr(module, "STANDARDISATION", "none"))
-
-
-def _describe_shares(settings: Settings, kinds: Sequence[Any]) -> dict[str, Any]:
-    if "share" not in settings.architecture.options:
-        return {}
-    names = [kind.name for kind in kinds]
-    return {"shares": dict(zip(names, settings.kind_weights, strict=True))}
-
-
-def _describe_criterion(plan: Plan) -> str:
-    if plan.settings.architecture.is_network:
-        name = criterion(plan.settings)
-    else:
-        from mertools.training.estimators import criterion_of
-
-        name = criterion_of(plan)
-    return f"{'least' if name in LOWER_IS_BETTER else 'most'} {name} of tracks"
-
-
-def _describe_selection(settings: Settings) -> dict[str, Any]:
-    if settings.select is None:
-        return {}
-    chosen = settings.select
-    return {
-        "select": {
-            "method": chosen.method,
-            "n_columns": chosen.n_columns,
-            "max_correlation": chosen.max_correlation,
-            "within": "the part learnt from",
-        }
-    }
-
-
-def _libraries(settings: Settings) -> tuple[str, ...]:
-    if settings.architecture.is_network:
-        from mertools.training.networks import LIBRARIES
-
-        return LIBRARIES
-    libraries: tuple[str, ...] = settings.architecture.load_module().LIBRARIES
-    return libraries
 
 
 def check_settings(plan: Plan) -> None:

@@ -108,8 +108,10 @@ class Recipe:
         known = {parameter.name: parameter for parameter in parameters_of(self.architecture)}
         for values in (self.values, *self.phases):
             for name, value in values.items():
-                if name in known:
-                    known[name].check(value)
+                # Several branches may be frozen at once.
+                parts = str(value).split(",") if name == FREEZE else [value]
+                for part in parts if name in known else ():
+                    known[name].check(part)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]

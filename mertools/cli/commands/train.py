@@ -201,7 +201,9 @@ def train(
     cluster: options.Cluster = None,
 ) -> None:
     """Train a model."""
-    from mertools.cli.shared.training import Outputs, TrainingRequest, run_training
+    from mertools.cli.shared.training import run_training
+    from mertools.cli.shared.training_output import Outputs
+    from mertools.cli.shared.training_request import TrainingRequest
 
     run_training(
         architecture,
