@@ -120,6 +120,11 @@ class Architecture:
         return any(branch.accepts == "vectors" for branch in self.branches)
 
     @property
+    def n_other_kinds(self) -> int:
+        """How many kinds come before vectors: their branch is the last one."""
+        return sum(len(branch.kinds) for branch in self.branches if branch.accepts == "these")
+
+    @property
     def is_network(self) -> bool:
         """Whether it is trained by gradients, with torch."""
         return self.family == "network"
@@ -162,6 +167,73 @@ _HEADS = Parameter("heads", 8, "attention heads of the sequence branch", span=(2
 _SPECTROGRAM = Branch("spectrogram", ("mel",))
 _SEQUENCE = Branch("sequence", NOTES)
 _ALL_OBJECTIVES: tuple[Objective, ...] = ("hard", "soft", "mse", "mae")
+
+_OF_THE_COMPARISON = (
+    Architecture(
+        "choi",
+        "baseline CNN of papers 001 and 002, on mel spectrograms of whole clips",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.choi",
+        _ALL_OBJECTIVES,
+        parameters=(
+            Parameter("fourth_norm", "no", "a fourth batch normalisation", choices=("no", "yes")),
+            Parameter("dropout", 0.4, "before the dense layers", high=1, low_included=True),
+        ),
+    ),
+    Architecture(
+        "cnn-gru",
+        "the convolutions of choi, followed by gated recurrent units over time",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.cnn_gru",
+        _ALL_OBJECTIVES,
+        parameters=(
+            Parameter(
+                "gru.steps",
+                0,
+                "steps that the maps are read in; 0: a frame each",
+                low_included=True,
+            ),
+            Parameter("gru.hidden", 128, "units of each layer", span=(32, 512)),
+        ),
+    ),
+    Architecture(
+        "crnn",
+        "Won's convolutional recurrent network, on mel spectrograms of whole clips",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.crnn",
+        _ALL_OBJECTIVES,
+    ),
+    Architecture(
+        "dnn",
+        "dense network that looks at any vectors",
+        (Branch("vectors", ("handcrafted",), "vectors"),),
+        "network",
+        "mertools.models.dnn",
+        _ALL_OBJECTIVES,
+    ),
+    Architecture(
+        "short-chunk",
+        "Won's residual network, on mel spectrograms of short chunks that vote",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.short_chunk",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+    Architecture(
+        "sample-cnn",
+        "Lee's network of the waveform, on short chunks that vote",
+        (Branch("wave", ("wave",)),),
+        "network",
+        "mertools.models.sample_cnn",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+)
+"""Of papers 001 and 002 (recipe comparison.md)."""
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -245,6 +317,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             _ALL_OBJECTIVES,
             parameters=(_HEADS,),
         ),
+        *_OF_THE_COMPARISON,
     )
 }
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from mertools.dataset.folds import assign_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
-from mertools.evaluation.ranking import drop_correlated, rank_columns
 from mertools.models.model import Model, SelectingModel, are_numbers
 from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
 from mertools.targets.pooling import pool_segments, side_by_side
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
-from mertools.training.plan import Fit, Plan, Selection, Task, TrackParts, split_tracks
+from mertools.training.plan import Fit, Plan, Task, TrackParts, split_tracks
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
+from mertools.training.selection import choose_columns
 
 INNER_FOLDS = 5
 """Folds of the search within the part learnt from, where there are no others to be like."""
@@ -172,7 +172,7 @@ def _make_problem(
     columns = None
     if settings.select is not None:
         X = side_by_side(features)
-        columns = _select(settings.select, X[~is_copy], *_values_of(data, groups[~is_copy]))
+        columns = choose_columns(settings.select, data, X[~is_copy], groups[~is_copy])
         features, shares = (X[:, columns],), (1.0,)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
     return (
@@ -191,24 +191,6 @@ def _make_problem(
         ),
         columns,
     )
-
-
-def _values_of(data: Any, groups: NDArray[np.int64]) -> tuple[NDArray[Any], bool]:
-    """Give what columns are ranked by: classes or numbers of rows, and which of the two."""
-    if are_numbers(data.targets):
-        return data.labels.numbers[groups, 0], True
-    return data.labels.y[groups], False
-
-
-def _select(
-    selection: Selection, X: NDArray[np.floating[Any]], y: NDArray[Any], is_number: bool
-) -> NDArray[np.int64]:
-    """Give the columns, in rising order, that rank highest on rows learnt from: (n_selected,)."""
-    wide = X.astype(np.float64)
-    order, _ = rank_columns(wide, y, selection.method, are_numbers=is_number)
-    if selection.max_correlation is not None:
-        order = drop_correlated(wide, order, selection.max_correlation)
-    return np.sort(order[: selection.n_columns]).astype(np.int64)
 
 
 def _weigh_copies(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import digest_json
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.stored import Batches, StoredFeatures
-from mertools.models.model import are_numbers
+from mertools.models.model import SELECTED, are_numbers
 from mertools.models.network import (
     LAST_LAYER,
     Network,
@@ -29,6 +29,7 @@ from mertools.training.objectives import RowTargets, row_targets
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
+from mertools.training.selection import select_batches
 from mertools.training.transfer import frozen_modules, has_statistics, shared_weights, take_over
 
 ALGORITHM = 3
@@ -40,10 +41,18 @@ LOG = "log"
 LIBRARIES = ("numpy", "safetensors", "torch")
 
 
-def build_network(data: Dataset, settings: Settings, recipe: Recipe) -> Network:
-    """Build a network for some segments, its weights random."""
+def build_network(
+    data: Dataset, settings: Settings, recipe: Recipe, n_selected: int | None = None
+) -> Network:
+    """Build a network for some segments, its weights random.
+
+    `n_selected` columns of vectors are learnt from; None is all.
+    """
     build = settings.architecture.load_module().build
-    network: Network = build(data.stored.shapes, data.n_outputs, **recipe.form)
+    shapes = data.stored.shapes
+    if n_selected is not None:
+        shapes = (*shapes[: settings.architecture.n_other_kinds], (n_selected,))
+    network: Network = build(shapes, data.n_outputs, **recipe.form)
     return network
 
 
@@ -58,13 +67,17 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     if (fit := distributed.from_first(_load_fit(done, task))) is not None:
         return fit
     torch.set_num_threads(settings.n_threads)
-    batches = load_batches(data.stored, data.digest, plan.n_processes)
+    batches: Batches = load_batches(data.stored, data.digest, plan.n_processes)
     parts = split_tracks(plan, task, _validation_share(plan, recipe))
     learn, validate, held_out = (
         data.rows_of(tracks) for tracks in (parts.learn, parts.validate, parts.held_out)
     )
+    columns = None
+    if settings.select is not None:
+        n_others = settings.architecture.n_other_kinds
+        batches, columns = select_batches(settings.select, data, batches, learn, n_others)
     torch.manual_seed(seed)
-    network = build_network(data, settings, recipe)
+    network = build_network(data, settings, recipe, None if columns is None else len(columns))
     targets = row_targets(data, settings.objective, learn, recipe["class_weights"])
     begin_network(network, settings, data, recipe, batches, learn, targets)
     run = train(
@@ -77,7 +90,10 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         partial(_log, plan.folder / LOG, task),
     )
     outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
-    weights = copy_weights(network) if task.held_out is None else {}
+    arrays: dict[str, NDArray[Any]] = {}
+    if task.held_out is None:
+        arrays = {name: weight.numpy() for name, weight in copy_weights(network).items()}
+        arrays |= {} if columns is None else {SELECTED: columns}
     fit = Fit(
         task.point or {},
         outputs,
@@ -85,8 +101,8 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         tuple(run.history),
         run.kept_epoch(recipe),
         run.seconds,
-        {name: weight.numpy() for name, weight in weights.items()},
-        describe_form(network, recipe.form) if weights else {},
+        arrays,
+        describe_form(network, recipe.form) if arrays else {},
     )
     _save_fit(done, fit)
     state.unlink()
@@ -133,7 +149,8 @@ def begin_network(
 def _count_kinds(settings: Settings, branch: str, data: Dataset) -> int:
     """Count the kinds that a branch looks at: all that others leave, where it takes any vectors."""
     fixed = {b.name: len(b.kinds) for b in settings.architecture.branches if b.accepts == "these"}
-    return fixed.get(branch, len(data.stored.kinds) - sum(fixed.values()))
+    n_vectors = 1 if settings.select else len(data.stored.kinds) - sum(fixed.values())
+    return fixed.get(branch, n_vectors)
 
 
 def _score_validation(
@@ -188,6 +205,7 @@ def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
             "share": _validation_share(plan, recipe),
             "units": plan.dataset.units.tolist(),
             "pool": settings.pool,
+            "select": None if settings.select is None else dataclasses.asdict(settings.select),
             "held_out": task.held_out,
             "folds": None if task.held_out is None else plan.folds[task.repeat].tolist(),
         }
