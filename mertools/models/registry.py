@@ -232,6 +232,28 @@ _OF_THE_COMPARISON = (
         _ALL_OBJECTIVES,
         pool="mode",
     ),
+    Architecture(
+        "forest",
+        "random forest that looks at any vectors",
+        (Branch("vectors", ("handcrafted",), "vectors"),),
+        "estimator",
+        "mertools.models.forest",
+        ("hard", "mse"),
+        parameters=(
+            Parameter(
+                "max_features",
+                0.0,
+                "share of the columns that a split looks at; 0: their root for classes, all for "
+                "a number",
+                high=1.0000001,
+                low_included=True,
+                span=(0.01, 1.0),
+            ),
+            Parameter("n_estimators", 100, "trees", span=(50, 500)),
+            Parameter("random_state", 1, "seed of the trees", low_included=True),
+        ),
+        units=("track", "segment"),
+    ),
 )
 """Of papers 001 and 002 (recipe comparison.md)."""
 
