@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
 from mertools.targets.pooling import pool_segments, side_by_side
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
+from mertools.training.oversample import Oversampling, draw_rows, scale_columns
 from mertools.training.plan import Fit, Plan, Task, TrackParts, split_tracks
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
 from mertools.training.selection import choose_columns
@@ -175,21 +177,43 @@ def _make_problem(
         columns = choose_columns(settings.select, data, X[~is_copy], groups[~is_copy])
         features, shares = (X[:, columns],), (1.0,)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
-    return (
-        Problem(
-            data.targets[0],
-            settings.objective,
-            features,
-            shares,
-            data.labels.y[groups],
-            data.labels.distributions[groups],
-            numbers,
-            groups,
-            is_copy,
-            _weigh_copies(data.units, groups, is_copy),
-            _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy) if task else (),
-        ),
-        columns,
+    problem = Problem(
+        data.targets[0],
+        settings.objective,
+        features,
+        shares,
+        data.labels.y[groups],
+        data.labels.distributions[groups],
+        numbers,
+        groups,
+        is_copy,
+        _weigh_copies(data.units, groups, is_copy),
+        _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy) if task else (),
+    )
+    if settings.oversample is not None:
+        seed = settings.seed + (task.repeat if task else 0)
+        problem = _oversample(settings.oversample, problem, seed)
+    return problem, columns
+
+
+def _oversample(wanted: Oversampling, problem: Problem, seed: int) -> Problem:
+    """Add synthetic rows to a problem, each of a track of its own.
+
+    They count as copies, so nothing is calibrated by them, and they are in none of the inner folds,
+    since they may be drawn between rows on both sides of one.
+    """
+    draws = draw_rows(wanted, scale_columns(side_by_side(problem.features)), problem.y, seed)
+    n = len(draws.y)
+    classes = np.eye(problem.distributions.shape[1])[draws.y]
+    return replace(
+        problem,
+        features=tuple(np.concatenate([part, draws.apply(part)]) for part in problem.features),
+        y=np.concatenate([problem.y, draws.y]),
+        distributions=np.concatenate([problem.distributions, classes]),
+        numbers=np.concatenate([problem.numbers, np.zeros(n)]),
+        groups=np.concatenate([problem.groups, problem.groups.max() + 1 + np.arange(n)]),
+        is_copy=np.concatenate([problem.is_copy, np.ones(n, bool)]),
+        weights=np.concatenate([problem.weights, np.ones(n)]),
     )
 
 

@@ -25,7 +25,8 @@ from mertools.models.network import (
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
 from mertools.training.loop import Epoch, TrainingRows, predict_rows, train
-from mertools.training.objectives import RowTargets, row_targets
+from mertools.training.objectives import NO_CLASSES, RowTargets, row_targets
+from mertools.training.oversample import extend_batches
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
@@ -76,9 +77,14 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     if settings.select is not None:
         n_others = settings.architecture.n_other_kinds
         batches, columns = select_batches(settings.select, data, batches, learn, n_others)
+    further = NO_CLASSES
+    if settings.oversample is not None:
+        n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
+        batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
+        learn = np.concatenate([learn, n_rows + np.arange(len(further))])
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe, None if columns is None else len(columns))
-    targets = row_targets(data, settings.objective, learn, recipe["class_weights"])
+    targets = row_targets(data, settings.objective, learn, recipe["class_weights"], further)
     begin_network(network, settings, data, recipe, batches, learn, targets)
     run = train(
         network.to(settings.device),
@@ -206,6 +212,9 @@ def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
             "units": plan.dataset.units.tolist(),
             "pool": settings.pool,
             "select": None if settings.select is None else dataclasses.asdict(settings.select),
+            "oversample": None
+            if settings.oversample is None
+            else dataclasses.asdict(settings.oversample),
             "held_out": task.held_out,
             "folds": None if task.held_out is None else plan.folds[task.repeat].tolist(),
         }

@@ -258,6 +258,8 @@ def check_settings(plan: Plan) -> None:
         raise UsageError(
             "--target", f"names several, and {settings.architecture.name} learns one", "give one"
         )
+    if settings.oversample is not None and not plan.dataset.classes:
+        raise UsageError("--oversample", "is of classes", "leave it out for a number")
     if settings.pool == "mode" and not plan.dataset.classes:
         raise UsageError("--pool mode", "is of classes", "give mean or max for a number")
     if (

@@ -137,6 +137,15 @@ def train(
             show_default=False,
         ),
     ] = None,
+    oversample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD[:N]",
+            help="Add synthetic rows within each part learnt from, N of each class or else as many "
+            "as make classes equally large: smote or borderline-smote2.",
+            show_default=False,
+        ),
+    ] = None,
     pool: Annotated[
         Pooling | None,
         typer.Option(help="How a track follows from its segments.", show_default="mean"),
@@ -227,6 +236,7 @@ def train(
             group=group,
             groups=groups,
             select=select,
+            oversample=oversample,
             pool=pool or architecture.pool,
             starts=tuple(init or ()),
             freeze=freeze,
@@ -247,7 +257,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     defaults = {name: of.default for name, of in signature(train).parameters.items()}
     left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
     if not architecture.takes_vectors:
-        left_out += ["kind", "select"]
+        left_out += ["kind", "select", "oversample"]
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
