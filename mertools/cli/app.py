@@ -15,6 +15,7 @@ import typer
 
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
+from mertools.cli.commands.augment import augment
 from mertools.cli.commands.convert import convert
 from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
@@ -140,6 +141,7 @@ def _with_common_options(command: Callable[..., None], **fixed: object) -> Calla
 
 TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     convert,
+    augment,
     segment,
     featurize,
     transcribe,
