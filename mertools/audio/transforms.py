@@ -54,9 +54,8 @@ class Span:
     def draw(self, rng: np.random.Generator) -> float:
         """Draw a value."""
         if self.step:
-            return float(
-                self.low + self.step * rng.integers(1 + (self.high - self.low) // self.step)
-            )
+            n_steps = int((self.high - self.low) // self.step)
+            return self.low + self.step * int(rng.integers(n_steps + 1))
         if self.mel:
             return _mel_to_hz(float(rng.uniform(_hz_to_mel(self.low), _hz_to_mel(self.high))))
         return float(rng.uniform(self.low, self.high))

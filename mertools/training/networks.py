@@ -77,7 +77,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     if settings.select is not None:
         n_others = settings.architecture.n_other_kinds
         batches, columns = select_batches(settings.select, data, batches, learn, n_others)
-    further = NO_CLASSES
+    further: NDArray[np.int64] = NO_CLASSES
     if settings.oversample is not None:
         n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
         batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)

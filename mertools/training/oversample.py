@@ -92,11 +92,11 @@ def draw_rows(wanted: Oversampling, Z: Floats, y: Ints, seed: int) -> Draws:
     none = np.zeros(0, np.int64)
     if not parts:
         return Draws(none, none, np.zeros(0), none)
-    return Draws(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("base", "goal")),
-        np.concatenate([part.step for part in parts]),
-        np.concatenate([part.y for part in parts]),
+    base, goal, step, classes = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("base", "goal", "step", "y")
     )
+    return Draws(base, goal, step, classes)
 
 
 def _draw(rng: Any, rows: Ints, near: Ints, n: int) -> tuple[Ints, Ints, NDArray[np.float64]]:

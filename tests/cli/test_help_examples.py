@@ -49,6 +49,8 @@ ORDER = (
 NOT_RUN = {
     "mer import emopia": "the help of mer import emotify, word for word, for another corpus",
     "mer import deam": "the help of mer import emotify, word for word, for another corpus",
+    "mer import 4qaed": "the help of mer import emotify, word for word, for another corpus",
+    "mer import merge": "the help of mer import emotify, word for word, for another corpus",
     "mer import pmemo": "the help of mer import emotify, word for word, for another corpus",
     "mer transcribe segments.csv -o notes.h5 --device cuda": "needs a GPU",
     "mer train lstm": "the help of mer train cnn, word for word, for another network",
