@@ -145,8 +145,8 @@ def install(extra: str, progress: Progress) -> None:
     """Install the checkout, editable, and everything it needs at the pinned versions."""
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--constraint", PINS]
     run([*pip, "--use-pep517", "--editable", f".[{extra}]" if extra else "."], progress)
-    if extra == "test":
-        # What transcription and the weights are compared with. Their declared dependencies
+    if extra:
+        # Tests and benchmarks compare with these packages. Their declared dependencies
         # (TensorFlow among them) have no files for newer Pythons, and nothing here needs them.
         run([*pip, "--no-deps", "basic-pitch", "musicnn"], progress)
 

@@ -57,18 +57,18 @@ def fold(files: Mapping[str, bytes]) -> Weights:
     weights["input_scale"], weights["input_offset"] = _normalisation(variables, 0)
     constants = np.zeros(N_FRONT_CHANNELS + N_MIDDLE * N_MIDDLE_CHANNELS)
     constants[:N_FRONT_CHANNELS] = _fold_front(variables, weights)
-    for place in range(N_MIDDLE):
-        kernel, bias = _layer(variables, "conv2d", N_FRONT + place)
+    for index in range(N_MIDDLE):
+        kernel, bias = _layer(variables, "conv2d", N_FRONT + index)
         kernel = kernel[:, :, 0]  # (7, n_in, n_out)
-        scale, offset = _normalisation(variables, N_FRONT + place + 1)
-        if place == 0:
+        scale, offset = _normalisation(variables, N_FRONT + index + 1)
+        if index == 0:
             bias = bias + constants[:N_FRONT_CHANNELS] @ kernel.sum(axis=0)
             kernel = kernel[:, LIVE_FRONT]
             constants[N_FRONT_CHANNELS:][:N_MIDDLE_CHANNELS] = offset
-        weights[f"middle_{place}_weight"] = kernel.transpose(2, 1, 0)
-        weights[f"middle_{place}_bias"] = bias
-        weights[f"middle_{place}_scale"] = scale[:, None]
-        weights[f"middle_{place}_offset"] = offset[:, None]
+        weights[f"middle_{index}_weight"] = kernel.transpose(2, 1, 0)
+        weights[f"middle_{index}_bias"] = bias
+        weights[f"middle_{index}_scale"] = scale[:, None]
+        weights[f"middle_{index}_offset"] = offset[:, None]
     constants[list(LIVE_CHANNELS)] = 0
     _fold_dense(variables, constants, weights)
     return {name: np.ascontiguousarray(w, np.float32) for name, w in weights.items()}
@@ -76,24 +76,24 @@ def fold(files: Mapping[str, bytes]) -> Weights:
 
 def _fold_front(variables: Weights, weights: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Fold the front end into `weights`; give what channels that are not live are, (561,)."""
-    parts: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    joined: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     constants = []
     first = 0
-    for place in range(N_FRONT):
-        kernel, bias = _layer(variables, "conv2d", place)
-        scale, offset = _normalisation(variables, place + 1)
+    for index in range(N_FRONT):
+        kernel, bias = _layer(variables, "conv2d", index)
+        scale, offset = _normalisation(variables, index + 1)
         constants.append(scale * np.maximum(bias, 0) + offset)
         live = [channel - first for channel in LIVE_FRONT if 0 <= channel - first < len(bias)]
         first += len(bias)
         kernel, bias, scale, offset = kernel[..., live], bias[live], scale[live], offset[live]
         sign = np.where(scale < 0, -1, 1)
-        weights[f"front_{place}_weight"] = (kernel * sign).transpose(3, 2, 0, 1)
-        weights[f"front_{place}_bias"] = bias * sign
-        parts["lowest"].append(np.where(scale < 0, -np.inf, 0))
-        parts["highest"].append(np.where(scale < 0, 0, np.inf))
-        parts["scale"].append(np.abs(scale))
-        parts["offset"].append(offset)
-    for name, values in parts.items():
+        weights[f"front_{index}_weight"] = (kernel * sign).transpose(3, 2, 0, 1)
+        weights[f"front_{index}_bias"] = bias * sign
+        joined["lowest"].append(np.where(scale < 0, -np.inf, 0))
+        joined["highest"].append(np.where(scale < 0, 0, np.inf))
+        joined["scale"].append(np.abs(scale))
+        joined["offset"].append(offset)
+    for name, values in joined.items():
         weights[f"front_{name}"] = np.concatenate(values)[:, None]
     of_all: NDArray[np.float64] = np.concatenate(constants)
     of_all[list(LIVE_FRONT)] = 0
@@ -120,25 +120,27 @@ def _fold_dense(
 
 
 def _layer(
-    variables: Weights, kind: str, place: int
+    variables: Weights, kind: str, index: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    name = _name(kind, place)
-    kernel, bias = (variables[f"{name}/{part}"].astype(np.float64) for part in ("kernel", "bias"))
+    name = _name(kind, index)
+    kernel, bias = (
+        variables[f"{name}/{variable}"].astype(np.float64) for variable in ("kernel", "bias")
+    )
     return kernel, bias
 
 
 def _normalisation(
-    variables: Weights, place: int
+    variables: Weights, index: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the scale and the offset that a normalisation comes to."""
-    name = _name("batch_normalization", place)
+    name = _name("batch_normalization", index)
     gamma, beta, mean, variance = (
-        variables[f"{name}/{part}"].astype(np.float64)
-        for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        variables[f"{name}/{variable}"].astype(np.float64)
+        for variable in ("gamma", "beta", "moving_mean", "moving_variance")
     )
     scale = gamma / np.sqrt(variance + VARIANCE_FLOOR)
     return scale, beta - scale * mean
 
 
-def _name(kind: str, place: int) -> str:
-    return f"{kind}_{place}" if place else kind
+def _name(kind: str, index: int) -> str:
+    return f"{kind}_{index}" if index else kind

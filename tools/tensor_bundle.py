@@ -36,7 +36,7 @@ def read_variables(index: bytes, data: bytes) -> dict[str, NDArray[np.float32]]:
         if key and entry.get(ENTRY_TYPE) == FLOAT:
             offset, n_bytes = entry.get(ENTRY_OFFSET, 0), entry[ENTRY_SIZE]
             if not (isinstance(offset, int) and isinstance(n_bytes, int)):
-                raise ValueError("a variable without a place")
+                raise ValueError("a variable without a position")
             values = np.frombuffer(data, "<f4", n_bytes // 4, offset)
             variables[key.decode()] = values.reshape(_read_shape(entry.get(ENTRY_SHAPE, b"")))
     return variables
@@ -57,18 +57,18 @@ def _read_table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     if content[-len(TABLE_MAGIC) :] != TABLE_MAGIC:
         raise ValueError("no sorted table")
     footer = content[-FOOTER_BYTES:]
-    _, place = _read_handle(footer, 0)  # of the table's own description, which is empty
-    index, _ = _read_handle(footer, place)
+    _, position = _read_handle(footer, 0)  # of the table's own description, which is empty
+    index, _ = _read_handle(footer, position)
     for _, handle in _read_block(content, index):
         block, _ = _read_handle(handle, 0)
         yield from _read_block(content, block)
 
 
-def _read_handle(content: bytes, place: int) -> tuple[slice, int]:
+def _read_handle(content: bytes, position: int) -> tuple[slice, int]:
     """Read where a block lies; return that and where the handle ends."""
-    offset, place = read_varint(content, place)
-    n_bytes, place = read_varint(content, place)
-    return slice(offset, offset + n_bytes), place
+    offset, position = read_varint(content, position)
+    n_bytes, position = read_varint(content, position)
+    return slice(offset, offset + n_bytes), position
 
 
 def _read_block(content: bytes, where: slice) -> Iterator[tuple[bytes, bytes]]:
@@ -78,12 +78,12 @@ def _read_block(content: bytes, where: slice) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("a compressed table")
     (n_restarts,) = struct.unpack("<I", block[-4:])
     end = len(block) - 4 * (n_restarts + 1)
-    key, place = b"", 0
-    while place < end:
-        n_kept, place = read_varint(block, place)
-        n_new, place = read_varint(block, place)
-        n_value, place = read_varint(block, place)
-        key = key[:n_kept] + block[place : place + n_new]
-        place += n_new
-        yield key, block[place : place + n_value]
-        place += n_value
+    key, position = b"", 0
+    while position < end:
+        n_kept, position = read_varint(block, position)
+        n_new, position = read_varint(block, position)
+        n_value, position = read_varint(block, position)
+        key = key[:n_kept] + block[position : position + n_new]
+        position += n_new
+        yield key, block[position : position + n_value]
+        position += n_value

@@ -246,15 +246,15 @@ class FeaturesFile:
         self._datasets[kind].read_direct(features, np.s_[first : first + len(features)])
 
 
-def read_places(kind: str, places: Sequence[tuple[FeaturesFile, int]]) -> Features:
-    """Read features that lie in any rows of any files, each of which has the kind: (n, *shape)."""
-    description = places[0][0].kinds[kind]
-    features: Features = np.empty((len(places), *description.shape), description.dtype)
+def read_places(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Features:
+    """Read features of a kind from rows of any files, each given by its index: (n, *shape)."""
+    description = indices[0][0].kinds[kind]
+    features: Features = np.empty((len(indices), *description.shape), description.dtype)
     begin = 0
-    for end in range(1, len(places) + 1):
-        file, first = places[begin]
+    for end in range(1, len(indices) + 1):
+        file, first = indices[begin]
         # Runs of rows are read at once, as HDF5 takes long to pick single ones.
-        if end == len(places) or places[end] != (file, first + end - begin):
+        if end == len(indices) or indices[end] != (file, first + end - begin):
             file.read_into(features[begin:end], kind, first)
             begin = end
     return features

@@ -59,8 +59,8 @@ def _check_agreement(files: Sequence[FeaturesFile]) -> None:
         if file.kinds != files[0].kinds:
             raise SchemaError(
                 file.path,
-                f"does not hold just the kinds of {files[0].path}, made as those",
-                "make all with the same kinds, parameters and length",
+                f"does not hold just the kinds of {files[0].path}, computed alike",
+                "compute all with the same kinds, parameters and length",
             )
         for row in file.rows:
             if row.segment_id in seen:

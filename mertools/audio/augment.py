@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from mertools.artifacts.files import digest_file, make_folder
+from mertools.artifacts.names import output_path
 from mertools.artifacts.rows import Segment, Track
-from mertools.audio.convert import output_path
 from mertools.audio.float_wav import read_comment, write_float_wav
 from mertools.audio.io import probe, read_blocks
 from mertools.audio.transforms import (

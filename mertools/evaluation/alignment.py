@@ -78,7 +78,7 @@ class TargetAlignment:
     """One target's alignment: of the predictions, and of answers that need no model.
 
     `prior` is None where a track has no other to take it from. `split_half` is over the tracks
-    whose single ratings can be told and are two or more, and None where there are none.
+    whose single ratings are known and are two or more, and None where there are none.
     """
 
     classes: tuple[str, ...]

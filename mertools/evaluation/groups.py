@@ -35,6 +35,7 @@ class Group:
 
 def split_column(source: str) -> tuple[str, str | None]:
     """Take TABLE or TABLE:COLUMN apart; a file whose name has a colon is a table."""
+    # From the right: a folder or drive may have a colon of its own.
     table, colon, column = source.rpartition(":")
     if not colon or Path(source).exists():
         return source, None
@@ -44,8 +45,8 @@ def split_column(source: str) -> tuple[str, str | None]:
 def read_column(table: str, column: str | None) -> tuple[str, dict[str, str]]:
     """Read a column by track: its name, and the values that are not empty.
 
-    Without a name, the only column beside track_id is taken. Raises UsageError where it cannot be
-    told which is meant, SchemaError where the table has no such column or two values for a track.
+    Without a name, the only column beside track_id is taken. Raises UsageError where it is not
+    clear which is meant, SchemaError where the table has no such column or two values for a track.
     """
     with open_table(table) as stream:
         try:

@@ -193,6 +193,7 @@ def _join_target(
         key=lambda row: (row.track_id, row.repeat or 0, row.start or 0.0, row.segment_id or ""),
     )
     tracks = [row for row in rows if row.level == TRACK and row.track_id in of_track]
+    # What segments say of a track is averaged for tracks that no row at track level speaks for.
     inner = [row for row in segments if row.track_id in of_track]
     averages = _average_segments(inner, {(row.track_id, row.repeat) for row in tracks})
     tracks = sorted(tracks + averages, key=lambda row: (row.track_id, row.repeat or 0))
@@ -242,6 +243,7 @@ def _count(
 def _find_origins(rows: Sequence[Prediction], scored: Pairs) -> dict[str, Origin]:
     models: dict[str, set[str | None]] = defaultdict(set)
     for row in rows:
+        # Rows of a fold are of a model that did not learn from the track.
         if row.fold is None:
             models[row.track_id].add(row.model)
     splits = {row.track_id: label.split for row, label in scored}

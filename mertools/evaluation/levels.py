@@ -121,6 +121,7 @@ def describe_within_tracks(outcomes: NumberOutcomes, n_resamples: int, seed: int
     A track in which a score is not defined, such as the correlation of a constant, is left out of
     that score's mean; `n_tracks` says how many are in it.
     """
+    # Rows are in the order of tracks, so each track is one slice.
     bounds = np.flatnonzero(np.diff(outcomes.track)) + 1
     pairs = zip(
         np.split(outcomes.reference, bounds), np.split(outcomes.estimated, bounds), strict=True

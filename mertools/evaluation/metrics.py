@@ -14,6 +14,7 @@ B is the number of weightings (resamples), n of rows, T of tracks, K of classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ def score_outcomes(outcomes: Outcomes, weights: FloatArray) -> dict[str, FloatAr
     Ratings of ordered classes are scored where every row predicts one.
     """
     if isinstance(outcomes, NumberOutcomes):
-        return weigh_numbers(outcomes.reference, outcomes.estimated, weights[:, outcomes.track])
+        return _score_tracks(outcomes, weights)
     has_ratings = not np.isnan(outcomes.values).any()
     ratings = score_ratings(outcomes, weights) if has_ratings else {}
     return score_classes(outcomes, weights) | ratings
@@ -225,39 +226,70 @@ def weigh_numbers(
     NaN where they are not defined: R2 and the ratio of references without spread, correlations if
     either has none, `ccc` if all numbers are the same, any where no row is left.
     """
-    scores = _moment_scores(reference, estimated, weights)
+    scores = _moment_scores(_products(reference, estimated), weights)
     scores["spearman_rho"] = _rank_correlation(reference, estimated, weights)
+    return {name: scores[name] for name in NUMBER_SCORES}
+
+
+def _score_tracks(outcomes: NumberOutcomes, weights: FloatArray) -> dict[str, FloatArray]:
+    """Do as `weigh_numbers` for rows that count as often as their track, weights (B, T)."""
+    reference, estimated = outcomes.reference, outcomes.estimated
+    # All but the ranks follows from sums over each track's rows, of which there are far fewer.
+    n_tracks = len(outcomes.track_ids)
+    sums = {
+        name: np.bincount(outcomes.track, column, n_tracks).astype(np.float64)
+        for name, column in _products(reference, estimated).items()
+    }
+    scores = _moment_scores(sums, weights)
+    scores["spearman_rho"] = _rank_correlation(reference, estimated, weights[:, outcomes.track])
     return {name: scores[name] for name in NUMBER_SCORES}
 
 
 def score_ratings(outcomes: ClassOutcomes, weights: FloatArray) -> dict[str, FloatArray]:
     """Give each of `RATING_SCORES`, (B,), over the rows that predict a rating; weights (B, T)."""
     rows = np.flatnonzero(~np.isnan(outcomes.values))
-    scores = _moment_scores(
-        outcomes.ratings[rows], outcomes.values[rows], weights[:, outcomes.track[rows]]
-    )
+    products = _products(outcomes.ratings[rows], outcomes.values[rows])
+    scores = _moment_scores(products, weights[:, outcomes.track[rows]])
     return {name: scores[name] for name in RATING_SCORES}
 
 
-def _moment_scores(
-    reference: FloatArray, estimated: FloatArray, weights: FloatArray
-) -> dict[str, FloatArray]:
-    """Give the scores of numbers that follow from sums and need no ranks."""
+def _products(reference: FloatArray, estimated: FloatArray) -> dict[str, FloatArray]:
+    """Give what has to be summed over rows for the scores that need no ranks, each (n,)."""
     errors = estimated - reference
-    totals = weights.sum(axis=1)
-    squares = _sum(weights, errors**2)
-    reference_spread = _comoment(weights, reference, reference)
-    estimated_spread = _comoment(weights, estimated, estimated)
-    product = _comoment(weights, reference, estimated)
-    mse = _divide(squares, totals, np.nan)
-    bias = _divide(_sum(weights, errors), totals, np.nan)
+    # About the means of all rows, so that no digits are lost to large numbers.
+    x, y = reference - reference.mean(), estimated - estimated.mean()
+    return {
+        "n": np.ones_like(errors),
+        "errors": errors,
+        "absolute": np.abs(errors),
+        "squares": errors**2,
+        "x": x,
+        "y": y,
+        "xx": x * x,
+        "yy": y * y,
+        "xy": x * y,
+    }
+
+
+def _moment_scores(
+    products: Mapping[str, FloatArray], weights: FloatArray
+) -> dict[str, FloatArray]:
+    """Give the scores that need no ranks from `_products` of rows, or sums of them, (m,)."""
+    sums = {name: _sum(weights, column) for name, column in products.items()}
+    totals = sums["n"]
+    reference_spread = _comoment(sums, "x", "x")
+    estimated_spread = _comoment(sums, "y", "y")
+    product = _comoment(sums, "x", "y")
+    mse = _divide(sums["squares"], totals, np.nan)
+    bias = _divide(sums["errors"], totals, np.nan)
+    spreads = reference_spread + estimated_spread + totals * bias**2
     return {
         "mse": mse,
         "rmse": np.sqrt(mse),
-        "mae": _divide(_sum(weights, np.abs(errors)), totals, np.nan),
-        "r2": 1 - _divide(squares, reference_spread, np.nan),
+        "mae": _divide(sums["absolute"], totals, np.nan),
+        "r2": 1 - _divide(sums["squares"], reference_spread, np.nan),
         "pearson_r": _correlate(product, reference_spread, estimated_spread),
-        "ccc": _divide(2 * product, reference_spread + estimated_spread + totals * bias**2, np.nan),
+        "ccc": _divide(2 * product, spreads, np.nan),
         "bias": bias,
         "spread_ratio": np.sqrt(_divide(estimated_spread, reference_spread, np.nan)),
     }
@@ -300,13 +332,11 @@ def _cumulate(
     return scores[order][ends], hits, ends + 1 - hits
 
 
-def _comoment(weights: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+def _comoment(sums: Mapping[str, FloatArray], x: str, y: str) -> FloatArray:
     """Give the weighted sum of the products of x and y about their means, (B,)."""
-    # About the means of all rows first, so that no digits are lost to large ratings.
-    x, y = x - x.mean(), y - y.mean()
-    products = _sum(weights, x * y)
-    means = _divide(_sum(weights, x) * _sum(weights, y), weights.sum(axis=1), 0)
-    spread = np.sqrt(_sum(weights, x**2) * _sum(weights, y**2))
+    products = sums[x + y]
+    means = _divide(sums[x] * sums[y], sums["n"], 0)
+    spread = np.sqrt(sums[x + x] * sums[y + y])
     comoment: FloatArray = np.where(
         np.abs(products - means) > NEGLIGIBLE * spread, products - means, 0
     )
@@ -320,26 +350,34 @@ def _correlate(product: FloatArray, spread: FloatArray, other: FloatArray) -> Fl
 
 
 def _rank_correlation(x: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:
-    """Give Spearman's rho, (B,): Pearson's correlation of the ranks, ties having their mean."""
-    # The mean of 1 to n, which no tie changes.
-    middle = (weights.sum(axis=1, keepdims=True) + 1) / 2
-    x_ranks, y_ranks = _ranks(x, weights) - middle, _ranks(y, weights) - middle
+    """Give Spearman's rho, (B,), in samples that hold rows as often as weights, (B, n), says.
+
+    It is Pearson's correlation of the ranks, ties having their mean rank.
+    """
+    by_x = np.argsort(x, kind="stable")
+    x, y, weights = x[by_x], y[by_x], weights[:, by_x]
+    x_ranks = _centred_ranks(x, weights)
+    by_y = np.argsort(y, kind="stable")
+    y_ranks = np.empty_like(weights)
+    y_ranks[:, by_y] = _centred_ranks(y[by_y], weights[:, by_y])
+    weighted = weights * x_ranks
     return _correlate(
-        _sum(weights, x_ranks * y_ranks),
-        _sum(weights, x_ranks**2),
-        _sum(weights, y_ranks**2),
+        (weighted * y_ranks).sum(axis=1),
+        (weighted * x_ranks).sum(axis=1),
+        (weights * y_ranks * y_ranks).sum(axis=1),
     )
 
 
-def _ranks(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Rank values, (n,), in samples that hold each as often as weights, (B, n): (B, n), from 1."""
-    distinct, group = np.unique(values, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(len(distinct)))
-    sizes = np.add.reduceat(weights[:, order], starts, axis=1)
-    # A value that stands m times after k lower ones has the mean of the ranks k + 1 to k + m.
-    ranks: FloatArray = (np.cumsum(sizes, axis=1) - sizes + (sizes + 1) / 2)[:, group]
-    return ranks
+def _centred_ranks(ordered: FloatArray, weights: FloatArray) -> FloatArray:
+    """Rank rising numbers, (n,), that stand as often as weights, (B, n), less the mean rank."""
+    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf))
+    sizes = np.add.reduceat(weights, starts, axis=1)
+    # A number that stands m times after k lower ones has the mean of the ranks k + 1 to k + m; the
+    # mean of the ranks 1 to n is (n + 1) / 2, which no tie changes.
+    ends = np.cumsum(sizes, axis=1)
+    ranks: FloatArray = ends - sizes / 2 - ends[:, -1:] / 2
+    counts = np.diff(starts, append=len(ordered))
+    return ranks if len(starts) == len(ordered) else np.repeat(ranks, counts, axis=1)
 
 
 def _sum(weights: FloatArray, values: FloatArray) -> FloatArray:

@@ -57,6 +57,7 @@ def count_overlap(origins: Mapping[str, Origin], learnt: Mapping[str, Set[str]])
             counts["out_of_fold"] += 1
         elif any(hash_track(track_id) in hashes for hashes in known):
             counts["learnt_from"] += 1
+        # A card that lists its tracks is sure; the labels' split is a guess for other models only.
         elif others and origin.split in LEARNT_SPLITS:
             counts["probably_learnt_from"] += 1
         elif any(others) and origin.split is None:
@@ -81,7 +82,7 @@ def find_warnings(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
 
 
 def find_notes(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
-    """Yield what cannot be told, a line each."""
+    """Yield what is not known, a line each."""
     for target, overlap in overlaps.items():
         if overlap.unknown:
             yield (

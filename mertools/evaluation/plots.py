@@ -1,6 +1,6 @@
 """Figures of a report for classes and for numbers, and box plots of features.
 
-Lines differ in colour (Okabe and Ito's palette, told apart with any colour vision) and in dashes,
+Lines differ in colour (Okabe and Ito's palette, distinct with any colour vision) and in dashes,
 so that they stay apart in print. The same report gives the same bytes.
 """
 
@@ -352,5 +352,5 @@ def _title(report: Description, target: str, level: str, description: Descriptio
 
 
 def _file_stem(name: str) -> str:
-    """Make a target's name safe as a part of a file's, without making two the same."""
+    """Escape a target's name for use in a file's; different names stay different."""
     return "".join(c if c.isalnum() or c in "-_. " else f"%{ord(c):02X}" for c in name)

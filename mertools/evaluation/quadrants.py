@@ -62,6 +62,7 @@ def find_plane(joined: Mapping[str, JoinedTarget], level: str) -> Plane | None:
     middle = np.array([scale.middle for scale in ranges])
     reference = find_quadrants(valence.reference, arousal.reference, middle)
     estimated = find_quadrants(valence.estimated, arousal.estimated, middle)
+    # Centres of the scored tracks themselves would know part of the answer.
     points, source = _training_points(joined, level), "train"
     if not len(points):
         points, source = np.column_stack([valence.reference, arousal.reference]), "scored"

@@ -125,7 +125,7 @@ def relieff(X: FloatArray, y: NDArray[Any], k: int = N_NEIGHBOURS) -> FloatArray
     """
     classes, index, sizes = np.unique(y, return_inverse=True, return_counts=True)
     if len(classes) < 2:
-        raise ValueError("one class has no other to be told from")
+        raise ValueError("one class has no other to differ from")
     scaled, prior = _scale(X), sizes / len(y)
     weights = np.zeros(X.shape[1])
     for rows, distances in _distances(scaled):

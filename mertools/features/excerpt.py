@@ -26,7 +26,7 @@ class Excerpt:
         self.y = y
         self.start_s = start_s
         self._whole = whole
-        self._made: dict[Hashable, Any] = {}
+        self._results: dict[Hashable, Any] = {}
 
     @property
     def whole(self) -> Excerpt:
@@ -34,23 +34,19 @@ class Excerpt:
         return self if self._whole is None else self._whole()
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Give what `make` makes of this excerpt, made at the first call for `key` and kept.
+        """Memoise `make()` under `key`: several kinds of feature come from one run of a network."""
+        if key not in self._results:
+            self._results[key] = make()
+        result: T = self._results[key]
+        return result
 
-        Several kinds of feature come from one run of a network.
+    def recent(self, key: Hashable, starts: Sequence[int], make: Callable[[int], T]) -> list[T]:
+        """Memoise `make(start)` for ascending `starts`, and drop results before `starts[0]`.
+
+        Windows that overlap share what they have in common, in little memory.
         """
-        if key not in self._made:
-            self._made[key] = make()
-        made: T = self._made[key]
-        return made
-
-    def recent(self, key: Hashable, places: Sequence[int], make: Callable[[int], T]) -> list[T]:
-        """Give what `make` makes at ascending places of this sound, of which some were asked for.
-
-        What lies before the first of them is forgotten, so that windows which overlap share their
-        work in little memory.
-        """
-        kept: dict[int, T] = self._made.get(key, {})
-        made = {place: kept[place] if place in kept else make(place) for place in places}
-        later = {place: value for place, value in kept.items() if place > places[0]}
-        self._made[key] = later | made
-        return list(made.values())
+        known: dict[int, T] = self._results.get(key, {})
+        results = {start: known[start] if start in known else make(start) for start in starts}
+        later = {start: result for start, result in known.items() if start > starts[0]}
+        self._results[key] = later | results
+        return list(results.values())

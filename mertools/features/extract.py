@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mertools.artifacts.feature_rows import Cutting, FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_at_rates
-from mertools.audio.io import check_readable
+from mertools.audio.io import check_rate, check_readable, probe
 from mertools.audio.segment import Cut, cut, cut_out, read_segments, read_track
 from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
@@ -23,24 +26,24 @@ from mertools.features.registry import RequestedKind
 from mertools.runtime.parallel import Jobs, map_ordered
 
 SEGMENTS_AT_ONCE = 64
-"""Segments of one file that a process works on before it hands over what it has made."""
+"""Segments of one file in a task: its results reach the caller together."""
 
 NOTES = "notes"
-"""Stands where the kinds of feature stand for the notes of a segment."""
+"""Takes the role of a kind of feature for the notes of a segment."""
 
 KeptKey = tuple[str, str, float, float, str]
-"""What features made before are known by: kind, segment_id, start, duration, source digest."""
+"""Identifies features that exist already: kind, segment_id, start, duration, source digest."""
 
 Kept = Mapping[KeptKey, FeatureRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides features beside the sound: the kinds, the sample rate in Hz, the cutting.
+    """What determines features beside the sound: the kinds, the sample rate in Hz, the cutting.
 
-    `segment` is for whole tracks, which are cut at `sample_rate`; segments that a manifest gives
-    are taken as they are. `notes` is the kind along with which notes are decoded, if any.
-    `as_windows` tells that segments are windows of their track, which may share what is made of it.
+    `segment` is for whole tracks, which are cut at `sample_rate`; segments of a manifest are used
+    as they are. `notes` is the kind along with which notes are decoded, if any. `as_windows` tells
+    that segments are overlapping windows of their track, which may share computations.
     """
 
     kinds: tuple[RequestedKind, ...]
@@ -54,7 +57,7 @@ class Recipe:
         return tuple(kind.name for kind in self.kinds)
 
     def made_names(self) -> tuple[str, ...]:
-        """Name all that is made of a segment: the kinds in order, and notes."""
+        """Name what is computed of a segment: the kinds in order, and notes."""
         return self.kind_names() + ((NOTES,) if self.notes else ())
 
     def cutting(self) -> Cutting:
@@ -68,21 +71,46 @@ class Recipe:
         return [self.sample_rate, *sorted(further)]
 
     def notes_digest(self) -> str:
-        """Tell notes that are interchangeable from others: a track's last segment has the rest."""
+        """Digest what notes depend on: a track's last segment has those up to the track's end."""
         kind = (self.notes.digest, self.notes.device) if self.notes else None
         return digest_json({"version": 1, "kind": kind, "segment": asdict(self.segment)})
+
+
+def join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
+    """Join recipes that cut the same sound alike, so that what models share is computed once.
+
+    Returns the joined ones, and for each recipe the index of its own. Those that compute a kind of
+    the same name with other parameters stay apart.
+    """
+    joined: list[Recipe] = []
+    indices = []
+    for recipe in recipes:
+        for index, other in enumerate(joined):
+            kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
+            if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
+                {kind.name for kind in kinds}
+            ):
+                joined[index] = replace(other, kinds=kinds)
+                break
+        else:
+            index = len(joined)
+            joined.append(recipe)
+        indices.append(index)
+    return joined, indices
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentFeatures:
     """A segment with its features by kind, and its notes where they are asked for.
 
-    None stands for those kept from before.
+    None stands for those that exist already. `track_s` is the length in seconds of the track that
+    it was cut from, where that was whole.
     """
 
     row: FeatureRow
     features: dict[str, Features | None]
     notes: tuple[NoteEvent, ...] | None = None
+    track_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +124,7 @@ class FailedInput:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Segments of one file, or a whole track (None: cut it), with what is kept of them."""
+    """Segments of one file, or a whole track (None: cut it), with what exists of them."""
 
     track: Track
     segments: tuple[Segment, ...] | None
@@ -119,15 +147,14 @@ def extract(
 ) -> Iterator[list[Outcome]]:
     """Compute the features of tracks and segments, on `jobs`, in order.
 
-    `kept` tells which features of a track are there already and need not be made. Yields lists of
+    `kept` gives the features of a track that exist already and are not computed. Yields lists of
     outcomes, each of one file; sound at another sample rate is converted as `mer convert` would.
     """
-    work = partial(_extract_task, recipe)
-    return map_ordered(work, _tasks(sources, kept), jobs)
+    return map_ordered(partial(_extract_task, recipe), _tasks(sources, kept), jobs)
 
 
 def _tasks(sources: Iterable[Source], kept: Callable[[str], Kept]) -> Iterator[_Task | FailedInput]:
-    """Join segments of one file that follow each other to one task."""
+    """Group segments of one file that follow each other to a task."""
     waiting: list[Segment] = []
     for source in sources:
         same_file = isinstance(source, Segment) and waiting and source.path == waiting[0].path
@@ -161,8 +188,12 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
         source_digest = digest_file(path)
         if task.segments is not None and (rows := _kept_rows(recipe, task, source_digest)):
             return [SegmentFeatures(row, dict.fromkeys(recipe.kind_names())) for row in rows]
+        declared = {row.sample_rate for row in task.segments or (task.track,)} - {None}
+        for rate in declared:
+            check_rate(path, probe(path), rate)
         wholes = _Wholes(path, recipe.rates())
-        for segment, cuts in _cuts(recipe, task, wholes):
+        track_s, all_cuts = _cuts(recipe, task, wholes)
+        for segment, cuts in all_cuts:
             if isinstance(cuts, InputError):
                 outcomes.append(FailedInput(segment.track_id, segment.segment_id, cuts))
                 continue
@@ -171,13 +202,13 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
                 for rate, cut in cuts.items()
             }
             row = _row(recipe, segment, cuts, source_digest)
-            outcomes.append(_compute(recipe, task, row, excerpts))
+            outcomes.append(replace(_compute(recipe, task, row, excerpts), track_s=track_s))
         if (
             task.segments is None
             and isinstance(last := outcomes[-1], SegmentFeatures)
             and last.notes is not None
         ):
-            # What `segment` leaves out of the track's end is heard all the same.
+            # Cutting may leave out the track's end, but its notes are transcribed all the same.
             outcomes[-1] = replace(last, notes=_notes(recipe, excerpts, math.inf))
     except InputError as error:
         outcomes.append(FailedInput(task.track.track_id, None, error))
@@ -201,7 +232,7 @@ class _Wholes:
 
 
 def _kept_rows(recipe: Recipe, task: _Task, source_digest: str) -> list[FeatureRow]:
-    """Give a task's rows if everything of it is kept, so that its file need not be decoded."""
+    """Give a task's rows if all its features exist, so that its file need not be decoded."""
     segments = task.segments or ()
     keys = [[_key(name, s, source_digest) for name in recipe.made_names()] for s in segments]
     if not all(key in task.kept for of_segment in keys for key in of_segment):
@@ -217,39 +248,48 @@ def _key(name: str, segment: Segment | FeatureRow, source_digest: str) -> KeptKe
     return name, segment.segment_id, segment.start, segment.duration, source_digest
 
 
-def _cuts(
-    recipe: Recipe, task: _Task, wholes: _Wholes
-) -> Iterator[tuple[Segment, dict[int, Cut] | InputError]]:
-    """Yield segments with their samples at each sample rate that is needed."""
+CutsByRate = Iterator[tuple[Segment, dict[int, Cut] | InputError]]
+
+
+def _cuts(recipe: Recipe, task: _Task, wholes: _Wholes) -> tuple[float | None, CutsByRate]:
+    """Give the length in seconds of a track that is whole, and segments at each rate needed."""
     track, path = task.track, wholes.path
     first_rate, *further = rates = recipe.rates()
     if further or recipe.as_windows:
         sounds = {rate: wholes.read(rate).y for rate in rates}
-        segments = task.segments or cut(track, len(sounds[first_rate]), first_rate, recipe.segment)
-        for segment in segments:
-            by_rate = {
-                rate: cut_out(y, path, segment.start, segment.duration, rate)
-                for rate, y in sounds.items()
-            }
-            yield segment, _all_or_error(by_rate)
-        return
+        n_samples = len(sounds[first_rate])
+        segments = task.segments or cut(track, n_samples, first_rate, recipe.segment)
+        track_s = n_samples / first_rate if task.segments is None else None
+        return track_s, ((segment, _cut_all(sounds, path, segment)) for segment in segments)
     cuts: Iterable[tuple[Segment, Cut | InputError]]
     if task.segments is None:
-        cuts = read_track(track, first_rate, recipe.segment)
+        found = read_track(track, first_rate, recipe.segment)
+        track_s, cuts = found.duration_s, found.segments
     else:
         spans = [(segment.start, segment.duration) for segment in task.segments]
+        track_s = None
         cuts = zip(task.segments, read_segments(path, spans, first_rate), strict=True)
-    for segment, made in cuts:
-        yield segment, _all_or_error({first_rate: made})
+    return track_s, ((segment, _all_or_error({first_rate: one})) for segment, one in cuts)
+
+
+def _cut_all(
+    sounds: Mapping[int, NDArray[np.int16]], path: Path, segment: Segment
+) -> dict[int, Cut] | InputError:
+    return _all_or_error(
+        {
+            rate: cut_out(y, path, segment.start, segment.duration, rate)
+            for rate, y in sounds.items()
+        }
+    )
 
 
 def _all_or_error(cuts: Mapping[int, Cut | InputError]) -> dict[int, Cut] | InputError:
-    made: dict[int, Cut] = {}
+    good: dict[int, Cut] = {}
     for rate, found in cuts.items():
         if isinstance(found, InputError):
             return found
-        made[rate] = found
-    return made
+        good[rate] = found
+    return good
 
 
 def _row(

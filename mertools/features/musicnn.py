@@ -1,4 +1,4 @@
-"""What a network that was trained to tag music makes of it: MusiCNN's layers over a segment.
+"""Statistics over a segment of the layers of MusiCNN, a network that was trained to tag music.
 
 The reference is musicnn 0.1.0, `extractor.py` with the model `MSD_musicnn`. Its front end, in
 float16, overflows on loud music, and is float32 here; and it repeats the first patch's penultimate
@@ -93,7 +93,7 @@ LAYERS = {
     "max_pool": tuple(str(channel + 1) for channel in LIVE_CHANNELS),
     "penultimate": tuple(map(str, range(1, 201))),
 }
-"""The layers in order, and what their values are called: pools by channel, those that are live."""
+"""The layers in order, with the names of their values: pools have one a live channel."""
 
 STATISTICS = {
     "tags": ("mean", "std"),
@@ -101,7 +101,7 @@ STATISTICS = {
     "max_pool": ("max",),
     "penultimate": ("mean", "std"),
 }
-"""What is told of each layer's values over the patches of a segment."""
+"""What describes each layer's values over the patches of a segment."""
 
 COLUMN_NAMES = tuple(
     f"{layer}_{name}_{statistic}"
@@ -111,7 +111,7 @@ COLUMN_NAMES = tuple(
 )
 
 CHANGING = ("mean_pool", "max_pool")
-"""The layers of which the kind `musicnn-change` tells."""
+"""The layers that the kind `musicnn-change` describes."""
 
 CHANGE_COLUMN_NAMES = tuple(
     f"{layer}_{name}_log_std" for layer in CHANGING for name in LAYERS[layer]
@@ -121,7 +121,7 @@ LEAST_CHANGE = 0.01
 """Added before the logarithm, without which a steady sound would be near to any music."""
 
 PATCHES_AT_ONCE = 64
-"""On a GPU. On a CPU it is one, so that a patch's values are the same bytes in any company."""
+"""On a GPU. On a CPU patches run one by one, so that none changes another's bytes."""
 
 
 Sound = NDArray[np.int16] | NDArray[np.float32]
@@ -131,7 +131,7 @@ Layers = tuple[NDArray[np.float32], ...]
 
 @dataclass(frozen=True, slots=True)
 class MusicnnParams:
-    """How sound is heard: first at `sample_rate` in Hz, which is then resampled to 16 kHz.
+    """How patches are cut: from sound at `sample_rate` in Hz, resampled to 16 kHz.
 
     A patch begins every `hop_frames` frames, of which 62.5 are a second. Raises UsageError for
     values that have no meaning.
@@ -188,14 +188,14 @@ def _run_on_window(excerpt: Excerpt, params: MusicnnParams) -> Layers:
     spacing_s = max(1, round(10 * params.hop_frames * HOP_LENGTH / SAMPLE_RATE)) / 10
     n_patches = 1 + int(n_beyond_a_patch / (spacing_s * params.sample_rate))
     starts = [
-        round((excerpt.start_s + place * spacing_s) * SAMPLE_RATE) for place in range(n_patches)
+        round((excerpt.start_s + index * spacing_s) * SAMPLE_RATE) for index in range(n_patches)
     ]
     whole = excerpt.whole
     y = whole.once((_resampled, params), lambda: _resampled(whole.y, params))
-    made = whole.recent(
+    outputs = whole.recent(
         (run_network, params), starts, lambda start: run_network(_cut_patch(y, start)[None])
     )
-    return tuple(np.concatenate(parts) for parts in zip(*made, strict=True))
+    return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
 
 
 def _summarise(layers: Layers) -> NDArray[np.float32]:
@@ -260,10 +260,10 @@ def run_network(patches: NDArray[np.float32], device: str = CPU) -> Layers:
     """
     if device == CPU:
         session = _load_session()
-        made = [session.run(list(LAYERS), {"patches": patch[None]}) for patch in patches]
+        outputs = [session.run(list(LAYERS), {"patches": patch[None]}) for patch in patches]
     else:
-        made = list(_run_on(device, patches))
-    return tuple(np.concatenate(parts) for parts in zip(*made, strict=True))
+        outputs = list(_run_on(device, patches))
+    return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
 
 
 def _run_on(device: str, patches: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:

@@ -79,8 +79,8 @@ def notes_in(
     """
     sound = find_context(excerpt, params)
     n_samples = round(len(sound.y) * SAMPLE_RATE / params.sample_rate)
-    made = transcribe_once(sound, params, device).frames(0, reference_frames(n_samples))
-    notes = sound.once((decode_notes, params, device), lambda: decode_notes(made))
+    posteriorgrams = transcribe_once(sound, params, device).frames(0, reference_frames(n_samples))
+    notes = sound.once((decode_notes, params, device), lambda: decode_notes(posteriorgrams))
     if params.context == SEGMENT:
         return tuple(note.shifted(excerpt.start_s) for note in notes)
     return tuple(note for note in notes if excerpt.start_s <= note.start_s < end_s)
@@ -134,23 +134,23 @@ def _is_onset(onset: NDArray[np.float32], note: NDArray[np.float32]) -> NDArray[
     """Find peaks of the onsets, or of the notes' rise over two frames where that is greater."""
     is_peak = np.zeros(note.shape, bool)
     # Some pitches at a time: what is computed of hours of music would be gigabytes.
-    parts = [
+    slices = [
         np.s_[:, first : first + PITCHES_AT_ONCE] for first in range(0, N_NOTES, PITCHES_AT_ONCE)
     ]
-    steepest = max(_rise(note[part]).max() for part in parts)
+    steepest = max(_rise(note[pitches]).max() for pitches in slices)
     if steepest == 0:
         # The reference divides by it: nothing but NaN is left, and no onset.
         return is_peak
-    for part in parts:
-        strength = np.maximum(onset[part], onset.max() * _rise(note[part]) / steepest)
+    for pitches in slices:
+        strength = np.maximum(onset[pitches], onset.max() * _rise(note[pitches]) / steepest)
         middle = strength[1:-1]
-        is_peak[part][1:-1] = (middle > strength[:-2]) & (middle > strength[2:])
-        is_peak[part] &= strength >= ONSET_THRESHOLD
+        is_peak[pitches][1:-1] = (middle > strength[:-2]) & (middle > strength[2:])
+        is_peak[pitches] &= strength >= ONSET_THRESHOLD
     return is_peak
 
 
 def _rise(note: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Tell by how much each frame is above both of the two before it, at least 0."""
+    """Measure by how much each frame is above both of the two before it, at least 0."""
     rise = np.zeros(note.shape)
     now = note[2:].astype(np.float64)
     rise[2:] = np.minimum(now - note[1:-1], now - note[:-2])
@@ -160,7 +160,7 @@ def _rise(note: NDArray[np.float32]) -> NDArray[np.float64]:
 class _Spans:
     """Where notes still sound: for each row a byte a frame, 1 where it is quiet.
 
-    A search through bytes for a run of quiet ones takes no time beside a loop over frames.
+    Searching bytes for a run of quiet ones is much faster than a loop over frames.
     """
 
     def __init__(self, note: NDArray[np.float32]) -> None:

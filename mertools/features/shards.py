@@ -1,4 +1,4 @@
-"""Features in shards: what works on a part of the inputs writes it too, and the caller joins."""
+"""Features in shards: each worker writes a file of its inputs, and the caller joins them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mertools.artifacts.journal import Journal
 from mertools.artifacts.merging import check_reach
 from mertools.audio.sources import Source
 from mertools.errors import InputError, MerError
-from mertools.features.build import Precedents, build_features
+from mertools.features.build import ShardLimits, build_features
 from mertools.features.extract import Outcome, Recipe, SegmentFeatures
 from mertools.runtime.parallel import Jobs, map_ordered
 
@@ -25,17 +25,17 @@ OF_A_SHARD = re.compile(r"\d{6,}\.h5|\.\d{6,}\.h5\.journal")
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The inputs of a shard, and what is known of the shards before it."""
+class _ShardTask:
+    """The inputs of a shard, and what the shards before it impose."""
 
     path: Path
     sources: list[Source]
-    precedents: Precedents
+    limits: ShardLimits
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What comes back of a part: outcomes without features, and kinds where there is a shard."""
+class _ShardResult:
+    """What a worker sends back: outcomes without features, and the kinds of the shard if any."""
 
     outcomes: list[Outcome]
     rows: list[FeatureRow]
@@ -55,10 +55,10 @@ def build_shards(
 ) -> Iterator[Outcome]:
     """Compute features into shards of `n_tracks` tracks in `folder`, joined in `target`.
 
-    Each is made as `build_features` makes a file, by the worker that computes it, and keeps what it
-    holds already. Yields the outcomes of `build_features`, in its order, without their features.
-    Once all are drawn, `target` is written, and what other runs left in `folder` is removed; where
-    every outcome is a failure, neither.
+    Each shard is written as by `build_features`, by the worker that computes it, and what it holds
+    already is reused. Yields the outcomes of `build_features`, in its order, without their
+    features. Once all are drawn, `target` is written and the shards of other runs in `folder` are
+    removed; neither happens where every outcome is a failure.
 
     Raises UsageError where `target` could not refer to the shards, MerError where a shard that a
     worker wrote does not lie in this machine's `folder`.
@@ -66,34 +66,34 @@ def build_shards(
     check_reach(target, folder, "give -o in the folder that holds it")
     make_folder(folder)
     remove_stale_parts(target.parent, target.name)
-    make = partial(_make_shard, recipe, force)
-    waiting: deque[_Part] = deque()
+    compute = partial(_compute_shard, recipe, force)
+    waiting: deque[_ShardTask] = deque()
     kinds: dict[str, KindDescription] = {}
     rows: list[FeatureRow] = []
     taken: set[str] = set()
     cuttings: set[Cutting | None] = set()
     shards: list[tuple[Path, int]] = []
 
-    def parts() -> Iterator[_Part]:
+    def tasks() -> Iterator[_ShardTask]:
         for number, some in enumerate(_cut(sources, n_tracks)):
-            waiting.append(_Part(folder / f"{number:06}.h5", some, Precedents(kinds)))
+            waiting.append(_ShardTask(folder / f"{number:06}.h5", some, ShardLimits(kinds)))
             yield waiting[-1]
 
     with Journal(target) as journal:
-        for made in map_ordered(make, parts(), jobs, grouped=False):
-            part = waiting.popleft()
-            clashes = taken.intersection(map(_segment_id, made.outcomes))
-            if clashes or (kinds and made.kinds and made.kinds != kinds):
-                # It could not know yet what the shards before it would decide.
-                told = replace(part, precedents=Precedents(kinds, frozenset(clashes)))
-                (made,) = map_ordered(make, [told], jobs)
-            if made.rows:
-                kinds = kinds or made.kinds
-                shards.append((part.path, len(made.rows)))
-                rows += made.rows
-                cuttings.add(made.cutting)
-                taken.update(row.segment_id for row in made.rows)
-            yield from made.outcomes
+        for result in map_ordered(compute, tasks(), jobs, grouped=False):
+            task = waiting.popleft()
+            clashes = taken.intersection(map(_segment_id, result.outcomes))
+            if clashes or (kinds and result.kinds and result.kinds != kinds):
+                # The shards before it were not known when it began: it is computed again.
+                task = replace(task, limits=ShardLimits(kinds, frozenset(clashes)))
+                (result,) = map_ordered(compute, [task], jobs)
+            if result.rows:
+                kinds = kinds or result.kinds
+                shards.append((task.path, len(result.rows)))
+                rows += result.rows
+                cuttings.add(result.cutting)
+                taken.update(row.segment_id for row in result.rows)
+            yield from result.outcomes
         if rows:
             paths = [path for path, _ in shards]
             _check_presence(folder, paths)
@@ -118,20 +118,20 @@ def _segment_id(outcome: Outcome) -> str | None:
     return outcome.row.segment_id if isinstance(outcome, SegmentFeatures) else outcome.segment_id
 
 
-def _make_shard(recipe: Recipe, force: bool, part: _Part) -> _Made:
-    made = _Made([], [], {})
+def _compute_shard(recipe: Recipe, force: bool, task: _ShardTask) -> _ShardResult:
+    result = _ShardResult([], [], {})
     for outcome in build_features(
-        part.path, part.sources, recipe, 1, force=force, precedents=part.precedents
+        task.path, task.sources, recipe, 1, force=force, limits=task.limits
     ):
         if isinstance(outcome, SegmentFeatures):
-            made.rows.append(outcome.row)
-            made.outcomes.append(replace(outcome, features={}))
+            result.rows.append(outcome.row)
+            result.outcomes.append(replace(outcome, features={}))
         else:
-            made.outcomes.append(outcome)
-    if made.rows:
-        with open_features(part.path) as file:
-            return replace(made, kinds=dict(file.kinds), cutting=file.cutting)
-    return made
+            result.outcomes.append(outcome)
+    if result.rows:
+        with open_features(task.path) as file:
+            return replace(result, kinds=dict(file.kinds), cutting=file.cutting)
+    return result
 
 
 def _check_presence(folder: Path, paths: Iterable[Path]) -> None:
@@ -144,7 +144,7 @@ def _check_presence(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def _leave_only(folder: Path, shards: set[Path]) -> None:
-    """Remove other shards, and all journals: they keep notes until the run is over."""
+    """Remove other shards, and all journals, which hold notes until the run is over."""
     for path in set(folder.iterdir()) - shards:
         if OF_A_SHARD.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a segment's notes tell of its harmony, register and density, after a transcription.
+"""Harmony, register and density of a segment, from the notes that transcription finds.
 
 Key and mode are those of C. L. Krumhansl and E. J. Kessler, "Tracing the dynamic changes in
 perceived tonal organization", Psychological Review 89(4), 1982; the consonance of interval classes
@@ -128,7 +128,7 @@ def _key(profile: Floats) -> list[float]:
 
 
 def _intervals(chroma: Floats) -> list[float]:
-    """Tell the share of each interval class between what sounds together, and the consonance."""
+    """Measure the share of each interval class among notes at once, and their consonance."""
     shares = np.array(
         [np.minimum(chroma, np.roll(chroma, n, axis=1)).sum() for n in range(1, OCTAVE // 2 + 1)]
     )
@@ -139,7 +139,7 @@ def _intervals(chroma: Floats) -> list[float]:
 
 
 def _triads(chroma: Floats) -> list[float]:
-    """Tell how much of what sounds is in triads of each kind, and how major these are."""
+    """Measure how much of what sounds is in triads of each kind, and how major these are."""
     sums = {
         name: np.minimum.reduce([np.roll(chroma, -step, axis=1) for step in steps]).sum()
         for name, steps in TRIADS.items()
@@ -162,7 +162,7 @@ def _harmonic_change(chroma: Floats) -> float:
 
 
 def _register(note: Floats, sounding: Floats) -> list[float]:
-    """Tell where notes lie, in MIDI pitch, and how the highest moves, in semitones."""
+    """Describe where notes lie, in MIDI pitch, and how the highest moves, in semitones."""
     pitches = np.arange(LOWEST_PITCH, LOWEST_PITCH + N_NOTES)
     weights = sounding.sum(axis=0) / sounding.sum()
     mean = float(weights @ pitches)
@@ -183,7 +183,7 @@ def _register(note: Floats, sounding: Floats) -> list[float]:
 
 
 def _density(note: Floats, onset: Floats) -> list[float]:
-    """Tell how many notes sound, how many begin a second, and how long they are held."""
+    """Measure how many notes sound, how many begin a second, and how long they are held."""
     n_sounding = (note > NOTE_THRESHOLD).sum(axis=1)
     begins = onset > ONSET_THRESHOLD
     n_begun = (begins[1:] & ~begins[:-1]).sum()

@@ -50,8 +50,7 @@ FRAMES_IN_10_S = 858
 """Frames of a segment's features, in proportion to its length; the network gives a few more."""
 
 WINDOWS_AT_ONCE = 64
-"""On an accelerator. On a CPU it is one, so that a window's values are the same bytes in any
-company."""
+"""On an accelerator. On a CPU windows run one by one, so that none changes another's bytes."""
 
 SEGMENT, TRACK = "segment", "track"
 
@@ -125,12 +124,12 @@ def reference_frames(n_samples: int) -> int:
 
 
 def find_context(excerpt: Excerpt, params: TranscriptionParams) -> Excerpt:
-    """Find what of the track is transcribed at once: the excerpt or all that it is from."""
+    """Choose what is transcribed at once: the excerpt, or the whole track that it is from."""
     return excerpt if params.context == SEGMENT else excerpt.whole
 
 
 def transcribe_once(sound: Excerpt, params: TranscriptionParams, device: str) -> Posteriorgrams:
-    """Transcribe sound for all that is made from it, to the end of the network's last window."""
+    """Transcribe sound once for all kinds, to the end of the network's last window."""
     return sound.once(
         (transcribe, params, device),
         lambda: _transcribe_whole(_scaled(_resampled(sound.y, params.sample_rate)), device),
@@ -146,8 +145,8 @@ def feature(
     """
     n_frames = params.n_frames(len(excerpt.y))
     first = 0 if params.context == SEGMENT else _frame_at(excerpt.start_s)
-    made = transcribe_once(find_context(excerpt, params), params, device)
-    return _filled_up(getattr(made.frames(first, first + n_frames), name), n_frames)
+    outputs = transcribe_once(find_context(excerpt, params), params, device)
+    return _filled_up(getattr(outputs.frames(first, first + n_frames), name), n_frames)
 
 
 def window_feature(name: str, excerpt: Excerpt, params: TranscriptionParams) -> NDArray[np.float16]:
@@ -162,8 +161,8 @@ def window_feature(name: str, excerpt: Excerpt, params: TranscriptionParams) -> 
         first // WINDOW_HOP_FRAMES,
         min(_count_windows(y), -(-(first + n_frames) // WINDOW_HOP_FRAMES)),
     )
-    made = whole.recent((_run_on_cpu, params), numbers, lambda n: _transcribe_window(y, n))
-    values = np.concatenate([getattr(part, name) for part in made])
+    outputs = whole.recent((_run_on_cpu, params), numbers, lambda n: _transcribe_window(y, n))
+    values = np.concatenate([getattr(output, name) for output in outputs])
     first -= numbers[0] * WINDOW_HOP_FRAMES
     return _filled_up(values[first : first + n_frames], n_frames)
 
@@ -193,22 +192,22 @@ def _transcribe_whole(y: NDArray[np.float32], device: str) -> Posteriorgrams:
     """
     n_frames = _count_windows(y) * WINDOW_HOP_FRAMES
     # Filled in place: of hours of music these are gigabytes, and no other copy is wanted.
-    made = [
+    posteriors = [
         np.empty((n_frames, n_bins), np.float32) for n_bins in (N_NOTES, N_NOTES, N_CONTOUR_BINS)
     ]
     windows, first = _cut_windows(y), 0
-    for parts in _run_on_cpu(windows) if device == CPU else _run_on(device, windows):
-        end = first + len(parts[0])
-        for whole, part in zip(made, parts, strict=True):
-            whole[first:end] = part
+    for outputs in _run_on_cpu(windows) if device == CPU else _run_on(device, windows):
+        end = first + len(outputs[0])
+        for whole, output in zip(posteriors, outputs, strict=True):
+            whole[first:end] = output
         first = end
-    return Posteriorgrams(*made)
+    return Posteriorgrams(*posteriors)
 
 
 def _transcribe_window(y: Sound, number: int) -> Posteriorgrams:
     """Transcribe one of the windows of sound in 16 bit: its frames as `_transcribe_whole`'s."""
-    (made,) = _run_on_cpu([_scaled(_cut_window(y, number))])
-    return Posteriorgrams(*made)
+    (outputs,) = _run_on_cpu([_scaled(_cut_window(y, number))])
+    return Posteriorgrams(*outputs)
 
 
 def _count_windows(y: Sound) -> int:
@@ -246,14 +245,14 @@ def _run_on(
     # TensorFloat-32, which torch lets cuDNN use, is too coarse to agree with the reference.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         while batch := list(islice(windows, WINDOWS_AT_ONCE)):
-            made = network(torch.from_numpy(np.stack(batch)).to(device))
-            yield _inner_frames([part.cpu().numpy() for part in made])
+            outputs = network(torch.from_numpy(np.stack(batch)).to(device))
+            yield _inner_frames([output.cpu().numpy() for output in outputs])
 
 
-def _inner_frames(made: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+def _inner_frames(outputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     """Leave out the half of each overlap: from (n_windows, 172, n_bins) to (n_frames, n_bins)."""
     inner = slice(OVERLAP_FRAMES // 2, -OVERLAP_FRAMES // 2)
-    return [part[:, inner].reshape(-1, part.shape[2]) for part in made]
+    return [output[:, inner].reshape(-1, output.shape[2]) for output in outputs]
 
 
 @cache

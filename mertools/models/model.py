@@ -99,16 +99,18 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
     if SELECTED not in learnt:
         model: Model = module.restore(path, card, learnt)
         return model
-    columns, n_others = np.asarray(learnt[SELECTED]), architecture.n_other_kinds
+    columns, n_others = learnt[SELECTED], architecture.n_other_kinds
     others, vectors = card.inputs[:n_others], card.inputs[n_others:]
     n_columns = sum(math.prod(needed.shape) for needed in vectors)
     if (
-        columns.ndim != 1
+        not isinstance(columns, np.ndarray)
+        or columns.ndim != 1
         or columns.dtype.kind != "i"
         or not len(columns)
         or not 0 <= columns.min() <= columns.max() < n_columns
     ):
         raise SchemaError(path, "selects columns that are not there", "train the model again")
+    # To the model inside, the selected columns are all that there is.
     one_input = dataclasses.replace(vectors[0], shape=(len(columns),))
     weights = {name: array for name, array in learnt.items() if name != SELECTED}
     of_columns = dataclasses.replace(card, inputs=(*others, one_input))

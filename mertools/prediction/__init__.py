@@ -1,1 +1,1 @@
-"""A model joined with features or audio: posteriors for segments and tracks."""
+"""Models applied to features or sound, and the emotions that follow from their predictions."""

@@ -139,8 +139,8 @@ class Emotion:
         name = repr(self.track_id)
         if self.segment_id is not None and self.start is not None:
             name += f" at {self.start:g} s"
-        place = format_quadrant(self.quadrant)
-        parts = [name, *map(str, self.ratings.values()), place, self.word or ""]
+        quadrant = format_quadrant(self.quadrant)
+        parts = [name, *map(str, self.ratings.values()), quadrant, self.word or ""]
         windows = f"{len(self.windows)} windows" if self.windows else ""
         return f"Emotion({', '.join(part for part in [*parts, windows] if part)})"
 

@@ -34,7 +34,7 @@ function openAddress() {
 }
 
 function play() {
-  audio.play().catch(() => {}); // what keeps it from playing is told by its event "error"
+  audio.play().catch(() => {}); // its event "error" says what keeps it from playing
 }
 
 function togglePlay() {
@@ -66,7 +66,7 @@ function showTrack(k, time = 0) {
     .map(([target, curve]) => [target, readCurve(target, curve)]);
   track = {
     name: found.name,
-    duration: found.duration / 10,
+    duration: found.duration / 10 || 1, // lyrics have no length, but what is drawn needs one
     curves: Object.fromEntries(curves),
     hasTime: found.windows || found.wave !== null,
   };
@@ -186,7 +186,7 @@ audio.addEventListener("timeupdate", () => {
 });
 audio.addEventListener("error", () => {
   at("trouble").textContent = "The sound cannot be played: it is not where it was " +
-    "when this page was made, or the browser does not know its format.";
+    "when this page was written, or the browser does not know its format.";
 });
 
 at("values").addEventListener("toggle", listValues);

@@ -38,7 +38,7 @@ from mertools.targets.scale import Range, Scale, format_number
 TARGET_COLOURS = {"arousal": COLOURS[1], "valence": COLOURS[0], "dominance": COLOURS[2]}
 OTHER_COLOUR = COLOURS[3]
 CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Colours of unordered classes, in the order in which neighbours are told apart best."""
+"""Colours of unordered classes, in the order in which neighbours differ most."""
 
 INK, GRID = "#222222", "#dddddd"
 PATH_COLOURS = LinearSegmentedColormap.from_list("path", ["#c4c4c4", INK])
@@ -49,7 +49,7 @@ MAX_ROWS = 60
 TITLE_LENGTH, NAME_LENGTH = 70, 28
 """Characters of a name that a title and a label have room for."""
 
-MAX_TIMES = 6
+MAX_TIMES = 8
 TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600)
 CAPTION_SIZE = 8
 CHARACTERS_PER_INCH = 17
@@ -266,16 +266,16 @@ def _draw_path(axes: Axes, track: ShownTrack) -> None:
     points = np.column_stack([valence, arousal])
     steps = np.stack([points[:-1], points[1:]], axis=1)
     lines = LineCollection(list(steps), cmap=PATH_COLOURS, linewidths=1.4, capstyle="round")
-    lines.set_array(np.arange(len(steps)))
+    lines.set_array(np.arange(len(steps)))  # the colour of each step is its time
     axes.add_collection(lines)
     marks = (
         (points[0], "o", "white", f"start ({format_time(times[0])})"),
         (points[-1], "o", INK, f"end ({format_time(times[-1])})"),
         (np.array(_place(track.whole)), "D", COLOURS[4], "whole track"),
     )
-    for place, shape, colour, label in marks:
+    for point, shape, colour, label in marks:
         axes.plot(
-            *place, shape, markersize=7, mfc=colour, mec=INK, mew=1, linestyle="", label=label
+            *point, shape, markersize=7, mfc=colour, mec=INK, mew=1, linestyle="", label=label
         )
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=3, handletextpad=0.1)
     axes.set_title(track.verdict, fontsize=12, pad=26)

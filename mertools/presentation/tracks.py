@@ -27,7 +27,7 @@ MAX_WINDOWS = 600
 """Of more windows every second, third, ... is shown; a page has no more pixels."""
 
 OUTLINE_FRAMES = 512
-"""Frames of sound that are reduced to one peak before the outline is made of them."""
+"""Frames of sound that are reduced to one peak before the outline is drawn from them."""
 
 
 @dataclass(frozen=True)

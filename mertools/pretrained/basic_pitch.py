@@ -58,10 +58,10 @@ def _unfold_harmonics(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     n_out, _, n_frames, n_taps = weight.shape
     matrix = np.zeros((N_BINS, n_frames, N_CONTOUR_BINS, n_out), np.float32)
-    made = np.arange(N_CONTOUR_BINS)
+    bins = np.arange(N_CONTOUR_BINS)
     for (harmonic, shift), tap in product(enumerate(HARMONIC_SHIFTS), range(n_taps)):
-        stacked = made + tap - n_taps // 2
+        stacked = bins + tap - n_taps // 2
         read = stacked + shift
         inside = (stacked >= 0) & (stacked < N_CONTOUR_BINS) & (read >= 0) & (read < N_BINS)
-        matrix[read[inside], :, made[inside]] += weight[:, harmonic, :, tap].T
+        matrix[read[inside], :, bins[inside]] += weight[:, harmonic, :, tap].T
     return matrix

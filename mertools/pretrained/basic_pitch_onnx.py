@@ -57,7 +57,7 @@ def build_model(weights: Weights) -> bytes:
         _convolve_to_one(graph, x, from_stack, np.zeros(1, np.float32)),
     )
     onset = graph.add("Sigmoid", onset)
-    made = {
+    outputs = {
         "note": (note, N_NOTES),
         "onset": (onset, N_NOTES),
         "contour": (contour, N_CONTOUR_BINS),
@@ -66,7 +66,7 @@ def build_model(weights: Weights) -> bytes:
         {"sound": (WINDOW_SAMPLES,)},
         {
             name: (_by_frame(graph, x), (WINDOW_FRAMES, n_bins))
-            for name, (x, n_bins) in made.items()
+            for name, (x, n_bins) in outputs.items()
         },
     )
 
@@ -81,10 +81,10 @@ def _spectrogram(graph: Graph, weights: Weights) -> str:
             y, n_samples = _halve_rate(graph, y, n_samples, weights["lowpass"]), n_samples // 2
         ends = np.array([0, 0, 0, KERNEL_SAMPLES // 2] * 2)
         padded = graph.add("Pad", y, ends, mode="reflect")
-        parts = graph.add("Conv", padded, kernels, strides=[1, HOP_SAMPLES >> octave])
-        parts = graph.add("Mul", parts, parts)
-        cosines = _cut(graph, parts, 1, 0, BINS_PER_OCTAVE)
-        sines = _cut(graph, parts, 1, BINS_PER_OCTAVE, 2 * BINS_PER_OCTAVE)
+        products = graph.add("Conv", padded, kernels, strides=[1, HOP_SAMPLES >> octave])
+        products = graph.add("Mul", products, products)
+        cosines = _cut(graph, products, 1, 0, BINS_PER_OCTAVE)
+        sines = _cut(graph, products, 1, BINS_PER_OCTAVE, 2 * BINS_PER_OCTAVE)
         octaves.append(graph.add("Add", cosines, sines))
     power = graph.add("Squeeze", graph.add("Concat", *octaves[::-1], axis=1), np.array([2]))
     n_left_out = N_OCTAVES * BINS_PER_OCTAVE - N_BINS
@@ -111,8 +111,8 @@ def _halve_rate(graph: Graph, y: str, n_samples: int, lowpass: NDArray[np.float3
         "Conv", y, lowpass[:, None, None], strides=[1, step], pads=[0, before, 0, after]
     )
     blocks = graph.add("Transpose", blocks, perm=[0, 2, 3, 1])
-    made = graph.add("Reshape", blocks, np.array([0, 1, 1, -1]))
-    return _cut(graph, made, 3, 0, n_made)
+    outputs = graph.add("Reshape", blocks, np.array([0, 1, 1, -1]))
+    return _cut(graph, outputs, 3, 0, n_made)
 
 
 def _stack_harmonics(graph: Graph, S: str) -> str:
@@ -133,13 +133,13 @@ def _contour_stack(graph: Graph, S: str, weights: Weights) -> str:
     the band that they draw on. It takes a quarter of the time.
     """
     bias = np.repeat(weights["contour_stack_bias"], CONTOUR_BINS_AT_ONCE)
-    made = []
+    outputs = []
     for begin, end, block in cut_harmonics(weights["contour_stack_weight"]):
         kernels = block.transpose(3, 2, 0, 1).reshape(len(bias), end - begin, -1)
         x = graph.add("Conv", _cut(graph, S, 1, begin, end), kernels, bias, pads=[1, 1])
         shape = np.array([0, -1, CONTOUR_BINS_AT_ONCE, WINDOW_FRAMES])
-        made.append(graph.add("Reshape", x, shape))
-    return graph.add("Concat", *made, axis=2)
+        outputs.append(graph.add("Reshape", x, shape))
+    return graph.add("Concat", *outputs, axis=2)
 
 
 def _convolve_thirds(graph: Graph, x: str, weights: Weights, name: str) -> str:

@@ -78,8 +78,8 @@ class BasicPitch(nn.Module):
             if octave:
                 y = self._halve_rate(y)
             padded = F.pad(y[:, None], [KERNEL_SAMPLES // 2] * 2, mode="reflect")
-            parts = F.conv1d(padded, kernels, stride=HOP_SAMPLES >> octave) ** 2
-            octaves.append(parts[:, :BINS_PER_OCTAVE] + parts[:, BINS_PER_OCTAVE:])
+            products = F.conv1d(padded, kernels, stride=HOP_SAMPLES >> octave) ** 2
+            octaves.append(products[:, :BINS_PER_OCTAVE] + products[:, BINS_PER_OCTAVE:])
         power = (torch.cat(octaves[::-1], dim=1)[:, -N_BINS:] * w("lengths")).mT
         # In the reference's order, as of a faint signal only the rounding differs between bins.
         decibels = power.add_(LEAST_POWER).log_().mul_(BELS_PER_NEPER).mul_(10)
@@ -107,12 +107,12 @@ class BasicPitch(nn.Module):
         """
         n, n_frames, _ = S.shape
         frames = F.pad(S, (0, 0, 1, 1)).unfold(1, 3, 1)  # (n, 172, 309, 3)
-        made = []
+        outputs = []
         for number, band in enumerate(self._bands):
-            part = frames[:, :, band].reshape(n * n_frames, -1)
+            product = frames[:, :, band].reshape(n * n_frames, -1)
             block = self.get_buffer(f"contour_block_{number}")
-            made.append((part @ block).view(n, n_frames, CONTOUR_BINS_AT_ONCE, -1))
-        x = torch.cat(made, dim=2).add_(self.get_buffer("contour_stack_bias")).relu_()
+            outputs.append((product @ block).view(n, n_frames, CONTOUR_BINS_AT_ONCE, -1))
+        x = torch.cat(outputs, dim=2).add_(self.get_buffer("contour_stack_bias")).relu_()
         return x.permute(0, 3, 1, 2)
 
     def _convolve_to_one(self, x: Tensor, name: str) -> Tensor:
@@ -125,13 +125,13 @@ class BasicPitch(nn.Module):
         _, _, n_rows, n_columns = weight.shape
         planes = weight.view(n_channels, -1).T @ x.reshape(n, n_channels, -1)
         planes = planes.view(n, n_rows, n_columns, n_frames, n_bins)
-        made = bias.expand(n, n_frames + n_rows - 1, n_bins + n_columns - 1).clone()
+        outputs = bias.expand(n, n_frames + n_rows - 1, n_bins + n_columns - 1).clone()
         for row in range(n_rows):
             for column in range(n_columns):
                 down, right = n_rows - 1 - row, n_columns - 1 - column
-                made[:, down : down + n_frames, right : right + n_bins] += planes[:, row, column]
+                outputs[:, down : down + n_frames, right : right + n_bins] += planes[:, row, column]
         top, left = n_rows // 2, n_columns // 2
-        return made[:, None, top : top + n_frames, left : left + n_bins].sigmoid_()
+        return outputs[:, None, top : top + n_frames, left : left + n_bins].sigmoid_()
 
 
 def _stack_harmonics(S: Tensor) -> Tensor:

@@ -27,16 +27,16 @@ def build_model(weights: Weights) -> bytes:
     w = weights
     x = graph.add("Unsqueeze", "patches", np.array([1]))
     x = graph.add("Add", graph.add("Mul", x, w["input_scale"]), w["input_offset"])
-    front = [_highest(graph, x, w, place) for place in range(N_FRONT)]
+    front = [_highest(graph, x, w, index) for index in range(N_FRONT)]
     x = graph.add("Squeeze", graph.add("Concat", *front, axis=1), np.array([3]))
     x = graph.add("Min", graph.add("Max", x, w["front_lowest"]), w["front_highest"])
     x = graph.add("Add", graph.add("Mul", x, w["front_scale"]), w["front_offset"])
-    made = [x]  # (n, 64, 187)
-    for place in range(N_MIDDLE):
-        convolved = _middle(graph, x, w, place)
-        x = graph.add("Add", convolved, x) if place else convolved
-        made.append(x if place else graph.add("Gather", x, np.array(LIVE_MIDDLE), axis=1))
-    channels = graph.add("Concat", *made, axis=1)  # (n, 212, 187)
+    layers = [x]  # (n, 64, 187)
+    for index in range(N_MIDDLE):
+        convolved = _middle(graph, x, w, index)
+        x = graph.add("Add", convolved, x) if index else convolved
+        layers.append(x if index else graph.add("Gather", x, np.array(LIVE_MIDDLE), axis=1))
+    channels = graph.add("Concat", *layers, axis=1)  # (n, 212, 187)
     max_pool = graph.add("ReduceMax", channels, axes=[2], keepdims=0)
     mean_pool = graph.add("ReduceMean", channels, axes=[2], keepdims=0)
     pooled = graph.add("Concat", max_pool, mean_pool, axis=1)
@@ -54,17 +54,17 @@ def build_model(weights: Weights) -> bytes:
     )
 
 
-def _highest(graph: Graph, x: str, weights: Weights, place: int) -> str:
+def _highest(graph: Graph, x: str, weights: Weights, index: int) -> str:
     """Convolve and take the highest of all bands: (n, n_channels, 187, 1)."""
-    weight = weights[f"front_{place}_weight"]
+    weight = weights[f"front_{index}_weight"]
     before, after = padding(weight.shape[2])
     pads = [before, 0, after, 0]
-    x = graph.add("Conv", x, weight, weights[f"front_{place}_bias"], pads=pads)
+    x = graph.add("Conv", x, weight, weights[f"front_{index}_bias"], pads=pads)
     return graph.add("MaxPool", x, kernel_shape=[1, N_BANDS + 1 - weight.shape[3]])
 
 
-def _middle(graph: Graph, x: str, weights: Weights, place: int) -> str:
-    name = f"middle_{place}"
+def _middle(graph: Graph, x: str, weights: Weights, index: int) -> str:
+    name = f"middle_{index}"
     weight = weights[f"{name}_weight"]
     pads = padding(weight.shape[2])
     x = graph.add("Relu", graph.add("Conv", x, weight, weights[f"{name}_bias"], pads=pads))

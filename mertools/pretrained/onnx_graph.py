@@ -62,8 +62,8 @@ class Graph:
         `inputs` are names with their shapes; `outputs` are names with what `add` returned and the
         shape. Shapes are without the first dimension, which is of any size.
         """
-        for name, (made, _) in outputs.items():
-            self._nodes.append(write_message([(1, made), (2, name), (4, "Identity")]))
+        for name, (output, _) in outputs.items():
+            self._nodes.append(write_message([(1, output), (2, name), (4, "Identity")]))
         graph = [(1, node) for node in self._nodes] + [(2, "graph")]
         graph += [(5, constant) for constant in self._constants.values()]
         graph += [(11, _value(name, shape)) for name, shape in inputs.items()]

@@ -1,13 +1,18 @@
-"""Bringing segments together: their features to a vector, their predictions to a track's."""
+"""Bringing segments together: their features to a vector, their predictions to a track's.
+
+numpy is imported where it is used, as the registry of architectures, which `--help` reads, names
+the methods of pooling.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Pooling = Literal["mean", "mode", "max"]
 """How a track's prediction follows from its segments'.
@@ -29,8 +34,11 @@ def pool_segments(
     """Pool the outputs of segments by track: (n_rows, n_outputs) to (n_tracks, n_outputs).
 
     groups: (n_rows,), the index of each row's track, from 0 up without gaps. `are_posteriors`
-    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode.
+    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode. Rows of
+    zeros, which nothing was predicted of, stay zeros.
     """
+    import numpy as np
+
     counts = np.bincount(groups)
     sums = np.zeros((len(counts), outputs.shape[1]))
     np.add.at(sums, groups, outputs)
@@ -43,13 +51,19 @@ def pool_segments(
         # The mean posterior counts as one more vote, spread over the classes: it decides ties.
         shares: NDArray[np.float64] = (votes + means) / (counts[:, None] + 1)
         return shares
-    largest = np.full_like(sums, -np.inf)
+    largest: NDArray[np.float64] = np.full_like(sums, -np.inf)
     np.maximum.at(largest, groups, outputs)
-    return largest / largest.sum(axis=1, keepdims=True) if are_posteriors else largest
+    if are_posteriors:
+        totals = largest.sum(axis=1, keepdims=True)
+        # Tracks that are in no fold have zeros in place of posteriors, and stay as they are.
+        np.divide(largest, totals, out=largest, where=totals > 0)
+    return largest
 
 
 def side_by_side(features: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Put the features of each row in one vector: for each kind (n, ...) to (n, n_columns)."""
+    import numpy as np
+
     flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in features]
     return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
@@ -60,9 +74,14 @@ def duration_weighted_means(
     """Average the rows of each group, weighted by duration.
 
     X: (n_rows, n_columns); groups: (n_rows,), the group of each row, from 0 up without gaps;
-    durations: (n_rows,), above 0. Returns (n_groups, n_columns).
+    durations: (n_rows,); rows of no duration, as whole tracks have, weigh alike. Returns
+    (n_groups, n_columns).
     """
+    import numpy as np
+
     n_groups = int(groups.max()) + 1
+    if not durations.any():
+        durations = np.ones_like(durations)
     sums = np.zeros((n_groups, X.shape[1]))
     np.add.at(sums, groups, X * durations[:, None])
     totals = np.bincount(groups, durations, n_groups)

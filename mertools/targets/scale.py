@@ -9,10 +9,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ORDERED = "ordered"
 UNORDERED = "unordered"
@@ -64,17 +65,13 @@ class Range:
 
     def to_unit(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map numbers of the scale to 0..1."""
-        unit: NDArray[np.float64] = (np.asarray(values, np.float64) - self.low) / (
-            self.high - self.low
-        )
+        unit: NDArray[np.float64] = (values.astype("float64") - self.low) / (self.high - self.low)
         return unit
 
     def from_unit(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Map 0..1 to numbers of the scale; what lies outside is clipped to its ends."""
-        numbers: NDArray[np.float64] = self.low + np.clip(
-            np.asarray(values, np.float64), 0.0, 1.0
-        ) * (self.high - self.low)
-        return numbers
+        unit: NDArray[np.float64] = values.astype("float64").clip(0.0, 1.0)
+        return self.low + unit * (self.high - self.low)
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -105,6 +102,7 @@ def parse_range(text: str) -> Range:
     if match is None:
         raise ValueError(f"{text!r} is no range of numbers such as 0..1 or -1..1")
     low, high = float(match[1]), float(match[2])
+    # An infinite end, which a number may be written as, has no middle.
     if not low < high < math.inf or low == -math.inf:
         raise ValueError(f"{text!r} does not rise from a number to a larger one")
     return Range(low, high)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.dataset.folds import assign_folds
+from mertools.dataset.folds import assign_folds, check_classes
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
 from mertools.models.model import Model, SelectingModel, are_numbers
@@ -110,6 +110,7 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
             return values[-1]
 
         points = list(space.propose(try_point, lower_is_better=criterion in LOWER_IS_BETTER))
+    # The first of equal points wins, so that the choice does not hang on rounding.
     best = 0
     for k, value in enumerate(values):
         if is_better(criterion, value, values[best]):
@@ -118,8 +119,10 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
 
 
 def _usual_point(plan: Plan, vectors: VectorDataset) -> dict[str, Any]:
-    parameters = plan.settings.architecture.parameters
-    return {**parameter_defaults(parameters, vectors.n_columns), **plan.settings.recipe.values}
+    settings = plan.settings
+    n_columns = settings.count_columns(vectors.n_columns)
+    usual = parameter_defaults(settings.architecture.parameters, n_columns)
+    return {**usual, **settings.recipe.values}
 
 
 def _inner_splits(
@@ -144,6 +147,7 @@ def _inner_folds(
     chosen = np.flatnonzero(learn & ~data.is_copy)
     strata = data.strata()[chosen]
     n_folds = plan.settings.n_folds or INNER_FOLDS
+    # Each inner fold needs a track of every class to calibrate by; distributions do not.
     if plan.settings.objective == "hard":
         n_folds = min(n_folds, int(np.bincount(strata)[np.unique(strata)].min()))
     if n_folds < 2:
@@ -152,8 +156,15 @@ def _inner_folds(
         )
     ids = [data.track_ids[track] for track in chosen]
     folds = np.full(len(learn), -1)
-    folds[chosen] = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
+    assigned = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
+    # Few large groups may leave a fold empty.
+    folds[chosen] = np.unique(assigned, return_inverse=True)[1]
+    if plan.settings.objective == "hard":
+        check_classes(strata, folds[chosen], data.classes)
+    if not folds[chosen].any():
+        raise UsageError("the part learnt from", "is one group", "give smaller groups")
     fold_of_unit = dict(zip(data.units[chosen].tolist(), folds[chosen].tolist(), strict=True))
+    # A copy of a track that an inner fold holds out would give that track away.
     for copy in np.flatnonzero(learn & data.is_copy):
         folds[copy] = fold_of_unit.get(int(data.units[copy]), 0)
     return folds
@@ -174,7 +185,9 @@ def _make_problem(
     columns = None
     if settings.select is not None:
         X = side_by_side(features)
+        # Ranked by originals alone: copies would count their tracks several times.
         columns = choose_columns(settings.select, data, X[~is_copy], groups[~is_copy])
+        # Columns of several kinds make one block, which has the whole kernel.
         features, shares = (X[:, columns],), (1.0,)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
     problem = Problem(

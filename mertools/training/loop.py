@@ -114,20 +114,23 @@ def train(
     """
     keep_freed_memory(BATCH_BYTES)
     device = network.classifier.weight.device
+    # Convolutions on processors are twice as fast with the channels last.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in frozen:
         module.requires_grad_(False)
-    phases = _number_epochs(recipe.list_phases())
+    phases = recipe.list_phases()
+    n_epochs = sum(phase.epochs for phase in phases)
     saved = distributed.from_first(checkpoint.load(state))
     run = _restore_run(saved, network)
     optimiser, scheduler = _begin_phase(network, recipe, phases, run, saved)
     learner = distributed.connect(network)
     saved_at, saving_s = -math.inf, 0.0
-    while not run.is_over(recipe, len(phases)):
+    while not run.is_over(recipe, n_epochs):
         begun = time.perf_counter()
         number = len(run.history) + 1
-        if number > 1 and phases[number - 1] is not phases[number - 2]:
+        if number > 1 and _phase_at(phases, number) is not _phase_at(phases, number - 1):
             optimiser, scheduler = _begin_phase(network, recipe, phases, run, None)
+        # An epoch of its own seed draws the same after an interrupt, without states to save.
         torch.manual_seed(_seed_of(seed, number))
         network.train()
         for module in frozen:
@@ -138,6 +141,7 @@ def train(
             Epoch(number, learning_rate, *learnt, *_validate(network, rows))
         )
         if not math.isfinite(epoch.train_loss + (epoch.validation_loss or 0.0)):
+            # The weights of an earlier epoch are still good; without any there is nothing to keep.
             if run.history:
                 break
             raise MerError(
@@ -152,6 +156,7 @@ def train(
             run.kept = copy_weights(network)
         ended = time.perf_counter()
         run.seconds += ended - begun
+        # Short epochs are not all saved: writing a large state would take longer than they do.
         if ended - saved_at >= saving_s / SAVING_SHARE:
             _save(state, network, optimiser, run)
             saved_at = time.perf_counter()
@@ -161,9 +166,13 @@ def train(
     return run
 
 
-def _number_epochs(phases: Sequence[Phase]) -> list[Phase]:
-    """Give the phase of each epoch."""
-    return [phase for phase in phases for _ in range(phase.epochs)]
+def _phase_at(phases: Sequence[Phase], number: int) -> Phase:
+    """Give the phase that an epoch is in; epochs count from 1, and the last phase has no end."""
+    for phase in phases[:-1]:
+        if number <= phase.epochs:
+            return phase
+        number -= phase.epochs
+    return phases[-1]
 
 
 Scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau
@@ -180,8 +189,7 @@ def _begin_phase(
 
     `saved` is what an interrupted training had come to, whose schedule is played again.
     """
-    number = min(len(run.history), len(phases) - 1)
-    phase = phases[number]
+    phase = _phase_at(phases, len(run.history) + 1)
     optimiser = _make_optimiser(network, phase)
     if saved is not None:
         _restore_optimiser(optimiser, saved)
@@ -190,13 +198,15 @@ def _begin_phase(
     scheduler = Scheduler(
         optimiser, factor=recipe["plateau_factor"], patience=recipe["plateau_patience"]
     )
-    for epoch, of_epoch in zip(run.history, phases, strict=False):
-        if of_epoch is phase and epoch.validation_loss is not None and saved is not None:
+    # The schedule has no state that is saved: it follows from the losses so far.
+    for epoch in run.history if saved is not None else ():
+        if _phase_at(phases, epoch.epoch) is phase and epoch.validation_loss is not None:
             scheduler.step(epoch.validation_loss)
     return optimiser, scheduler
 
 
 def _make_optimiser(network: Network, phase: Phase) -> torch.optim.Optimizer:
+    # Weight decay would move frozen weights, too.
     learnt = [weight for weight in network.parameters() if weight.requires_grad]
     rate, decay = phase.learning_rate, phase.weight_decay
     if phase.optimiser == "sgd":
@@ -222,11 +232,13 @@ def _learn(
     mine = distributed.share()
     distributed.part_seeds()  # each process draws its own dropout
     total = weights = n_right = 0.0
+    # Batches of nearly equal size: a last one of a single row could not be normalised.
     for batch in np.array_split(order, math.ceil(len(order) / recipe["batch_size"])):
         with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
             outputs = network(*to_tensors(rows.batches.read(batch[mine]), device)).float()
         targets = torch.tensor(rows.targets.outputs[batch], device=device) * output_weights
         loss = sum_losses(rows.targets, outputs, targets[mine])
+        # Of all processes' rows, so that their shares of the loss add up to the batch's.
         weight = count_weight(rows.targets, targets)
         optimiser.zero_grad()
         # Gradients are averaged over processes, and should be added up.
@@ -234,6 +246,7 @@ def _learn(
         if recipe["clip_norm"]:
             nn.utils.clip_grad_norm_(network.parameters(), recipe["clip_norm"])
         optimiser.step()
+        # Sums and not means, as batches differ in their weights.
         total += loss.item()
         weights += float(weight)
         if has_classes:

@@ -82,6 +82,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
         batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
         learn = np.concatenate([learn, n_rows + np.arange(len(further))])
+    # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe, None if columns is None else len(columns))
     targets = row_targets(data, settings.objective, learn, recipe["class_weights"], further)
@@ -96,6 +97,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         partial(_log, plan.folder / LOG, task),
     )
     outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
+    # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
     arrays: dict[str, NDArray[Any]] = {}
     if task.held_out is None:
         arrays = {name: weight.numpy() for name, weight in copy_weights(network).items()}
@@ -110,6 +112,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         arrays,
         describe_form(network, recipe.form) if arrays else {},
     )
+    # In this order: a run that is killed in between finds the fit, and passes the state over.
     _save_fit(done, fit)
     state.unlink()
     return fit

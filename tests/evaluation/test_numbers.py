@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_outcomes import label, number_label, number_prediction, plane_tables, prediction
+from made_outcomes import label, number_label, number_prediction, plane_tables, prediction, save
 from matplotlib.image import imread
 from scipy import stats
 from sklearn import metrics as sk
+from typer.testing import CliRunner
 
+from mertools.artifacts.rows import Label, Prediction
+from mertools.artifacts.schema import load_schema
+from mertools.cli.app import app
 from mertools.errors import SchemaError
 from mertools.evaluation.baselines import expect_random, number_baselines
 from mertools.evaluation.join import join_tables
@@ -280,3 +286,28 @@ def test_figures_of_numbers_show_something(tmp_path: Path) -> None:
         assert len(colours[np.ptp(colours, axis=1) > 0.3]) >= 2
     again = draw_figures(report, joined, tmp_path / "again")
     assert [a.read_bytes() for a in paths] == [b.read_bytes() for b in again]
+
+
+def test_numbers_are_compared_and_drawn_by_the_command(tmp_path: Path) -> None:
+    labels, predictions = plane_tables(60)
+    worse = plane_tables(60, noise=0.5)[1]
+    paths = [
+        save(tmp_path / "p.csv", Prediction, predictions),
+        save(tmp_path / "worse.csv", Prediction, worse),
+        save(tmp_path / "again.csv", Prediction, predictions),
+    ]
+    arguments = ["evaluate", paths[0], "--labels", save(tmp_path / "l.csv", Label, labels)]
+    arguments += ["--against", paths[1], "--against", paths[2], "--bootstrap", "20"]
+    arguments += ["--shuffles", "300", "--plots", str(tmp_path / "figures")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    jsonschema.validate(report, load_schema("metrics.json"))
+    tests = report["comparisons"][0]["targets"]["arousal"]["scores"]
+    assert set(tests) == {"mse", "mae", "r2"}
+    assert tests["mse"]["difference"] < 0 < tests["r2"]["difference"]
+    assert tests["mae"]["p"] < 0.05
+    assert tests["mae"]["p"] < tests["mae"]["p_holm"]
+    for shown in ("RMSE", "CCC", "R2 within quadrant", "quadrant centre", "random", "Q1"):
+        assert shown in result.stderr
+    assert "12 figures" in result.stderr

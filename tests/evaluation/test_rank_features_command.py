@@ -18,6 +18,8 @@ from mertools.artifacts.feature_rows import FeatureRow, KindDescription
 from mertools.artifacts.features_file import write_features
 from mertools.artifacts.rows import Label
 from mertools.cli.app import app
+from mertools.cli.commands.rank_features import rank_rows
+from mertools.evaluation.ranking import relieff
 
 COLUMNS = ("constant", "noise", "loudness", "tiny", "split")
 N_TRACKS, N_SEGMENTS = 60, 3
@@ -236,3 +238,32 @@ def test_labels_without_a_column_are_exit_2(made: Made) -> None:
     path.write_text(path.read_text("utf-8").replace("kept", "left", 1), "utf-8")
     result = run(made.features, "--labels", path, "--target", "arousal", status=2)
     assert "has no column kept" in result.stderr
+
+
+def test_relieff_ranks_by_weight(made: Made, tmp_path: Path) -> None:
+    rows = ranked(made, "--method", "relieff", "--split", "all")
+    means = np.average(made.X.astype(float), axis=1, weights=[10, 10, 5])[made.kept]
+    expected = relieff(means.astype(np.float32).astype(float), made.y[made.kept])
+    assert {row["feature"] for row in rows[:2]} == {"split", "loudness"}
+    for row in rows:
+        weight = expected[COLUMNS.index(row["feature"])]
+        assert float(row["weight"]) == pytest.approx(weight, abs=1e-6)
+        assert (row["f"], row["p"]) == ("", "")
+    assert "weight" not in ranked(made)[0]
+    table = tmp_path / "ranking.csv"
+    ranked(made, "--method", "relieff", "-o", table, "--plot", tmp_path / "r.png")
+    checked = CliRunner().invoke(app, ["validate", str(table)])
+    assert checked.exit_code == 0, checked.output
+    assert imread(tmp_path / "r.png").shape[1] > 300
+
+
+def test_numbers_have_rows_without_classes() -> None:
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(30, 2))
+    y = X[:, 1] + 0.1 * generator.normal(size=30)
+    arguments = (X, y, "valence", ["a", "b"], ["x", "y"], [])
+    for method in ("f", "relieff"):
+        (column, first), _ = rank_rows(*arguments, method)
+        assert (column, first.kind, first.feature, first.rank) == (1, "b", "y", 1)
+        assert (first.classes, first.means) == (None, ())
+        assert (first.f is None) == (first.weight is not None) == (method == "relieff")

@@ -175,9 +175,9 @@ def test_change_is_how_far_pools_of_patches_differ() -> None:
     y = music(10)
     excerpt, kind = Excerpt(y), request_kind("musicnn-change", SAMPLE_RATE)
     request_kind("musicnn", SAMPLE_RATE).compute(excerpt)
-    (made,) = excerpt._made.values()
+    (made,) = excerpt._results.values()
     changes = kind.compute(excerpt)
-    assert len(excerpt._made) == 1
+    assert len(excerpt._results) == 1
     assert changes.shape == (len(CHANGE_COLUMN_NAMES),) == (424,)
     assert kind.describe(changes.shape, changes.dtype.name).columns == CHANGE_COLUMN_NAMES
     layers = dict(zip(LAYERS, made, strict=True))

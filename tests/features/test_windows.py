@@ -101,5 +101,5 @@ def test_each_place_is_made_once_and_kept_no_longer_than_needed(n: int, hop: int
     for first in range(0, 60, hop):
         places = range(first, first + n)
         assert sound.recent("key", places, make) == [-place for place in places]
-        assert len(sound._made["key"]) <= n
+        assert len(sound._results["key"]) <= n
     assert len(made) == len(set(made))

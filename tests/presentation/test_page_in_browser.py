@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,11 @@ def test_what_is_drawn_can_be_read_too_and_fits_a_phone_in_the_dark(page: Browse
     page.call("Emulation.setEmulatedMedia", features=dark)
     assert page.evaluate(ground) != light
     assert page.evaluate("document.documentElement.scrollWidth <= 360")
+    assert page.evaluate(  # the whole table, the word included
+        "(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#list .scroll'))"
+    )
+    ends = "[...document.querySelectorAll('.panel.arousal .top, .panel.arousal .bottom')]"
+    assert page.evaluate(f"{ends}.map(e => e.offsetHeight > 0)") == [True, True]
     page.call("Emulation.clearDeviceMetricsOverride")
     page.call("Emulation.setEmulatedMedia", features=[])
 
@@ -190,3 +196,16 @@ def test_page_down_goes_on(page: Browser) -> None:
     assert page.evaluate("Number(timeline.getAttribute('aria-valuenow'))") == 6
     page.press("PageUp")
     assert page.evaluate("Number(timeline.getAttribute('aria-valuenow'))") == 0
+
+
+def test_a_track_without_a_length_is_shown(browser: Browser, tmp_path: Path) -> None:
+    lyrics = [
+        replace(row, start=None, duration=None)
+        for row in made_rows("a", [0.5], [0.1])
+        if row.level == "track"
+    ]
+    with open_presentation(tmp_path / "a.png", tmp_path / "a.html") as show:
+        show(lyrics, None)
+    browser.open(tmp_path / "a.html")
+    assert browser.evaluate("document.querySelector('.now').getAttribute('cx')") == "10"
+    assert browser.problems() == []

@@ -152,3 +152,16 @@ def test_what_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
             open_presentation(place, None),
         ):
             pytest.fail("work has begun")
+
+
+@pytest.mark.parametrize("scale", ["ordered", "0..1"])
+def test_one_window_is_enough_for_a_figure(tmp_path: Path, scale: str) -> None:
+    rows = made_rows("a", [0.1], [0.2])
+    rows = rows if scale == "ordered" else as_numbers(rows, scale)
+    draw(tmp_path / "a.png", rows)
+    plane, *_ = draw_track(show_track(rows, None)).get_axes()
+    assert [line.get_label() for line in plane.get_lines()[-3:]] == [
+        "start (0:01)",
+        "end (0:01)",
+        "whole track",
+    ]

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
-from mertools.audio.settings import AudioFormat, ConvertSettings
+from mertools.audio.settings import (
+    HIGHEST_RATE_HZ,
+    LOWEST_RATE_HZ,
+    AudioFormat,
+    ConvertSettings,
+)
 from mertools.cli.shared import options
 
 DEFAULTS = ConvertSettings()
@@ -18,7 +23,13 @@ def convert(
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the converted files.")
     ],
     sample_rate: Annotated[
-        int, typer.Option(min=1, help="Sampling rate to resample to, in Hz.")
+        int,
+        typer.Option(
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
+            metavar="HZ",
+            help="Sampling rate to resample to.",
+        ),
     ] = DEFAULTS.sample_rate,
     keep_channels: Annotated[
         bool,
@@ -32,11 +43,12 @@ def convert(
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
 ) -> None:
-    """Convert sound files to 16-bit WAV or FLAC at one sampling rate; tracks.csv goes to stdout.
+    """Convert sound files to WAV or FLAC of one sampling rate.
 
-    Mixed to mono before resampling (soxr, high quality), rounded to 16 bit without dither and
-    clipped at full scale. libsndfile decodes; what it cannot read goes through the ffmpeg program.
-    A file made before from the same input with the same settings is kept.
+    tracks.csv goes to standard output. Sound is mixed to mono before it is resampled (soxr, high
+    quality), rounded to 16 bit without dither and clipped at full scale. libsndfile decodes; what
+    it cannot read goes through the ffmpeg program. A file converted before from the same input with
+    the same settings is kept.
 
     \b
     Examples:
@@ -46,7 +58,7 @@ def convert(
     from functools import partial
     from pathlib import Path
 
-    from mertools.artifacts.files import make_folder, remove_stale_parts
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Track
     from mertools.audio.convert import convert as convert_track
     from mertools.audio.provenance import provenance_columns
@@ -56,9 +68,7 @@ def convert(
     from mertools.cli.shared.tables import open_table_output
 
     folder = Path(output)
-    make_folder(folder)
-    for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        remove_stale_parts(place)
+    prepare_folder(folder)
     settings = ConvertSettings(sample_rate, keep_channels, format)
     columns, sources = provenance_columns(
         gather_sources(inputs, null_separated=null, id_from=id_from)
@@ -69,7 +79,8 @@ def convert(
     ):
         tracks = tracks_among(sources, failed)
         make = partial(convert_track, folder=folder, settings=settings, force=force)
-        for made in track_progress(
+        for converted in track_progress(
             work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
         ):
-            write(made)
+            failed.count_kept(converted.kept)
+            write(converted.track)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LONGEST_LIST = 40
@@ -15,8 +16,13 @@ LONGEST_LIST = 40
 
 def inspect(
     file: Annotated[
-        str, typer.Argument(help="Any artifact or model, or the name of one that mer models lists.")
+        str,
+        typer.Argument(
+            metavar="FILE|NAME",
+            help="Any artifact or model, or the name of one that mer models lists.",
+        ),
     ],
+    brief: Annotated[bool, typer.Option("--brief", help="Print a few lines only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     card: Annotated[
         bool,
@@ -25,14 +31,15 @@ def inspect(
         ),
     ] = False,
 ) -> None:
-    """Tell what an artifact or model holds: rows, columns, parameters, how a model was made.
+    """Show what an artifact or a model holds.
 
-    With --card it is what a model's authors say of it: what it learnt from, how well it predicts,
-    what it is not for.
+    Rows, columns, parameters, how a model was made. With --card it is what a model's authors say of
+    it: what it learnt from, how well it predicts, what it is not for.
 
     \b
     Examples:
       mer inspect features.h5
+      mer inspect arousal.skops --brief
       mer inspect arousal.skops --json | jq .scores
       mer inspect emotify-arousal --card
     """
@@ -45,8 +52,13 @@ def inspect(
 
     path = Path(file)
     path = path if path.exists() else find_by_name(file) or path
-    if card and as_json:
-        raise UsageError("--card", "is Markdown, not JSON", "give one of --card and --json")
+    forms = [
+        option
+        for option, is_given in (("--brief", brief), ("--json", as_json), ("--card", card))
+        if is_given
+    ]
+    if len(forms) > 1:
+        raise UsageError(" and ".join(forms), "exclude each other", "give one of them")
     content = describe(path)
     found = find_card(path) if content["artifact"] == "model" else None
     if card:
@@ -55,11 +67,23 @@ def inspect(
         _show_card(found)
     elif as_json:
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    elif brief:
+        for line in _brief_lines(path, content):
+            typer.echo(printable(line))
     else:
         for line in _lines(content):
             typer.echo(printable(line))
         if found is not None:
             typer.echo(f"card: {found} (--card prints it)")
+
+
+def _brief_lines(path: Path, content: dict[str, Any]) -> Iterator[str]:
+    from mertools.artifacts.model_file import read_card
+    from mertools.cli.shared.brief import brief_artifact, brief_model
+
+    if content["artifact"] == "model":
+        return brief_model(read_card(path))
+    return brief_artifact(content)
 
 
 def _show_card(card: Path) -> None:
@@ -101,9 +125,9 @@ def describe(path: Path) -> dict[str, Any]:
 
         return {"artifact": kind} | read_card_json(path)
     if kind == "json":
-        import json
+        from mertools.artifacts.validate import read_json
 
-        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        report = read_json(path)
         return {"artifact": report.get("schema", kind)} | report
     return {"artifact": kind} | _describe_table(path)
 

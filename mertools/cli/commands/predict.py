@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def complete_models(incomplete: str) -> list[str]:
     """Complete the name of a model at hand, or of a model's file here; a shell knows other files.
 
-    What is wrong with MER_MODELS is told by the command, not while it is typed.
+    The command complains of a wrong MER_MODELS, not the completion.
     """
     from mertools.errors import UsageError
     from mertools.prediction.installed import find_installed, models_in
@@ -68,14 +68,18 @@ def predict(
         bool,
         typer.Option(
             "--over-time",
-            help="Predict windows of the track that overlap, in place of segments as in training.",
+            help="Predict windows of the track that overlap, in place of segments as in training; "
+            "all are whole.",
         ),
     ] = False,
     length: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Length of a window.", show_default=f"{WINDOW_S:g}"),
+        typer.Option(
+            metavar="SECONDS",
+            help="Length of a window.",
+            show_default=f"{WINDOW_S:g}, or the length of segments where models need it",
+        ),
     ] = None,
-    window: Annotated[float | None, typer.Option(hidden=True)] = None,
     hop: Annotated[
         float | None,
         typer.Option(
@@ -102,6 +106,7 @@ def predict(
     id_from: options.IdFrom = "stem",
     null: options.NullSeparated = False,
     failures: options.FailuresFile = None,
+    force: options.Force = False,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
@@ -126,7 +131,8 @@ def predict(
 
     Sound is converted, cut and measured in memory just as it was for the model's training. Rows
     come in the order of the inputs, a track's segments before the track, each as soon as known.
-    With -o a run that was interrupted goes on where it was. On a terminal a table of tracks is
+    With -o a run that was interrupted goes on where it was; a file that is finished is predicted
+    anew, as it does not say of what sound it is. On a terminal a table of tracks is
     drawn, or of windows with --over-time.
 
     Without -m the bundled models predict, or those in the folders that MER_MODELS names, separated
@@ -154,7 +160,7 @@ def predict(
 
     _check_rows(level, wide, sort)
     predictors = load_predictors(choose_models(model or []), device)
-    predictors = _cut_as_asked(predictors, over_time, window if length is None else length, hop)
+    predictors = _cut_as_asked(predictors, over_time, length, hop)
     n_classes = max(predictor.n_classes for predictor in predictors)
     runs = [(are, list(names)) for are, names in groupby(inputs, key=_is_features)]
     optional = ["model"]
@@ -167,7 +173,7 @@ def predict(
     seen: set[str] = set()
     with (
         Failures("predict", failures) as failed,
-        _open_journal(output) as journal,
+        _open_journal(output, force=force) as journal,
         open_presentation(plot, html, models) as show,
         open_predictions(
             output,
@@ -193,6 +199,7 @@ def predict(
                 continue
             seen.add(track_id)
             failed.count_done()
+            failed.count_kept(outcome.kept)
             sound = sounds.get(track_id)
             path = None if sound is None else str(sound)
             rows = [replace(row, path=path) for row in outcome.rows]
@@ -215,8 +222,8 @@ def _is_features(name: str) -> bool:
 
 
 @contextmanager
-def _open_journal(output: str) -> Iterator[Journal | None]:
-    """Open the journal of a file that is being made; there is none for standard output."""
+def _open_journal(output: str, *, force: bool) -> Iterator[Journal | None]:
+    """Open the journal of an output file; there is none for standard output."""
     from mertools.artifacts.files import is_replaced
     from mertools.artifacts.journal import Journal
 
@@ -224,6 +231,8 @@ def _open_journal(output: str) -> Iterator[Journal | None]:
         yield None
         return
     with Journal(Path(output)) as journal:
+        if force:
+            journal.clear()
         yield journal
         journal.discard()
 
@@ -233,11 +242,10 @@ def _cut_as_asked(
 ) -> list[Predictor]:
     """Give the models for windows over time, where those are asked for."""
     from mertools.errors import UsageError
+    from mertools.prediction.predict import predict_over_time
 
     if over_time:
-        length_s = WINDOW_S if length is None else length
-        hop_s = WINDOW_HOP_S if hop is None else hop
-        return [predictor.over_time(length_s, hop_s) for predictor in predictors]
+        return predict_over_time(predictors, length, hop)
     for option, seconds in (("--length", length), ("--hop", hop)):
         if seconds is not None:
             raise UsageError(option, "is for windows over time", "give --over-time, too")
@@ -275,10 +283,10 @@ def _predict_inputs(
             found = gather_sources(names, null_separated=null_separated, id_from=id_from)
             sources = _note_sounds(tracks_among(found, failed) if over_time else found, sounds)
             if journal is None:
-                made = predict_audio(sources, predictors, level, jobs)
+                predicted = predict_audio(sources, predictors, level, jobs)
             else:
-                made = predict_resumably(sources, predictors, level, jobs, journal)
-            yield from track_progress(made, "predict", count_if_known(found))
+                predicted = predict_resumably(sources, predictors, level, jobs, journal)
+            yield from track_progress(predicted, "predict", count_if_known(found))
 
 
 def _note_sounds(sources: Iterable[Source], sounds: dict[str, Path]) -> Iterator[Source]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mertools.audio.settings import Last, SegmentSettings
+from mertools.audio.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Last, SegmentSettings
 from mertools.cli.shared import options
 
 if TYPE_CHECKING:
@@ -40,25 +40,25 @@ def transcribe(
         ),
     ] = None,
     context: Annotated[
-        Literal["segment", "track"],
-        typer.Option(help="Transcribe each segment by itself, or a track at once and then cut."),
-    ] = "segment",
+        Literal["segment", "track"] | None,
+        typer.Option(
+            help="Transcribe each segment by itself, or a track at once and then cut.",
+            show_default="segment for the features, track for notes and MIDI",
+        ),
+    ] = None,
     device: options.Device = "auto",
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="Sampling rate in Hz to hear the sound at.",
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
+            metavar="HZ",
+            help="Sampling rate to hear the sound at.",
             show_default="the manifest's, at most 22050",
         ),
     ] = None,
-    length: Annotated[
-        float, typer.Option(help="Length in seconds of the segments that whole tracks are cut in.")
-    ] = DEFAULTS.length_s,
-    hop: Annotated[
-        float | None,
-        typer.Option(help="Seconds from one start to the next.", show_default="the length"),
-    ] = DEFAULTS.hop_s,
+    length: options.Length = DEFAULTS.length_s,
+    hop: options.Hop = DEFAULTS.hop_s,
     last: Annotated[Last, typer.Option(help="What becomes of a shorter remainder.")] = (
         DEFAULTS.last
     ),
@@ -71,24 +71,25 @@ def transcribe(
     shards: options.Shards = None,
     shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
-    """Transcribe music: posteriors of notes, onsets and pitch contours, and notes as CSV and MIDI.
+    """Transcribe music to posteriors of notes, CSV and MIDI.
 
-    The network is Basic Pitch, from the basic-pitch package. Segments are taken as their table
-    gives them; whole tracks and audio files are cut as `mer segment` would. What the file already
-    holds of the same sound with the same parameters is kept, and so is what an interrupted run
-    had made.
+    Posteriors of notes, onsets and pitch contours are features; notes are written as CSV and MIDI
+    where asked for. The network is Basic Pitch, from the basic-pitch package. Segments are taken as
+    their table gives them; whole tracks and audio files are cut as `mer segment` would. What the
+    file already holds of the same sound with the same parameters is reused, and so is what an
+    interrupted run had computed.
 
     \b
     Examples:
       mer transcribe songs/ -o notes.h5
       mer transcribe segments.csv -o notes.h5 --device cuda
-      mer transcribe song.mp3 --context track -o song.h5 --midi . --notes notes.csv
+      mer transcribe song.mp3 -o song.h5 --midi . --notes notes.csv
     """
     from contextlib import ExitStack
     from itertools import groupby
     from pathlib import Path
 
-    from mertools.artifacts.files import make_folder
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Note
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.features import choose_jobs, make_features
@@ -109,17 +110,20 @@ def transcribe(
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or manifest_rate(first)
         kinds = tuple(
-            request_kind(name, rate, {"context": context}, device=found) for name in KINDS
+            request_kind(name, rate, {"context": context or "segment"}, device=found)
+            for name in KINDS
         )
+        # A note that sounds across the border of two segments is one note of the track.
+        heard = request_kind("note", rate, {"context": context or "track"}, device=found)
         cutting = segment_settings(length, hop, last)
-        return Recipe(kinds, kinds[0].sample_rate, cutting, kinds[0] if notes or midi else None)
+        return Recipe(kinds, kinds[0].sample_rate, cutting, heard if notes or midi else None)
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:
         if midi is not None:
-            make_folder(Path(midi))
+            prepare_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
-        made = make_features(
+        transcribed = make_features(
             "transcribe",
             output,
             sources,
@@ -130,7 +134,7 @@ def transcribe(
             shards=(shards, shard_size),
         )
         written: set[str] = set()
-        for track_id, segments in groupby(made, key=lambda segment: segment.row.track_id):
+        for track_id, segments in groupby(transcribed, key=lambda segment: segment.row.track_id):
             heard: list[NoteEvent] = []
             for segment in segments:
                 heard += segment.notes or ()
@@ -169,11 +173,9 @@ def _note_rows(segment: SegmentFeatures) -> list[Note]:
 
 def _write_midi(folder: Path, track_id: str, notes: Sequence[NoteEvent]) -> None:
     """Write a track's notes; segments that overlap may have the same."""
-    from mertools.artifacts.files import make_folder, replacing
-    from mertools.audio.convert import output_path
+    from mertools.artifacts.names import output_path, replacing_named
     from mertools.features.midi import write_midi
 
     target = output_path(folder, track_id, "mid")
-    make_folder(target.parent)
-    with replacing(target) as part:
+    with replacing_named(target) as part:
         part.write_bytes(write_midi(list(dict.fromkeys(notes))))

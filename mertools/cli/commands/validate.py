@@ -13,10 +13,10 @@ def validate(
         typer.Argument(metavar="FILE...", help="Tables, features, models, metrics: any artifact."),
     ],
 ) -> None:
-    """Check artifacts against their schemas; print a line for each problem.
+    """Check artifacts against their schemas.
 
-    What a file is shows in its content, whatever its name and whichever program made it. Ends with
-    status 2 if any file has a problem.
+    Prints a line for each problem. What a file is shows in its content, whatever its name and
+    whichever program made it. Ends with status 2 if any file has a problem.
 
     \b
     Examples:
@@ -25,7 +25,7 @@ def validate(
     from pathlib import Path
 
     from mertools.artifacts.validate import problems_of
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import printable, say
     from mertools.errors import MerError, UsageError
 
     n_broken = 0
@@ -33,10 +33,10 @@ def validate(
         n_problems = 0
         try:
             for problem in problems_of(Path(name)):
-                typer.echo(f"{name}: {problem}")
+                typer.echo(printable(f"{name}: {problem}"))
                 n_problems += 1
         except MerError as error:
-            typer.echo(str(error))
+            typer.echo(printable(str(error)))
             n_problems += 1
         if n_problems:
             n_broken += 1

@@ -1,4 +1,4 @@
-"""What `mer featurize` and `mer transcribe` share: a features.h5 made from sound."""
+"""What `mer featurize` and `mer transcribe` share: computing a features.h5 from sound."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROCESSES_ON_A_DEVICE = 4
 
 
 def choose_jobs(jobs: int | None, device: str) -> int | None:
-    """Choose how many processes work where none are asked for: None is all cores."""
+    """Choose the number of processes where none is given; None is all cores."""
     if jobs is None and device != CPU:
         return min(available_cores(), PROCESSES_ON_A_DEVICE)
     return jobs
@@ -40,7 +40,7 @@ def make_features(
     force: bool,
     shards: tuple[str | None, int],
 ) -> Iterator[SegmentFeatures]:
-    """Make features by the recipe that fits the first source, yielding each segment's.
+    """Compute features by the recipe that fits the first source, yielding each segment's.
 
     `shards` are the folder for them, if any, and the tracks of each. The file is written, and what
     it holds is said, once all are drawn. Raises UsageError where there is no source.
@@ -52,7 +52,7 @@ def make_features(
     all_sources = itertools.chain([first], waiting)
     recipe = choose_recipe(first)
     folder, n_tracks = shards
-    made = (
+    outcomes = (
         build_features(Path(output), all_sources, recipe, jobs, force=force)
         if folder is None
         else build_shards(
@@ -62,11 +62,12 @@ def make_features(
     n_silent = n_padded = n_segments = 0
     # How many segments a whole track gives shows only when it is cut.
     total = count_if_known(sources) if isinstance(first, Segment) else None
-    for outcome in track_progress(made, command, total):
+    for outcome in track_progress(outcomes, command, total):
         if isinstance(outcome, FailedInput):
             failed.add(outcome.error, outcome.track_id, outcome.segment_id)
             continue
         failed.count_done()
+        failed.count_kept(all(part is None for part in outcome.features.values()))
         n_segments += 1
         n_silent += outcome.row.silent
         n_padded += outcome.row.padded

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mertools.evaluation.join import JoinedTarget
 
 PredictionsFile = Annotated[
-    str, typer.Argument(help="predictions.csv, of any program; - is standard input.")
+    str,
+    typer.Argument(metavar="FILE", help="predictions.csv, of any program; - is standard input."),
 ]
 Parts = Literal["train", "validation", "test", "all"]
 Split = Annotated[Parts, typer.Option(help="Score only kept labels of this part.")]
@@ -72,6 +73,7 @@ def find_learnt(models: Collection[str], beside: Sequence[str]) -> dict[str, fro
     files = [path for path in files if path.is_file() and os.access(path, os.R_OK)]
     learnt: dict[str, frozenset[str]] = {}
     for path in dict.fromkeys([*files, *find_installed()]):
+        # Digests, not names, as a file may have been renamed or trained anew since.
         model = digest_file(path)[:MODEL_DIGITS]
         if model in models and model not in learnt:
             hashes = read_card(path).training.get("track_hashes")
