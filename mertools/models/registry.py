@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
 from typing import Literal
@@ -94,7 +94,8 @@ class Architecture:
     """An architecture by its name; `summary` says in a few words what it is, `description` more.
 
     `objectives` are those that it can learn by, the usual one of each sort of scale first. `units`
-    are what a row can be in training. `options` name what `mer train` offers for it alone.
+    are what a row can be in training. `options` name what `mer train` offers for it alone. `parts`
+    maps a branch to the architecture that has the same one: a recipe may train that first.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Architecture:
     units: tuple[Literal["track", "segment"], ...] = ("segment",)
     pool: Pooling = "mean"
     options: frozenset[str] = frozenset()
+    parts: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
 
     @property
@@ -169,6 +171,11 @@ _SPECTROGRAM = Branch("spectrogram", ("mel",))
 _SEQUENCE = Branch("sequence", NOTES)
 _ALL_OBJECTIVES: tuple[Objective, ...] = ("hard", "soft", "mse", "mae")
 
+_OF_CHOI = (
+    Parameter("fourth_norm", "no", "a fourth batch normalisation", choices=("no", "yes")),
+    Parameter("dropout", 0.4, "before the dense layers", high=1, low_included=True),
+)
+_VECTORS = Branch("vectors", ("handcrafted",), "vectors")
 _OF_THE_COMPARISON = (
     Architecture(
         "choi",
@@ -177,10 +184,7 @@ _OF_THE_COMPARISON = (
         "network",
         "mertools.models.choi",
         _ALL_OBJECTIVES,
-        parameters=(
-            Parameter("fourth_norm", "no", "a fourth batch normalisation", choices=("no", "yes")),
-            Parameter("dropout", 0.4, "before the dense layers", high=1, low_included=True),
-        ),
+        parameters=_OF_CHOI,
     ),
     Architecture(
         "cnn-gru",
@@ -210,7 +214,7 @@ _OF_THE_COMPARISON = (
     Architecture(
         "dnn",
         "dense network that looks at any vectors",
-        (Branch("vectors", ("handcrafted",), "vectors"),),
+        (_VECTORS,),
         "network",
         "mertools.models.dnn",
         _ALL_OBJECTIVES,
@@ -234,9 +238,22 @@ _OF_THE_COMPARISON = (
         pool="mode",
     ),
     Architecture(
+        "hybrid",
+        "the convolutions of choi and the dense network of dnn, with one head",
+        (_SPECTROGRAM, _VECTORS),
+        "network",
+        "mertools.models.hybrid",
+        _ALL_OBJECTIVES,
+        parameters=(
+            replace(_OF_CHOI[0], default="yes"),
+            replace(_OF_CHOI[1], default=0.3),
+        ),
+        parts={"spectrogram": "choi", "vectors": "dnn"},
+    ),
+    Architecture(
         "forest",
         "random forest that looks at any vectors",
-        (Branch("vectors", ("handcrafted",), "vectors"),),
+        (_VECTORS,),
         "estimator",
         "mertools.models.forest",
         ("hard", "mse"),

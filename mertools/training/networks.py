@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,9 @@ from mertools.models.network import (
 )
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
-from mertools.training.loop import Epoch, TrainingRows, predict_rows, train
-from mertools.training.objectives import NO_CLASSES, RowTargets, row_targets
+from mertools.training.loop import Epoch, predict_rows, train
+from mertools.training.network_rows import KindBatches, Rows
+from mertools.training.objectives import NO_CLASSES
 from mertools.training.oversample import extend_batches
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
@@ -85,16 +88,18 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe, None if columns is None else len(columns))
-    targets = row_targets(data, settings.objective, learn, recipe["class_weights"], further)
-    begin_network(network, settings, data, recipe, batches, learn, targets)
+    rows = Rows(data, settings.objective, batches, learn, validate, further)
+    begin_network(network, settings, recipe, rows)
+    report = partial(_log, plan.folder / LOG, task)
+    train_parts(network, settings, recipe, rows, seed, state, report)
     run = train(
         network.to(settings.device),
         frozen_modules(network, recipe),
-        TrainingRows(batches, learn, validate, targets),
+        rows.to_train(recipe),
         recipe,
         seed,
         state,
-        partial(_log, plan.folder / LOG, task),
+        report,
     )
     outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
     # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
@@ -114,25 +119,19 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     )
     # In this order: a run that is killed in between finds the fit, and passes the state over.
     _save_fit(done, fit)
-    state.unlink()
+    for left in (state, *(_state_of_part(state, branch) for branch in recipe.parts)):
+        left.unlink()
     return fit
 
 
 def _validation_share(plan: Plan, recipe: Recipe) -> float | None:
     """Give the share of tracks for validation; None where nothing looks at them."""
     chooses_by_it = not plan.settings.n_folds and plan.settings.space.n_points > 1
-    return float(recipe["validation"]) if recipe.needs_validation or chooses_by_it else None
+    needs = any(one.needs_validation for one in (recipe, *recipe.parts.values()))
+    return float(recipe["validation"]) if needs or chooses_by_it else None
 
 
-def begin_network(
-    network: Network,
-    settings: Settings,
-    data: Dataset,
-    recipe: Recipe,
-    batches: Batches,
-    learn: NDArray[np.int64],
-    targets: RowTargets,
-) -> None:
+def begin_network(network: Network, settings: Settings, recipe: Recipe, rows: Rows) -> None:
     """Take over weights of other networks, and fit the input statistics of all other branches.
 
     A network of numbers begins with the training part's mean: what it has to learn is how numbers
@@ -140,26 +139,69 @@ def begin_network(
     """
     shared = {}
     if settings.starts:
-        shared = shared_weights(network, settings.starts, data.targets, recipe)
+        shared = shared_weights(network, settings.starts, rows.data.targets, recipe)
         take_over(network, shared)
-    if are_numbers(data.targets) and f"{LAST_LAYER}.bias" not in shared:
-        mean = targets.outputs[learn].mean(axis=0)
+    if are_numbers(rows.data.targets) and f"{LAST_LAYER}.bias" not in shared:
+        mean = rows.to_train(recipe).targets.outputs[rows.learn].mean(axis=0)
         with torch.no_grad():
             network.classifier.bias.copy_(torch.from_numpy(mean))
-    begin = 0
-    for of_branch in settings.architecture.branches:
-        kinds = range(begin, begin + _count_kinds(settings, of_branch.name, data))
-        begin = kinds.stop
-        branch = network.branches[of_branch.name]
-        if branch.statistics and not has_statistics(network, of_branch.name, shared):
-            branch.fit_statistics(batches.iterate(learn, kinds))
+    for name, kinds in branch_kinds(settings, rows.data).items():
+        branch = network.branches[name]
+        if branch.statistics and not has_statistics(network, name, shared):
+            branch.fit_statistics(rows.batches.iterate(rows.learn, kinds))
 
 
-def _count_kinds(settings: Settings, branch: str, data: Dataset) -> int:
-    """Count the kinds that a branch looks at: all that others leave, where it takes any vectors."""
-    fixed = {b.name: len(b.kinds) for b in settings.architecture.branches if b.accepts == "these"}
-    n_vectors = 1 if settings.select else len(data.stored.kinds) - sum(fixed.values())
-    return fixed.get(branch, n_vectors)
+def branch_kinds(settings: Settings, data: Dataset) -> dict[str, range]:
+    """Give the numbers of the kinds that each branch looks at.
+
+    Vectors are all that other branches leave, and where columns are selected they are one kind.
+    """
+    branches = settings.architecture.branches
+    n_vectors = len(data.stored.kinds) - settings.architecture.n_other_kinds
+    kinds, begin = {}, 0
+    for branch in branches:
+        n_kinds = len(branch.kinds)
+        if branch.accepts == "vectors":
+            n_kinds = 1 if settings.select else n_vectors
+        kinds[branch.name] = range(begin, begin + n_kinds)
+        begin += n_kinds
+    return kinds
+
+
+def train_parts(
+    network: Network,
+    settings: Settings,
+    recipe: Recipe,
+    rows: Rows,
+    seed: int,
+    state: Path,
+    report: Callable[[Epoch], None],
+) -> None:
+    """Train branches as networks of their own, where the recipe says so, and take them over."""
+    for branch, of_part in recipe.parts.items():
+        kinds = branch_kinds(settings, rows.data)[branch]
+        of_branch = replace(rows, batches=KindBatches(rows.batches, kinds))
+        shapes = [part.shape[1:] for part in of_branch.batches.read(rows.learn[:1])]
+        # The branch's own parameters are those of the whole network.
+        form = {name: recipe.values.get(name, value) for name, value in of_part.form.items()}
+        torch.manual_seed(seed)
+        build = of_part.architecture.load_module().build
+        alone: Network = build(shapes, rows.data.n_outputs, **form)
+        to_train = of_branch.to_train(of_part)
+        train(
+            alone.to(settings.device),
+            [],
+            to_train,
+            of_part,
+            seed,
+            _state_of_part(state, branch),
+            report,
+        )
+        network.branches[branch].load_state_dict(alone.branches[branch].state_dict())
+
+
+def _state_of_part(state: Path, branch: str) -> Path:
+    return state.with_name(f"{state.name}-{branch}")
 
 
 def _score_validation(
@@ -202,7 +244,7 @@ def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
             "torch": torch.__version__,
             "model": settings.architecture.name,
             "objective": settings.objective,
-            "recipe": [dict(recipe.values), [dict(phase) for phase in recipe.phases]],
+            "recipe": [dict(recipe.values), recipe.describe()],
             "seed": settings.seed + task.repeat,
             "device": settings.device,
             "precision": training_precision(settings.device),

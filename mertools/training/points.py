@@ -32,7 +32,9 @@ def check_points(plan: Plan) -> list[str]:
         with torch.device("meta"):
             network = build_network(data, settings, recipe, n_selected)
         distributed.check_batch_size(recipe["batch_size"])
-        if frozen_modules(network, recipe) and not settings.starts:
+        frozen = frozen_modules(network, recipe)
+        learnt = [network.branches[branch] for branch in recipe.parts]
+        if not settings.starts and not all(module in learnt for module in frozen):
             raise UsageError(
                 f"freeze={recipe[FREEZE]}", "would freeze weights by chance", "give --init"
             )

@@ -264,6 +264,12 @@ def check_settings(plan: Plan) -> None:
         )
     if settings.oversample is not None and not plan.dataset.classes:
         raise UsageError("--oversample", "is of classes", "leave it out for a number")
+    if settings.oversample is not None and settings.architecture.n_other_kinds:
+        raise UsageError(
+            "--oversample",
+            f"is of vectors, and {settings.architecture.name} looks at others, too",
+            "leave it out",
+        )
     if settings.pool == "mode" and not plan.dataset.classes:
         raise UsageError("--pool mode", "is of classes", "give mean or max for a number")
     if (

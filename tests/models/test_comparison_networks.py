@@ -49,6 +49,24 @@ def test_as_many_parameters_as_the_recipe_says(
         assert build(name, shape, **changed).n_parameters() == expected
 
 
+def test_the_parts_of_the_hybrid_are_as_large_as_the_recipe_says() -> None:
+    with torch.device("meta"):
+        network: Any = build("hybrid", CLIP, (900,), (814,))
+        choi, dnn = build("choi", CLIP, fourth_norm="yes"), build("dnn", (1714,))
+    of_head = sum(
+        weight.numel()
+        for module in (network.head, network.classifier)
+        for weight in module.parameters()
+    )
+    assert of_head == 101_504
+    network.vectors.requires_grad_(False)
+    assert network.n_parameters() == 721_596
+    # The branches are those of the networks that a recipe trains first, weight by weight.
+    for branch, part in (("spectrogram", choi), ("vectors", dnn)):
+        expected = {k: w.shape for k, w in part.branches[branch].state_dict().items()}
+        assert {k: w.shape for k, w in network.branches[branch].state_dict().items()} == expected
+
+
 NETWORKS: dict[str, tuple[int, ...]] = {
     "choi": CLIP,
     "cnn-gru": CLIP,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,94 @@ def test_training_stops_at_the_accuracy_asked_for(folder: Path, name: str) -> No
     accuracy = [float(row["train_accuracy"]) for row in rows("h.csv")]
     assert accuracy[-1] >= 0.6
     assert max(accuracy[:-1], default=0) < 0.6
+
+
+RECIPE = """
+freeze = "vectors"
+max_epochs = 30
+stop = "epochs"
+batch_size = 8
+class_weights = "none"
+learn_copies = false
+
+[vectors]
+max_epochs = 30
+stop = "epochs"
+batch_size = 8
+learn_copies = false
+
+[spectrogram]
+max_epochs = 2
+stop = "epochs"
+batch_size = 8
+"""
+
+
+def test_the_hybrid_trains_its_branches_first_and_freezes_one(folder: Path) -> None:
+    write_comparison(folder, {"mel": (128, 96), "handcrafted": (12,), "tonal": (5,)}, 16)
+    Path("r.toml").write_text(RECIPE)
+    hybrid = ("--kind", "handcrafted", "--kind", "tonal", "--recipe", "r.toml", "--device", "cpu")
+    train = ("train", "hybrid", *DATA, *hybrid, "--jobs", "1", "--seed", "3")
+    here(*train, "--cv", "2", "--predictions", "cv.csv", "-o", "m.safetensors")
+    first = Path("m.safetensors").read_bytes()
+    here(*train, "--cv", "2", "--predictions", "again.csv", "-o", "m.safetensors")
+    assert Path("m.safetensors").read_bytes() == first
+    assert Path("cv.csv").read_text() == Path("again.csv").read_text()
+    here("validate", "m.safetensors", "cv.csv")
+    weights = load_file("m.safetensors")
+    # The dense branch, frozen, is that of a dense network of the same seed and recipe.
+    alone = ("--set", "max_epochs=30", "--set", "stop=epochs", "--set", "batch_size=8")
+    dense = ("train", "dnn", *DATA, *hybrid[:4], *alone, "--device", "cpu", "--seed", "3")
+    here(*dense, "--cv", "0", "-o", "dnn.safetensors")
+    for name, array in load_file("dnn.safetensors").items():
+        if name.startswith("vectors."):
+            np.testing.assert_array_equal(weights[name], array)
+    card = json.loads(here("inspect", "m.safetensors", "--json").stdout)
+    frozen = 2 * 17 + 17 * 500 + 500 + 500 * 300 + 300 + 300 * 100 + 100
+    whole = sum(
+        array.size
+        for name, array in weights.items()
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    )
+    assert card["architecture"]["n_parameters"] == whole - frozen
+    assert card["training"]["parameters"]["vectors"]["max_epochs"] == 30
+    Path("p.csv").write_text(here("predict", "-m", "m.safetensors", "features.h5").stdout)
+    tracks = [row for row in rows("p.csv") if row["level"] == "track"]
+    assert np.mean([row["predicted"] == f"Q{k % 4 + 1}" for k, row in enumerate(tracks)]) > 0.8
+
+
+def test_what_the_hybrid_cannot_do_is_refused(folder: Path) -> None:
+    write_comparison(folder, {"mel": (128, 96), "handcrafted": (12,)}, 8)
+    train = ("train", "hybrid", *DATA, "--device", "cpu", "--cv", "0", "-o", "m.safetensors")
+    assert "give --init" in here(*train, "--freeze", "vectors", status=2).stderr
+    done = here(*train, "--oversample", "smote", status=2)
+    assert "hybrid looks at others, too" in done.stderr
+    Path("r.toml").write_text("[vectors]\nheads = 3\n")
+    assert "heads is no parameter" in here(*train, "--recipe", "r.toml", status=2).stderr
+
+
+def test_copies_are_left_out_where_the_recipe_says_so(folder: Path) -> None:
+    """Without copies the model is the one that never saw any."""
+    from mertools.artifacts.features_file import open_features, write_features
+
+    write_comparison(folder, {"handcrafted": (12,)}, 16)
+    with open_features(folder / "features.h5") as file:
+        (kind,) = file.kinds.values()
+        held = [
+            replace(row, segment_id=f"{row.segment_id}c", track_id=f"{row.track_id}c",
+                    original=row.track_id)
+            for row in file.rows
+        ]  # fmt: skip
+        content = [file.read(kind.name, row) * 2 for row in range(16)]
+        write_features(
+            folder / "copies.h5", held, [kind], lambda _, row: content[row], file.cutting
+        )
+    quick = ("--set", "max_epochs=3", "--set", "stop=epochs", "--device", "cpu", "--cv", "0")
+    train = ("train", "dnn", *DATA, *quick)
+    with_copies = ("--features", "copies.h5")
+    here(*train, "-o", "plain.safetensors")
+    here(*train, *with_copies, "-o", "copies.safetensors")
+    here(*train, *with_copies, "--set", "learn_copies=no", "-o", "left.safetensors")
+    plain, copies, left = (load_file(f"{name}.safetensors") for name in ("plain", "copies", "left"))
+    assert all(np.array_equal(plain[name], left[name]) for name in plain)
+    assert any(not np.array_equal(plain[name], copies[name]) for name in plain)
