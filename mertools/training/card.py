@@ -180,7 +180,7 @@ def _describe_oversampling(settings: Settings) -> dict[str, Any]:
     return {
         "oversample": {
             "method": wanted.method,
-            "n_rows": "as the largest class" if wanted.n_rows is None else wanted.n_rows,
+            "n_rows": wanted.n_of_class or "as the largest class",
             "within": "the part learnt from",
         }
     }

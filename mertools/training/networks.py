@@ -26,10 +26,11 @@ from mertools.models.network import (
 )
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
+from mertools.training.deepsmote import extend_by_spectrograms
 from mertools.training.loop import Epoch, predict_rows, train
 from mertools.training.network_rows import KindBatches, Rows
 from mertools.training.objectives import NO_CLASSES
-from mertools.training.oversample import extend_batches
+from mertools.training.oversample import DEEP, extend_batches
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
@@ -83,7 +84,12 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     further: NDArray[np.int64] = NO_CLASSES
     if settings.oversample is not None:
         n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
-        batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
+        if settings.oversample.method == DEEP:
+            batches, further = extend_by_spectrograms(
+                settings.oversample, batches, n_rows, learn, y, seed, settings.device
+            )
+        else:
+            batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
         learn = np.concatenate([learn, n_rows + np.arange(len(further))])
     # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)

@@ -18,8 +18,12 @@ from mertools.artifacts.feature_rows import Features
 from mertools.dataset.stored import Batches
 from mertools.targets.pooling import side_by_side
 
-Method = Literal["smote", "borderline-smote2"]
+Method = Literal["smote", "borderline-smote2", "deepsmote"]
 METHODS: tuple[Method, ...] = get_args(Method)
+"""The last is of mel spectrograms (see `deepsmote`), the others of vectors."""
+DEEP = "deepsmote"
+DEEP_ROWS = 25
+"""Synthetic rows of each class that DeepSMOTE makes by default, as paper 001 has it."""
 
 N_NEIGHBOURS = 5
 
@@ -31,17 +35,23 @@ Floats = NDArray[np.floating[Any]]
 class Oversampling:
     """How rows are added within the part learnt from.
 
-    `n_rows` are synthetic rows of each class; None is as many as make classes equally large.
+    `n_rows` are synthetic rows of each class; None is as many as make classes equally large, or 25
+    of mel spectrograms.
     """
 
     method: Method
     n_rows: int | None = None
 
+    @property
+    def n_of_class(self) -> int | None:
+        """Synthetic rows of each class, where their number is the same for all."""
+        return DEEP_ROWS if self.n_rows is None and self.method == DEEP else self.n_rows
+
     def count(self, y: Ints) -> dict[int, int]:
         """Count the rows to add to each class."""
         classes, sizes = np.unique(y, return_counts=True)
         return {
-            int(k): int(sizes.max() - size) if self.n_rows is None else self.n_rows
+            int(k): int(sizes.max() - size) if self.n_of_class is None else self.n_of_class
             for k, size in zip(classes, sizes, strict=True)
         }
 

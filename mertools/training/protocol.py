@@ -22,6 +22,7 @@ from mertools.models.problem import Point
 from mertools.runtime.devices import CPU
 from mertools.runtime.parallel import Jobs, available_cores, map_ordered
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
+from mertools.training.oversample import DEEP, Oversampling
 from mertools.training.plan import Fit, Plan, Settings, Task
 from mertools.training.scores import Outcomes, lay_out_levels
 
@@ -262,14 +263,8 @@ def check_settings(plan: Plan) -> None:
         raise UsageError(
             "--target", f"names several, and {settings.architecture.name} learns one", "give one"
         )
-    if settings.oversample is not None and not plan.dataset.classes:
-        raise UsageError("--oversample", "is of classes", "leave it out for a number")
-    if settings.oversample is not None and settings.architecture.n_other_kinds:
-        raise UsageError(
-            "--oversample",
-            f"is of vectors, and {settings.architecture.name} looks at others, too",
-            "leave it out",
-        )
+    if settings.oversample is not None:
+        _check_oversampling(plan, settings.oversample)
     if settings.pool == "mode" and not plan.dataset.classes:
         raise UsageError("--pool mode", "is of classes", "give mean or max for a number")
     if (
@@ -278,3 +273,17 @@ def check_settings(plan: Plan) -> None:
         and settings.recipe["stop"] == "training_accuracy"
     ):
         raise UsageError("stop=training_accuracy", "is of classes", "choose another stop")
+
+
+def _check_oversampling(plan: Plan, wanted: Oversampling) -> None:
+    architecture = plan.settings.architecture
+    if not plan.dataset.classes:
+        raise UsageError("--oversample", "is of classes", "leave it out for a number")
+    is_deep = wanted.method == DEEP
+    if is_deep != (architecture.kinds == ("mel",)) or (not is_deep and architecture.n_other_kinds):
+        raise UsageError(
+            f"--oversample {wanted.method}",
+            f"is of {'mel spectrograms' if is_deep else 'vectors'} alone, and {architecture.name} "
+            f"looks at {', '.join(architecture.kinds)}",
+            f"choose {DEEP} for mel spectrograms, and another for vectors",
+        )

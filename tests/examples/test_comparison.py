@@ -92,4 +92,4 @@ def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
     table = (examples / "comparison" / "out" / "small" / "report.md").read_text()
     assert "2 x 2 folds of whole tracks" in table
     assert "| Baseline CNN, pitch-shift |" in table
-    assert table.count("±") == 3 * 8
+    assert table.count("±") == 3 * 9

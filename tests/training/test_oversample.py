@@ -156,6 +156,69 @@ def test_through_training(folder: Path, name: str) -> None:
 def test_what_makes_no_sense_is_refused(folder: Path) -> None:
     for text in ("rose", "smote:0", "smote:x", "smote:"):
         done = here("train", "forest", *DATA, "--oversample", text, "-o", "m", status=2)
-        assert "choose METHOD from smote, borderline-smote2" in done.stderr
+        assert "choose METHOD from smote, borderline-smote2, deepsmote" in done.stderr
     number = ("train", "forest", *DATA[:4], "--target", "arousal", "--oversample", "smote")
     assert "is of classes" in here(*number, "-o", "m", status=2).stderr
+
+
+def test_the_autoencoder_is_as_large_as_the_recipe_says() -> None:
+    import torch
+
+    from mertools.models.autoencoder import Autoencoder
+
+    autoencoder = Autoencoder()
+    assert sum(weight.numel() for weight in autoencoder.parameters()) == 948_481
+    S = torch.rand(1, 128, 942) * 2 - 1
+    with torch.inference_mode():
+        codes = autoencoder.encode(S)
+        assert codes[0].numel() == 60_416
+        assert tuple(codes.shape[1:]) == (128, 8, 59)
+        assert autoencoder(S).shape == S.shape
+
+
+def test_spectrograms_are_drawn_like_those_of_their_class() -> None:
+    from mertools.training.deepsmote import Scaling, draw_spectrograms, fit_autoencoder
+
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 12)
+    S = (rng.normal(size=(24, 32, 20)) - 40).astype(np.float32)
+    for k in (0, 1):
+        S[y == k, 16 * k : 16 * (k + 1)] += 30
+    scaling = Scaling.fit(S)
+    scaled = scaling.apply(S)
+    assert (scaled.min(), scaled.max()) == (-1, 1)
+    back = scaling.undo_by_mean(scaled)
+    np.testing.assert_allclose(back, S, atol=3)
+    import torch
+
+    learnt = fit_autoencoder(scaled, 0, "cpu")
+    with torch.inference_mode():
+        error = np.square(learnt(torch.tensor(scaled)).numpy() - scaled).mean()
+    assert error < 0.5 * scaled.var()  # better than the mean by far
+    drawn, classes = draw_spectrograms(Oversampling("deepsmote", 5), S, y, 0, "cpu")
+    assert drawn.shape == (10, 32, 20)
+    assert classes.tolist() == [0] * 5 + [1] * 5
+    for k in (0, 1):
+        halves = drawn[classes == k].reshape(5, 2, 16, 20).mean(axis=(0, 2, 3))
+        assert halves[k] > halves[1 - k] + 10
+    again, _ = draw_spectrograms(Oversampling("deepsmote", 5), S, y, 0, "cpu")
+    np.testing.assert_array_equal(drawn, again)
+    assert Oversampling("deepsmote").count(y) == {0: 25, 1: 25}
+
+
+def test_deepsmote_through_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_comparison(tmp_path, {"mel": (96, 96)}, 16)
+    quick = ("--device", "cpu", "--set", "max_epochs=1", "--set", "stop=epochs", "--jobs", "1")
+    monkeypatch.setattr("mertools.training.deepsmote.EPOCHS", 2)
+    train = ("train", "crnn", *DATA, *quick, "--cv", "0", "--oversample", "deepsmote:3")
+    here(*train, "-o", "m.safetensors")
+    card = json.loads(here("inspect", "m.safetensors", "--json").stdout)
+    assert card["search"]["oversample"] == {
+        "method": "deepsmote", "n_rows": 3, "within": "the part learnt from",
+    }  # fmt: skip
+    here("predict", "-m", "m.safetensors", "features.h5")
+    here(*train[:-2], "-o", "plain.safetensors")
+    assert Path("m.safetensors").read_bytes() != Path("plain.safetensors").read_bytes()
+    refused = here(*train[:-1], "smote", "-o", "m", status=2).stderr
+    assert "is of vectors alone, and crnn looks at mel" in refused

@@ -213,7 +213,7 @@ def test_what_the_hybrid_cannot_do_is_refused(folder: Path) -> None:
     train = ("train", "hybrid", *DATA, "--device", "cpu", "--cv", "0", "-o", "m.safetensors")
     assert "give --init" in here(*train, "--freeze", "vectors", status=2).stderr
     done = here(*train, "--oversample", "smote", status=2)
-    assert "hybrid looks at others, too" in done.stderr
+    assert "is of vectors alone, and hybrid looks at mel, handcrafted" in done.stderr
     Path("r.toml").write_text("[vectors]\nheads = 3\n")
     assert "heads is no parameter" in here(*train, "--recipe", "r.toml", status=2).stderr
 

@@ -156,7 +156,8 @@ def train(
         typer.Option(
             metavar="METHOD[:N]",
             help="Add synthetic rows within each part learnt from, N of each class or else as many "
-            "as make classes equally large: smote or borderline-smote2.",
+            "as make classes equally large: smote or borderline-smote2 of vectors; deepsmote of "
+            "mel spectrograms (25 of each class).",
             show_default=False,
         ),
     ] = None,
@@ -271,7 +272,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     defaults = {name: of.default for name, of in signature(train).parameters.items()}
     left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
     if not architecture.takes_vectors:
-        left_out += ["kind", "select", "oversample"]
+        left_out += ["kind", "select"]
+    if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
+        left_out.append("oversample")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
