@@ -168,9 +168,7 @@ def find_problems(value: object, schema: Mapping[str, Any], place: str = "$") ->
             yield from find_problems(item, of_key, f"{place}.{key}")
 
 
-def _is_of_type(value: object, name: str | list[str]) -> bool:
-    if isinstance(name, list):
-        return any(_is_of_type(value, one) for one in name)
+def _is_of_type(value: object, name: str) -> bool:
     if isinstance(value, bool):
         return name == "boolean"
     if name == "integer" and isinstance(value, float):
