@@ -48,8 +48,7 @@ class Parameter:
     Numbers are above `low` (or equal to it where `low_included`) and below `high`. `grid` are the
     values that a grid search tries where none are given, and `span` the ends between which a
     Bayesian search draws, on a logarithmic scale. Where `per_column`, `default` and `grid` are
-    divided by the number of columns learnt from. Where `several`, choices may be given together,
-    separated by commas.
+    divided by the number of columns learnt from.
     """
 
     name: str
@@ -62,14 +61,11 @@ class Parameter:
     grid: tuple[Value, ...] = ()
     span: tuple[float, float] | None = None
     per_column: bool = False
-    several: bool = False
 
     def check(self, value: Value) -> None:
         """Raise UsageError where a value is out of bounds."""
         if isinstance(value, str):
-            allowed = all(
-                v in self.choices for v in (value.split(",") if self.several else [value])
-            )
+            allowed = value in self.choices
             remedy = f"choose from {', '.join(self.choices)}"
         else:
             allowed = self.low < value < self.high or (value == self.low and self.low_included)

@@ -158,9 +158,8 @@ def parameters_of(architecture: Architecture) -> tuple[Parameter, ...]:
     freeze = Parameter(
         FREEZE,
         scenarios[0],
-        "what --init has set and training leaves: a scenario S1 to S4, or branches",
+        "what --init has set and training leaves: a scenario S1 to S4, or a branch",
         choices=scenarios + branches,
-        several=True,
     )
     return (*TRAINING, freeze, *architecture.parameters)
 

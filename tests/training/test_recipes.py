@@ -200,7 +200,7 @@ def test_branches_begin_with_networks_of_their_own_and_stay() -> None:
     for branch, model in (("spectrogram", "cnn"), ("sequence", "lstm")):
         of_branch = {name for name in weights if name.startswith(f"{branch}.")}
         assert same_weights(f"{model}.safetensors", "m.safetensors") == of_branch
-    starts = card_of("m.safetensors")["training"]["init"]
+    starts = card_of("m.safetensors")["training"]["init"]["models"]
     assert [(start["model"], start["branch"]) for start in starts] == [
         ("cnn", "spectrogram"), ("lstm", "sequence"),
     ]  # fmt: skip
