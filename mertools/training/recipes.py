@@ -37,40 +37,39 @@ FREEZE = "freeze"
 _OPTIMISERS = ("adamw", "adam", "sgd")
 TRAINING: tuple[Parameter, ...] = (
     Parameter("batch_size", 32, "segments of a batch", span=(8, 64)),
-    Parameter("learning_rate", 0.001, "of the optimiser", span=(1e-4, 1e-2)),
-    Parameter("optimiser", "adamw", "adamw, adam or sgd", choices=_OPTIMISERS),
-    Parameter("weight_decay", 0.01, "of the optimiser", low_included=True),
-    Parameter("momentum", 0.9, "of sgd", high=1, low_included=True),
+    Parameter("learning_rate", 0.001, "step size of the optimiser", span=(1e-4, 1e-2)),
+    Parameter("optimiser", "adamw", "what takes the steps", choices=_OPTIMISERS),
+    Parameter("weight_decay", 0.01, "strength of weight decay", low_included=True),
+    Parameter("momentum", 0.9, "momentum of sgd", high=1, low_included=True),
     Parameter("nesterov", "no", "sgd with Nesterov's momentum", choices=("no", "yes")),
     Parameter("max_epochs", 100, "epochs at most, all phases together"),
     Parameter(
         "stop",
         "validation_loss",
-        "what ends training: a validation loss or accuracy that gets no better, the training "
-        "accuracy, or the number of epochs",
+        "what ends training",
         choices=("validation_loss", "validation_accuracy", "training_accuracy", "epochs"),
     ),
-    Parameter("patience", 10, "epochs without a better validation"),
+    Parameter("patience", 10, "epochs without improvement before training stops"),
     Parameter(
         "stop_accuracy",
         0.9,
-        "training accuracy at which stop=training_accuracy ends",
+        "where stop=training_accuracy stops",
         high=1.0000001,
     ),
     Parameter(
         "schedule",
         "plateau",
-        "whether the learning rate falls when the validation loss does not",
+        "reduce the learning rate when the validation loss stalls",
         choices=("plateau", "none"),
     ),
     Parameter("plateau_patience", 4, "epochs that the schedule waits", low_included=True),
-    Parameter("plateau_factor", 0.5, "what it multiplies the learning rate by", high=1),
+    Parameter("plateau_factor", 0.5, "what it multiplies the rate by", high=1),
     Parameter("clip_norm", 0.0, "largest norm of the gradient; 0 for none", low_included=True),
     Parameter("validation", 0.15, "share of the tracks for validation", high=1),
     Parameter(
         "class_weights",
         "balanced",
-        "of the objective hard: by inverse frequency, or none",
+        "weights of hard classes",
         choices=("balanced", "none"),
     ),
 )
@@ -159,7 +158,7 @@ def parameters_of(architecture: Architecture) -> tuple[Parameter, ...]:
     freeze = Parameter(
         FREEZE,
         scenarios[0],
-        "what --init has set and training leaves: a scenario S1 to S4, or a branch",
+        "what stays as --init has it",
         choices=scenarios + branches,
     )
     return (*TRAINING, freeze, *architecture.parameters)

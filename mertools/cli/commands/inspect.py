@@ -129,9 +129,9 @@ def describe(path: Path) -> dict[str, Any]:
 
         return {"artifact": kind} | read_card_json(path)
     if kind == "json":
-        import json
+        from mertools.artifacts.validate import read_json
 
-        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        report = read_json(path)
         return {"artifact": report.get("schema", kind)} | report
     return {"artifact": kind} | _describe_table(path)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mertools.audio.settings import Last, SegmentSettings
+from mertools.audio.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Last, SegmentSettings
 from mertools.cli.shared import options
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def transcribe(
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
             metavar="HZ",
             help="Sampling rate to hear the sound at.",
             show_default="the manifest's, at most 22050",
@@ -88,7 +89,7 @@ def transcribe(
     from itertools import groupby
     from pathlib import Path
 
-    from mertools.artifacts.files import make_folder
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Note
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.features import choose_jobs, make_features
@@ -120,7 +121,7 @@ def transcribe(
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:
         if midi is not None:
-            make_folder(Path(midi))
+            prepare_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
         transcribed = make_features(
             "transcribe",
@@ -172,11 +173,9 @@ def _note_rows(segment: SegmentFeatures) -> list[Note]:
 
 def _write_midi(folder: Path, track_id: str, notes: Sequence[NoteEvent]) -> None:
     """Write a track's notes; segments that overlap may have the same."""
-    from mertools.artifacts.files import make_folder, replacing
-    from mertools.audio.convert import output_path
+    from mertools.artifacts.names import output_path, replacing_named
     from mertools.features.midi import write_midi
 
     target = output_path(folder, track_id, "mid")
-    make_folder(target.parent)
-    with replacing(target) as part:
+    with replacing_named(target) as part:
         part.write_bytes(write_midi(list(dict.fromkeys(notes))))

@@ -7,6 +7,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Literal, TextIO, TypeVar
 
 T = TypeVar("T")
@@ -31,12 +32,17 @@ def printable(line: str) -> str:
 def say(line: str) -> None:
     """Say one line to a person."""
     if not _quiet:
-        print(line, file=sys.stderr)  # noqa: T201
+        _print(printable(line))
 
 
 def complain(line: str) -> None:
     """Say what is wrong, in one line whatever characters a file's name holds."""
-    print(f"mer: {printable(line)}", file=sys.stderr)  # noqa: T201
+    _print(f"mer: {printable(line)}")
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # a full or closed standard error can be told to nobody
+        print(line, file=sys.stderr)  # noqa: T201
 
 
 def _has_room_for_a_bar() -> bool:
@@ -158,6 +164,7 @@ def draw_table(
         justify: Literal["left", "right"] = "left" if is_text else "right"
         table.add_column(name, justify=justify, no_wrap=place == 0, overflow="fold")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
+        # Cells break lines where they mean to; all else in them may come from a stranger's file.
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
     Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)

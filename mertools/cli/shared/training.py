@@ -84,6 +84,8 @@ def run_training(
     data = joined.dataset
     vectors = None if architecture.is_network else load_vectors(data, request.unit)
     n_columns = vectors.n_columns if vectors is not None else 1
+    if selection is not None:
+        n_columns = min(n_columns, selection.n_columns)
     parameters = parameters_of(architecture)
     space = make_space(
         parameters, fixed, grid, request.search, request.n_trials, request.seed, n_columns
