@@ -15,6 +15,7 @@ import typer
 
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
+from mertools.cli.commands.annotate import annotate
 from mertools.cli.commands.convert import convert
 from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
@@ -204,7 +205,7 @@ GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "import": import_group,
         "match": match,
     },
-    "Label": {"aggregate-labels": aggregate_labels},
+    "Label": {"annotate": annotate, "aggregate-labels": aggregate_labels},
     "Learn": {"train": train, "embed": embed},
     "Judge": {"evaluate": evaluate, "align": align, "rank-features": rank_features},
     "Look": {"predict": predict, "models": models, "inspect": inspect, "validate": validate},

@@ -104,10 +104,14 @@ def _show_card(card: Path) -> None:
         return
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
     _, _, body = text.partition(f"\n{CARD_FENCE}\n")
     shown = "\n".join(map(printable, body.splitlines()))
-    Console(no_color="NO_COLOR" in os.environ).print(Markdown(shown))
+    # The blue of most terminals cannot be read on black.
+    readable = Theme({"markdown.link": "cyan", "markdown.link_url": "underline cyan"})
+    screen = Console(no_color="NO_COLOR" in os.environ, theme=readable)
+    screen.print(Markdown(shown))
 
 
 def describe(path: Path) -> dict[str, Any]:
