@@ -54,6 +54,7 @@ def jensen_shannon(P: FloatArray, Q: FloatArray, base: float = math.e) -> FloatA
 
 def _relative_entropy(P: FloatArray, M: FloatArray) -> FloatArray:
     """Give KL(P, M) in nats; M is above 0 wherever P is, but for what underflows."""
+    # Where P is 0 the ratio stays 1 and its logarithm 0, as 0 log 0 counts as 0.
     ratios = np.divide(P, M, out=np.ones_like(P), where=(P > 0) & (M > 0))
     divergence: FloatArray = (P * np.log(ratios)).sum(axis=-1)
     return divergence
@@ -149,6 +150,7 @@ def prior_distributions(track_ids: Sequence[str], labels: Mapping[str, Label]) -
     if not n_others.all():
         return None
     others = np.array([total - sources.get(name, 0.0) for name in track_ids])
+    # Subtracting from a sum can leave a share a little below 0.
     prior: FloatArray = np.maximum(others, 0) / n_others[:, np.newaxis]
     return prior
 
@@ -163,6 +165,7 @@ def count_ratings(label: Label) -> NDArray[np.int64] | None:
         return None
     products = label.n_annotators * np.array(label.distribution)
     counts: NDArray[np.int64] = np.rint(products).astype(np.int64)
+    # Tables round shares, so a product may be a little off. Halves, as in quadrants, are refused.
     if counts.sum() != label.n_annotators or np.abs(products - counts).max() > COUNT_TOLERANCE:
         return None
     return counts
@@ -183,6 +186,7 @@ def split_half(
         n_ratings = int(of_track.sum())
         if n_ratings < 2:
             continue
+        # Drawing from the counts equals shuffling the annotators, and needs no list of them.
         half = generator.multivariate_hypergeometric(of_track, n_ratings // 2, size=n_halvings)
         other = of_track - half
         each = Scored.between(half.astype(np.float64), other.astype(np.float64), base)

@@ -35,6 +35,7 @@ class Overlap:
 
 def hash_track(track_id: str) -> str:
     """Hash a track's key as model cards do."""
+    # Keys that come from file names may hold bytes that are not UTF-8.
     key = track_id.encode("utf-8", "surrogateescape")
     return hashlib.blake2b(key, digest_size=DIGEST_BYTES).hexdigest()[:HASH_DIGITS]
 
@@ -53,6 +54,7 @@ def count_overlap(origins: Mapping[str, Origin], learnt: Mapping[str, Set[str]])
     for track_id, origin in origins.items():
         known = [learnt[model] for model in origin.models if model and model in learnt]
         others = [model for model in origin.models if model not in learnt]
+        # All rows are of folds, whose models did not learn from the track.
         if not origin.models:
             counts["out_of_fold"] += 1
         elif any(hash_track(track_id) in hashes for hashes in known):

@@ -109,6 +109,7 @@ def _label_numbers(
     """Label each item with the class of its mean rating, or with the mean itself."""
     rows = ratings.rows_of(name)
     value = ratings.value[rows]
+    # Where nobody gave the scale, the highest rating says how many levels it has.
     rule = scales.rule(name, float(value.max()))
     item, group = np.unique(ratings.item[rows], return_inverse=True)
     n = np.bincount(group)
@@ -154,6 +155,7 @@ def _level_statistics(counts: NDArray[np.int64]) -> tuple[FloatArray, FloatArray
     levels = np.arange(1, counts.shape[1] + 1)
     n = counts.sum(axis=1)
     total = counts @ levels
+    # Multiplied out by n, so that all steps but the last are exact in whole numbers.
     deviations = np.abs(n[:, None] * levels - total[:, None])  # n |level - mean|
     mad = (counts * deviations).sum(axis=1) / n**2
     std = np.sqrt((n * (counts @ levels**2) - total**2) / n**2)
@@ -184,6 +186,7 @@ def label_rows(
     owners = np.repeat(np.arange(len(labels)), [len(target.item) for target in labels])
     rows = np.concatenate([np.arange(len(target.item)) for target in labels])
     items = np.concatenate([target.item for target in labels])
+    # Only indices are sorted: rows are built while they are written, not held all at once.
     for index in np.lexsort((items, owners, ratings.item_track[items])).tolist():
         yield _label_row(ratings, labels[owners[index]], int(rows[index]), split)
 

@@ -135,6 +135,7 @@ def krippendorff_alpha(
     """
     import krippendorff
 
+    # An item with one rating cannot show whether annotators agree.
     pairable = counts[counts.sum(axis=1) > 1]
     if np.count_nonzero(pairable.sum(axis=0)) < 2:
         return None

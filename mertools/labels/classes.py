@@ -36,6 +36,7 @@ def default_thresholds(n_classes: int) -> tuple[float, ...]:
 
     For three classes these are the thesis' 1.66 and 2.33.
     """
+    # In whole numbers, as rounding of floats could cut a threshold to the hundredth below.
     hundredths = (100 * (n_classes + k * (n_classes - 1)) // n_classes for k in range(1, n_classes))
     return tuple(cut / 100 for cut in hundredths)
 
@@ -84,6 +85,7 @@ class LabelRule:
         """
         half = len(self.classes) // 2
         lower, upper = self.thresholds[:half], self.thresholds[half:]
+        # The two searches differ in where a rating equal to a threshold goes.
         reached = np.searchsorted(lower, ratings, side="right")
         passed = np.searchsorted(upper, ratings, side="left")
         return (1 + reached + passed).astype(np.int64)
@@ -210,6 +212,7 @@ class Scales:
                 )
             return LabelRule(Target(target, rescaled), ratings=Range(1, len(names)))
         if names is None:
+            # A scale has two levels or more, even where every rating happens to be 1.
             names = class_names(target, max(int(highest), 2))
         n_classes = len(names)
         if given is not None:

@@ -54,6 +54,7 @@ class Relatives:
         header: list[str] = []
         for line, record in read_records(lines, name):
             header = header or list(record)
+            # Nothing is known of tracks here; `read_file` reports the missing column.
             if TRACK_ID not in record:
                 break
             track_id = record[TRACK_ID]
@@ -70,6 +71,7 @@ class Relatives:
 
     def find_original(self, track_id: str) -> str:
         """Follow a copy, and copies of copies, to the track they were made from."""
+        # A table may name copies in a circle; a track seen before ends the walk.
         passed = {track_id}
         while (original := self.originals.get(track_id, track_id)) not in passed:
             passed.add(original)
@@ -87,6 +89,7 @@ class Relatives:
             original = self.find_original(track_id)
             # A copy is in its original's group, whatever its own row says or leaves empty.
             group = self.groups.get(original, self.groups.get(track_id))
+            # Tagged, so that a track and a group of the same name stay two units.
             key = (TRACK_ID, original) if group is None else ("group", group)
             found.append(units.setdefault(key, len(units)))
         return np.array(found, np.int64)

@@ -76,7 +76,9 @@ class Conversion:
                 self.scales.check(target, mapped)
                 return float(mapped)
         are_ordered = classes_are_ordered and target in self.scales.classes
+        # Whoever maps one word to a number means an order, for the other words too.
         is_mapped = any(name in (target, EVERY_TARGET) for name, _ in self.values)
+        # JSON may have the class "3" as the number 3.0.
         text = str(label).removesuffix(".0")
         return self.scales.parse(target, text, are_ordered=are_ordered or is_mapped)
 
@@ -132,6 +134,7 @@ class _Export:
     def read_task(self, task: Mapping[str, Any], where: str) -> Iterator[Rating]:
         """Yield the ratings of a task of a JSON export, which `where` names in errors."""
         for annotation in self._objects(task["annotations"], f"{where}, annotations"):
+            # A task that an annotator skipped is exported as a cancelled annotation.
             if annotation.get("was_cancelled"):
                 continue
             annotated = f"{where}, annotation {annotation.get('id', '?')}"
@@ -225,6 +228,7 @@ class _Export:
                 "name one with --track-field",
             )
         text = str(data[found])
+        # A field of any name may hold an address, of which only the file's name is the track.
         if found not in MEDIA_FIELDS and not (text.startswith("/") or "://" in text):
             return text
         location = _location(text)
