@@ -112,6 +112,7 @@ def _find_notes(
     spans = _Spans(note)
     found: list[tuple[int, int, int]] = []
     frames, rows = np.nonzero(_is_onset(onset, note))
+    # From the last onset back, as in the reference: a note silences the frames that it takes.
     for start, row in zip(frames[::-1].tolist(), rows[::-1].tolist(), strict=True):
         end = spans.end_of_note(start, row)
         if end - start > MIN_NOTE_FRAMES:

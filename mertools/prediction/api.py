@@ -92,6 +92,7 @@ def predict(
         for outcome in predict_audio(sources, predictors, "both" if over_time else "track", jobs):
             if isinstance(outcome, FailedInput):
                 raise outcome.error
+            # The whole track sorts last; windows stay in the order of time.
             *windows, track = sorted(
                 gather_emotions(outcome.rows), key=lambda emotion: emotion.segment_id is None
             )
@@ -116,6 +117,7 @@ def _sources(
         yield list(find_sources([os.fspath(path) for path in paths]))
         return
     _check_array(sound, sample_rate)
+    # Through a file, so that an array is mixed and resampled exactly as a file would be.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{ARRAY_ID}.wav"
         subtype = "PCM_16" if sound.dtype == np.int16 else "FLOAT"

@@ -60,9 +60,11 @@ def embed_features(
                 )
             kinds.append((needed.level, locate_rows(holders, needed.kind, lambda _row: True)))
         aligned = align_levels(kinds)
+        # Segments that lack one of the inputs cannot be embedded.
         ids = [name for name in aligned[0] if all(name in of_kind for of_kind in aligned)]
         rows = [aligned[0][name].row for name in ids]
         read = _reader(predictor, aligned, rows, None if layer == LAST_LAYER else layer)
+        # Only an embedding that was computed tells its shape.
         first = read(name, 0)
         description = _describe(predictor, name, layer, first.shape, rows)
         remove_stale_parts(target.parent, target.name)

@@ -76,6 +76,7 @@ class Rating:
         """
         if isinstance(self.scale, Range):
             return format_on(self.scale, self.value)
+        # Adding 0 turns -0.0 into 0.0, which would be written as "-0.00".
         return "" if self.mean is None else f"{round(self.mean, 2) + 0.0:+.2f}"
 
     def format_class(self) -> str:
@@ -198,6 +199,7 @@ def _gather(rows: list[Prediction]) -> Emotion:
         ratings,
         quadrant,
         word,
+        # One model that does not know such music makes the whole answer doubtful.
         max((row.unlike for row in rows if row.unlike is not None), default=None),
         path=first.path,
     )

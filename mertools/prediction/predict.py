@@ -128,6 +128,7 @@ class Predictor:
                 )
         of_segments: NDArray[np.float64] = self.model.predict(features)
         one_track = np.zeros(len(durations), np.int64)
+        # Such a model learnt from mean features of tracks, so segments' outputs are not pooled.
         if self.card.unit == "track":
             means = duration_weighted_means(side_by_side(features), one_track, durations)
             return of_segments, self.model.predict(_split(means, self.card.inputs))[0]
@@ -337,6 +338,7 @@ def predict_audio(
     """
     sources = skip_copies(sources)
     recipes, indices = join_recipes([predictor.recipe() for predictor in predictors])
+    # Every recipe reads all sources; an iterator would be empty after the first.
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
@@ -344,6 +346,7 @@ def predict_audio(
         predictions: list[Prediction] = []
         for predictor, index in zip(predictors, indices, strict=True):
             track = tracks[index]
+            # Each track gets rows of all models or of none.
             if isinstance(track, FailedInput):
                 yield track
                 break

@@ -46,6 +46,7 @@ def cut_harmonics(
     matrix = _unfold_harmonics(weight)
     for first in range(0, N_CONTOUR_BINS, CONTOUR_BINS_AT_ONCE):
         block = matrix[:, :, first : first + CONTOUR_BINS_AT_ONCE]
+        # Harmonics reach only some bins; the others are zero and need not be multiplied.
         used = np.flatnonzero(block.any(axis=(1, 2, 3)))
         begin, end = int(used[0]), int(used[-1]) + 1
         yield begin, end, block[begin:end]

@@ -49,6 +49,7 @@ class Graph:
     def _constant(self, values: Array) -> str:
         name = f"constant_{len(self._constants)}"
         kind = INT64 if values.dtype == np.int64 else FLOAT
+        # The format is little-endian on every machine.
         data = values.astype(values.dtype.newbyteorder("<")).tobytes()
         fields: list[Field] = [(1, size) for size in values.shape]
         self._constants[name] = write_message([*fields, (2, kind), (8, name), (9, data)])
@@ -63,6 +64,7 @@ class Graph:
         shape. Shapes are without the first dimension, which is of any size.
         """
         for name, (output, _) in outputs.items():
+            # Results are named after operators; an identity adds the name that callers know.
             self._nodes.append(write_message([(1, output), (2, name), (4, "Identity")]))
         graph = [(1, node) for node in self._nodes] + [(2, "graph")]
         graph += [(5, constant) for constant in self._constants.values()]

@@ -41,6 +41,7 @@ def pool_segments(
 
     counts = np.bincount(groups)
     sums = np.zeros((len(counts), outputs.shape[1]))
+    # `sums[groups] += outputs` would count a repeated index once.
     np.add.at(sums, groups, outputs)
     means: NDArray[np.float64] = sums / counts[:, None]
     if method == "mean":

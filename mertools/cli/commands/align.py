@@ -150,6 +150,7 @@ def _read_reference(
 
     if are_labels:
         return list(read_table(source, Label))
+    # The predictions' classes, so that both distributions are over the same ones.
     scales = Scales(classes={row.target: row.class_names() for row in predictions})
     conversion = Conversion(scales, {}, frozenset(scales.classes), None)
     ratings = collect_ratings([(scoring.name_source(source), read_ratings(source, conversion))])

@@ -92,8 +92,10 @@ def featurize(
         if name not in kind:
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
     chosen = [find_kind(name) for name in dict.fromkeys(kind)]
+    # An accelerator limits the processes only if one of the kinds computes on it.
     jobs = choose_jobs(jobs, found if any(kind.on_devices for kind in chosen) else CPU)
 
+    # The first input decides, as a manifest may know its sampling rate.
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or manifest_rate(first)
         kinds = tuple(

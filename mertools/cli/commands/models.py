@@ -57,6 +57,7 @@ def models(
         for path in found:
             try:
                 write(describe_model(path))
+            # One broken file should not hide the models beside it.
             except SchemaError as error:
                 failed.add(InputError(error.subject, error.problem, error.remedy))
             else:

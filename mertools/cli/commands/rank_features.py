@@ -83,6 +83,7 @@ def rank_features(
     from mertools.dataset.vectors import load_vectors
 
     if plot is not None:
+        # Before ranking, which takes long on a large corpus.
         _check_plot(plot, top)
     paths = [Path(name) for name in features]
     _check_kinds(paths, kind)
@@ -118,6 +119,7 @@ def _originals(vectors: VectorDataset) -> _Tracks:
     import numpy as np
 
     data = vectors.dataset
+    # Copies would count a track several times, and make p too small.
     originals = ~data.is_copy
     X = np.concatenate(vectors.features, axis=1).astype(np.float64)
     values = data.labels.y if data.classes else data.labels.numbers[:, 0]

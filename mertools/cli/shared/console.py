@@ -68,6 +68,7 @@ def track_progress(items: Iterable[T], what: str, total: int | None = None) -> I
     for item in source:
         yield item
         n_done += 1
+        # A shorter run is over before anybody could read a bar.
         if time.monotonic() - started > PROGRESS_AFTER_S:
             break
     else:
@@ -166,5 +167,6 @@ def draw_table(
     for row in cells:
         # Cells break lines where they mean to; all else in them may come from a stranger's file.
         table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
+    # Off a terminal rich would fold tables to 80 columns.
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
     Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)

@@ -51,6 +51,7 @@ class Failures:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Also after an error: what failed until then is worth knowing.
         if self._file is not None:
             with open_output(self._file) as stream:
                 write_table(stream, Failure, self._rows)

@@ -59,6 +59,7 @@ def check_overwriting(parameters: Mapping[str, Parameter], arguments: Mapping[st
             raise UsageError(
                 target, "is a sound file that would be replaced", "choose another name"
             )
+        # New files have no inode yet, so outputs are compared with each other by path.
         path = os.path.realpath(target)
         if path in written:
             raise UsageError(target, "is to be written twice", "give each output its own name")
