@@ -5,8 +5,8 @@ classes. JSD(P, Q) = KL(P, M) / 2 + KL(Q, M) / 2, M their midpoint (Lin, *Diverg
 on the Shannon entropy*, IEEE Transactions on Information Theory 37, 1991); it is the square of
 `scipy.spatial.distance.jensenshannon`. The similarity is exp(-JSD).
 
-Beside a model stand answers that need no model, on the same tracks: a uniform posterior, the mean
-distribution of other tracks, and one half of a track's annotators for the other half.
+For comparison, answers that need no model are scored on the same tracks: a uniform posterior, the
+mean distribution of other tracks, and one half of a track's annotators against the other half.
 
 n is the number of tracks, K of classes.
 """
@@ -62,7 +62,7 @@ def _relative_entropy(P: FloatArray, M: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Scored:
-    """How near some answers are to the annotators' distributions: both (n,), a value a track."""
+    """How near answers are to the annotators' distributions: (n,) each, one value a track."""
 
     jsd: FloatArray
     similarity: FloatArray
@@ -156,7 +156,7 @@ def prior_distributions(track_ids: Sequence[str], labels: Mapping[str, Label]) -
 
 
 def count_ratings(label: Label) -> NDArray[np.int64] | None:
-    """Tell how many annotators chose each class, (K,), from their number and their shares.
+    """Count the annotators who chose each class, (K,), from their number and their shares.
 
     None where the shares are not those of so many annotators, each with one choice, or their number
     is not known.

@@ -1,4 +1,4 @@
-"""What answers that ignore the music reach.
+"""The scores of predictions that ignore the music.
 
 Classes: the majority and chance. Numbers: the mean, the median and a random number.
 """

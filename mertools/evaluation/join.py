@@ -132,7 +132,7 @@ def _group_predictions(rows: Iterable[Prediction], name: str) -> dict[str, list[
 
 
 def _mismatch(row: Prediction, first: Prediction) -> str | None:
-    """Say what tells a prediction's scale from that of `first`, the first one of its target."""
+    """Describe how a scale differs from that of `first`, the target's first row; None if equal."""
     if row.classes != first.classes:
         return f"has the classes {row.classes}, the target's first row {first.classes}"
     if row.parse_scale() != first.parse_scale():
@@ -259,7 +259,7 @@ def _find_origins(rows: Sequence[Prediction], scored: Pairs) -> dict[str, Origin
 def _average_segments(
     segments: Sequence[Prediction], apart: set[tuple[str, int | None]]
 ) -> list[Prediction]:
-    """Make a track's prediction from its segments', for those that are not in `apart`."""
+    """Average the segments of each track and repetition, except for those in `apart`."""
     groups: dict[tuple[str, int | None], list[Prediction]] = defaultdict(list)
     for row in segments:
         if (row.track_id, row.repeat) not in apart:

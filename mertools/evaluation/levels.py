@@ -119,7 +119,7 @@ def describe_folds(outcomes: Outcomes) -> Json:
 
 
 def describe_within_tracks(outcomes: NumberOutcomes, n_resamples: int, seed: int) -> Json:
-    """Average over tracks how well the course within each track is followed.
+    """Score the windows of each track among themselves, and average over tracks.
 
     A track in which a score is not defined, such as the correlation of a constant, is left out of
     that score's mean; `n_tracks` says how many are in it.

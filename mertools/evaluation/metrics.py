@@ -2,7 +2,7 @@
 
 Each is a function of how often every track counts. Counting each once gives the score itself;
 counting them as often as a resample drew them gives, in one matrix product, the score in
-thousands of bootstrap resamples. scikit-learn would work them out one by one.
+thousands of bootstrap resamples. scikit-learn would compute them one by one.
 
 Conventions, which are scikit-learn's defaults with `zero_division=0`: a precision, recall or F1
 with nothing to divide by is 0; macro means are taken over the classes that occur in the reference

@@ -41,7 +41,7 @@ def hash_track(track_id: str) -> str:
 
 
 def parse_hashes(text: str) -> frozenset[str]:
-    """Take apart the joined hashes of a card."""
+    """Split the joined hashes of a model's card."""
     return frozenset(text[i : i + HASH_DIGITS] for i in range(0, len(text), HASH_DIGITS))
 
 
@@ -68,7 +68,7 @@ def count_overlap(origins: Mapping[str, Origin], learnt: Mapping[str, Set[str]])
 
 
 def find_warnings(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
-    """Yield what makes scores too good to be true, a line each."""
+    """Yield a line for each reason why scores may be too high."""
     for target, overlap in overlaps.items():
         of_all = f"of {overlap.tracks} scored tracks"
         if overlap.learnt_from:
@@ -84,7 +84,7 @@ def find_warnings(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
 
 
 def find_notes(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
-    """Yield what is not known, a line each."""
+    """Yield a line for each target whose overlap with training is unknown."""
     for target, overlap in overlaps.items():
         if overlap.unknown:
             yield (

@@ -52,7 +52,7 @@ def draw_figures(
 
     Classes have a confusion matrix, ROC and precision-recall curves; numbers a scatter of predicted
     against true and a histogram of errors; valence and arousal together their plane. `joined` is
-    what the report was made of. Files are named after target, level and kind, such as
+    what the report describes. Files are named after target, level and kind, such as
     `arousal_track_confusion.png`. Raises UsageError where the folder cannot be written to.
     """
     make_folder(folder)
@@ -313,7 +313,7 @@ def draw_boxes(path: Path, title: str, classes: Sequence[str], panels: Sequence[
 
 
 def _are_crowded(names: Sequence[str], room: int) -> bool:
-    """Tell whether names side by side take more than the room for so many letters."""
+    """Check whether names side by side need more than `room` letters."""
     return len(names) * max(len(name) for name in names) > room
 
 

@@ -1,4 +1,4 @@
-"""Ranking features by how well they tell classes apart, or follow a number.
+"""Ranking features by how well they separate classes, or follow a number.
 
 `f`: F of a one-way analysis of variance between classes (Fisher, 1925), as in
 `sklearn.feature_selection.f_classif`; for a number F of its linear regression on the feature, as in
@@ -7,7 +7,7 @@
 `relieff`: ReliefF (Kononenko, "Estimating attributes", ECML 1994); for a number RReliefF
 (Robnik-Sikonja and Kononenko, Machine Learning 53, 2003). A feature is good if it differs between a
 row and its nearest rows of other classes, and does not among its nearest of the same class; so
-features that tell classes apart only together are found.
+features that separate classes only together are found.
 
 n is the number of rows (tracks), D of features, C of classes that have rows.
 """

@@ -1,4 +1,4 @@
-"""Many annotators' ratings of a track taken together: mean, spread, distribution and class.
+"""Labels from several annotators' ratings of a track: mean, spread, distribution and class.
 
 Statistics of levels are ratios of whole numbers, computed from the counts of each level: a mean or
 deviation equal to a limit compares as equal to it. Statistics of real ratings are rounded to the
@@ -58,7 +58,7 @@ class TargetLabels:
 def aggregate(
     ratings: Ratings, scales: Scales, max_mad: Mapping[str, float]
 ) -> Iterator[TargetLabels]:
-    """Take the ratings of each item and target together, a target at a time.
+    """Yield the labels of one target after the other, from the ratings of each item.
 
     `max_mad` limits the mean absolute deviation per target, or for `EVERY_TARGET`: items above the
     limit are not kept. Raises UsageError where settings of a target contradict each other.

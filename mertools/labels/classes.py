@@ -119,7 +119,7 @@ class Scales:
             self._check_cuts(target)
 
     def names(self, target: str) -> tuple[str, ...] | None:
-        """Name a target's classes; None where only its ratings tell how many there are."""
+        """Name a target's classes; None where their number follows from the ratings only."""
         self._check_cuts(target)
         cuts = for_target(self.thresholds, target)
         if target in self.classes:
@@ -175,7 +175,7 @@ class Scales:
             )
 
     def word_rule(self, target: str, words: Sequence[str]) -> LabelRule:
-        """Settle how a target rated in words is labelled; `words` are those that were given."""
+        """Return the rule for a target rated in words; `words` are those that occur."""
         if target in self.rescaled:
             raise UsageError(
                 f"--rescale {target}={self.rescaled[target]}",
@@ -186,7 +186,7 @@ class Scales:
         return LabelRule(Target(target, Classes(names, ordered=False)))
 
     def rule(self, target: str, highest: float) -> LabelRule:
-        """Settle how a target rated in numbers is labelled; `highest` is the highest rating given.
+        """Return the rule for a target rated in numbers; `highest` is the highest rating.
 
         Raises UsageError where options contradict each other.
         """

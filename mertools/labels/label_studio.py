@@ -36,7 +36,7 @@ _LOCAL_FILES = "/data/local-files/"
 
 @dataclass(frozen=True)
 class Conversion:
-    """How what a file says becomes ratings.
+    """How the labels in a file become ratings.
 
     values: the rating of each (target, label), the label in lower case, with `EVERY_TARGET` for any
     target. targets: the wanted ones, all where it is empty. track_field: the field of a task that
@@ -49,11 +49,11 @@ class Conversion:
     track_field: str | None = None
 
     def is_wanted(self, target: str) -> bool:
-        """Tell whether a target's ratings are to be read."""
+        """Check whether a target's ratings are to be read."""
         return not self.targets or target in self.targets
 
     def is_target(self, column: str) -> bool:
-        """Tell whether a column of a flat record is known by its name to hold ratings."""
+        """Check whether a column of a flat record is known by its name to hold ratings."""
         if self.targets:
             return column in self.targets
         mapped = {target for target, _ in self.values}
@@ -84,7 +84,7 @@ class Conversion:
 
 
 def is_export_header(header: Sequence[str]) -> bool:
-    """Tell whether a CSV table with this header is an export of Label Studio."""
+    """Check whether a CSV table with this header is an export of Label Studio."""
     return {"annotator", "annotation_id"} <= set(header)
 
 
@@ -121,7 +121,7 @@ def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterato
 
 
 class _Export:
-    """The reading of one export: its name, how labels convert, and which file each track is."""
+    """Reads one export, and remembers the file of each track to notice two of one name."""
 
     def __init__(self, name: str, conversion: Conversion) -> None:
         self._name = name
@@ -300,7 +300,7 @@ def _unpack(cell: object) -> object:
 
 
 def _is_lone_rating(value: object) -> bool:
-    """Tell whether a flat record's value is the result of a rating or a number field.
+    """Check whether a flat record's value is the result of a rating or a number field.
 
     A choice is exported by its name alone, like any other text of the task, and cannot be seen.
     """

@@ -1,6 +1,6 @@
 """Reading ratings from annotations.csv, a Label Studio export, or columns of any table.
 
-Annotations and exports are told apart by content.
+Whether a file holds annotations or an export shows in its content.
 """
 
 from __future__ import annotations

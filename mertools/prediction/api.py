@@ -77,8 +77,7 @@ def predict(
     `sample_rate` in Hz, (n_samples,) or (n_samples, n_channels), of floats in [-1, 1) or int16.
     `models` are files or names as in `mer predict -m`. With `over_time` each track has `windows`
     of `window` seconds, one each `hop` seconds, by default as in `mer predict --over-time`. `jobs`
-    above 1 starts processes; a script then
-    needs `if __name__ == "__main__"`.
+    above 1 starts processes; a script then needs `if __name__ == "__main__"`.
 
     Raises UsageError for an argument that is wrong, and InputError for the first sound that cannot
     be read.

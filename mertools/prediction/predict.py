@@ -68,7 +68,7 @@ class Predictor:
         return len(self.card.targets[0].classes)
 
     def recipe(self) -> Recipe:
-        """Say how its features are made from sound.
+        """Return how its features are computed from sound.
 
         Raises SchemaError where this program computes them otherwise than for its training, and
         UsageError where it cannot compute them from sound.
@@ -91,7 +91,7 @@ class Predictor:
         return self.card.cutting.length_s if has_frames else None
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
-        """Give the same model for windows of `length_s`, one each `hop_s`, in place of segments.
+        """Return the same model for windows of `length_s`, one each `hop_s`, instead of segments.
 
         Windows end with the track: none is filled up with silence, unless the track is shorter
         than one. Raises UsageError for what is no length of time, and where its features have
@@ -154,7 +154,7 @@ class Predictor:
 class PredictedTrack:
     """A track's rows of predictions, and the digest of its sound.
 
-    `kept` tells that an interrupted run had predicted them.
+    `kept`: whether an interrupted run had predicted them already.
     """
 
     rows: list[Prediction]
@@ -163,7 +163,7 @@ class PredictedTrack:
 
 
 def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
-    """Take vectors of several kinds side by side apart again."""
+    """Split vectors of several kinds, joined by `side_by_side`, into the kinds."""
     ends = np.cumsum([math.prod(needed.shape) for needed in inputs])
     return np.split(X, ends[:-1], axis=1)
 

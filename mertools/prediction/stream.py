@@ -1,4 +1,4 @@
-"""Predicting many files in order; tracks that an interrupted run had predicted are kept."""
+"""Predicting many files in order, without repeating tracks of an interrupted run."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _is_free(
     taken: NDArray[np.float64],
     centres: NDArray[np.float64],
 ) -> bool:
-    """Tell whether a rectangle lies inside the axes and covers neither a name nor a point."""
+    """Check whether a rectangle lies inside the axes and covers neither a name nor a point."""
     left, bottom, right, top = rectangle
     if left < inside[0] or bottom < inside[1] or right > inside[2] or top > inside[3]:
         return False

@@ -30,14 +30,14 @@ Attribute = int | str | Sequence[int]
 
 
 class Graph:
-    """A graph of operators that is added to, one after the other."""
+    """A graph to which operators are added one after the other."""
 
     def __init__(self) -> None:
         self._nodes: list[bytes] = []
         self._constants: dict[str, bytes] = {}
 
     def add(self, operator: str, *inputs: str | Array, **attributes: Attribute) -> str:
-        """Add an operator; return the name of what it gives. Its inputs are names or constants."""
+        """Add an operator; return its output's name. Inputs are names of outputs, or constants."""
         names = [item if isinstance(item, str) else self._constant(item) for item in inputs]
         output = f"{operator}_{len(self._nodes)}"
         fields: list[Field] = [(1, name) for name in names]

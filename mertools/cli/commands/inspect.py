@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_LIST = 40
-"""Items of a list that are all told to a person; JSON has all."""
+"""Longer lists are shortened for a person; JSON has all items."""
 
 
 def inspect(

@@ -1,4 +1,4 @@
-"""`mer rank-features`: features by how well they tell a target's classes, or its number."""
+"""`mer rank-features`: features by how well they separate classes, or follow a number."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class _Tracks:
 
 
 def _originals(vectors: VectorDataset) -> _Tracks:
-    """Take the tracks that are no copies."""
+    """Leave out augmented copies."""
     import numpy as np
 
     data = vectors.dataset
@@ -145,7 +145,7 @@ def _check_plot(plot: Path, top: int) -> None:
 
 
 def _check_kinds(paths: Sequence[Path], kinds: Sequence[str]) -> None:
-    """Raise UsageError where a kind is a picture of each segment: its numbers have no names."""
+    """Raise UsageError for a kind with several dimensions, whose numbers are no named columns."""
     from mertools.artifacts.features_file import open_features
     from mertools.errors import UsageError
 

@@ -19,13 +19,13 @@ _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-    """Silence all that is not a failure."""
+    """Silence everything but failures."""
     global _quiet
     _quiet = quiet
 
 
 def printable(line: str) -> str:
-    """Write out what is no character to be seen, such as what a terminal would obey."""
+    """Escape characters that are not printable, such as a terminal's control codes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
@@ -41,12 +41,12 @@ def complain(line: str) -> None:
 
 
 def _print(line: str) -> None:
-    with suppress(OSError):  # a full or closed standard error can be told to nobody
+    with suppress(OSError):  # a full or closed standard error cannot be reported
         print(line, file=sys.stderr)  # noqa: T201
 
 
 def _has_room_for_a_bar() -> bool:
-    """Tell whether a bar on standard error would be seen, and be alone there.
+    """Check whether a bar on standard error would be seen, and be the only one there.
 
     What reads a pipe on standard output may print on the same terminal: then only the last command
     of a pipeline draws a bar.
@@ -104,7 +104,7 @@ def track_progress(items: Iterable[T], what: str, total: int | None = None) -> I
 def follow_long_work(
     items: Iterable[T], what: str, total: int, status: Callable[[], str]
 ) -> Iterator[T]:
-    """Yield items that take minutes each; on a terminal `status` tells what goes on meanwhile."""
+    """Yield items that take minutes each; on a terminal a bar shows `status()` meanwhile."""
     if not _has_room_for_a_bar():
         yield from items
         return
@@ -160,10 +160,10 @@ def draw_table(
 
     table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
     cells = [list(row) for row in rows]
-    for place, name in enumerate(columns):
-        is_text = any(row[place][:1].isalpha() for row in cells)
+    for index, name in enumerate(columns):
+        is_text = any(row[index][:1].isalpha() for row in cells)
         justify: Literal["left", "right"] = "left" if is_text else "right"
-        table.add_column(name, justify=justify, no_wrap=place == 0, overflow="fold")
+        table.add_column(name, justify=justify, no_wrap=index == 0, overflow="fold")
     for row in cells:
         # Cells break lines where they mean to; all else in them may come from a stranger's file.
         table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
