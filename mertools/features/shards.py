@@ -56,9 +56,9 @@ def build_shards(
     """Compute features into shards of `n_tracks` tracks in `folder`, joined in `target`.
 
     Each shard is written as by `build_features`, by the worker that computes it, and what it holds
-    already is reused. Yields the outcomes of `build_features`, in its order, without the
-    features it computed. Once all are drawn, `target` is written and the shards of other runs in `folder` are
-    removed; neither happens where every outcome is a failure.
+    already is reused. Yields the outcomes of `build_features`, in its order, without the features
+    it computed. Once all are drawn, `target` is written and the shards of other runs in `folder`
+    are removed; neither happens where every outcome is a failure.
 
     Raises UsageError where `target` could not refer to the shards, MerError where a shard that a
     worker wrote does not lie in this machine's `folder`.
