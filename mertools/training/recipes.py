@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,12 @@ class Recipe:
                 phases.append(Phase(**values, nesterov=nesterov, epochs=epochs))
             left -= epochs
         return tuple(phases)
+
+    def check_effect(self, names: Iterable[str]) -> None:
+        """Raise UsageError for a parameter that every phase sets for itself, so that it has none."""
+        for name in names:
+            if self.phases and all(name in phase for phase in self.phases):
+                raise UsageError(name, "is set by every phase of the recipe", "change it there")
 
     def describe(self) -> dict[str, Any]:
         """Say what a card says of the training, the architecture's own parameters left out."""

@@ -87,6 +87,12 @@ def run_training(
     if selection is not None:
         n_columns = min(n_columns, selection.n_columns)
     parameters = parameters_of(architecture)
+    if request.recipe is not None:
+        # What a recipe says is not for a search to vary, unless --grid names it.
+        usual = usual_recipe(architecture).values
+        unvaried = {n for n, v in recipe.values.items() if v != usual[n]} - grid.keys()
+        unvaried |= {name for phase in recipe.phases for name in phase}
+        parameters = tuple(of for of in parameters if of.name not in unvaried)
     space = make_space(
         parameters, fixed, grid, request.search, request.n_trials, request.seed, n_columns
     )
