@@ -145,7 +145,7 @@ class Recipe:
         return tuple(phases)
 
     def check_effect(self, names: Iterable[str]) -> None:
-        """Raise UsageError for a parameter that every phase sets for itself, so that it has none."""
+        """Raise UsageError for a parameter that every phase sets for itself."""
         for name in names:
             if self.phases and all(name in phase for phase in self.phases):
                 raise UsageError(name, "is set by every phase of the recipe", "change it there")
