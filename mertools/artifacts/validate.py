@@ -25,6 +25,7 @@ from mertools.artifacts.rows import (
     Row,
     Segment,
     Tag,
+    TagCoverage,
     Track,
 )
 from mertools.artifacts.schema import load_schema, load_table_schema
@@ -44,6 +45,7 @@ ROW_TYPES: tuple[type[Row], ...] = (
     History,
     CrossValidation,
     Model,
+    TagCoverage,
     Tag,
     Lyrics,
     Track,

@@ -27,6 +27,7 @@ from mertools.cli.commands.merge import merge
 from mertools.cli.commands.models import models
 from mertools.cli.commands.predict import predict
 from mertools.cli.commands.rank_features import rank_features
+from mertools.cli.commands.rate_tags import rate_tags
 from mertools.cli.commands.segment import segment
 from mertools.cli.commands.train import COMMANDS
 from mertools.cli.commands.transcribe import transcribe
@@ -145,6 +146,7 @@ TOP_COMMANDS: tuple[Callable[..., None], ...] = (
     transcribe,
     merge,
     aggregate_labels,
+    rate_tags,
     embed,
     predict,
     models,
