@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.errors import UsageError
-from mertools.features import handcrafted, mel, musicnn, tonal, transcription
+from mertools.features import handcrafted, mel, mfcc, musicnn, tonal, transcription
 from mertools.features.excerpt import Excerpt
 from mertools.features.params import stored_params
 from mertools.runtime.devices import CPU
@@ -147,6 +147,15 @@ KINDS: Mapping[str, FeatureKind] = {
             highest_rate=transcription.SAMPLE_RATE,
             on_devices=True,
             of_window=tonal.window_feature,
+        ),
+        FeatureKind(
+            "mfcc",
+            mfcc.MfccParams,
+            {DEFAULT_ENGINE: mfcc.feature, "librosa": mfcc.reference},
+            ("segment", "frame", "coefficient"),
+            lambda params: params.columns,
+            "dB",
+            lambda params: params.n_fft,
         ),
     )
 }

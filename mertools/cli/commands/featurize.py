@@ -21,7 +21,7 @@ def featurize(
         list[str],
         typer.Option(
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour; repeatable."
+            "contour, mfcc; repeatable."
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
@@ -31,8 +31,8 @@ def featurize(
     engine: Annotated[
         Literal["fast", "librosa", "pyaudioanalysis"],
         typer.Option(
-            help="Who computes them: we, or the reference, librosa for mel and pyaudioanalysis for "
-            "handcrafted; both agree."
+            help="Who computes them: we, or the reference, librosa for mel and mfcc, and "
+            "pyaudioanalysis for handcrafted; both agree."
         ),
     ] = "fast",
     device: options.Device = "cpu",
@@ -75,6 +75,7 @@ def featurize(
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
       mer featurize songs/ --kind mel --set mel.reference=absolute -o decibels.h5
       mer featurize songs/ --kind musicnn -o musicnn.h5
+      mer featurize songs/ --kind mfcc --length 15 -o mfcc.h5
     """
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
