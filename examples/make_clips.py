@@ -72,7 +72,7 @@ MODES = (
 
 @dataclass(frozen=True)
 class Piece:
-    """What a piece is made from; loudness in dB to full scale, register in octaves."""
+    """The description of a piece; loudness in dB re full scale, register in octaves."""
 
     track_id: str
     container: str

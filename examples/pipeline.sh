@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The whole job as one shell pipeline: from songs and ratings to a trained model, its scores and its
+# A whole study as a shell script: from songs and ratings to a trained model, its scores and its
 # predictions. The songs are short synthesised clips and the ratings are simulated (README.md here),
-# so that it shows how the commands chain and nothing about music.
+# so it shows how the commands chain, and nothing about music.
 #
-# Everything made goes to ./out beside this script. MER names another mer than the checkout's.
+# All files go to out/ beside this script. MER names another mer than the checkout's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 mer() { "${MER:-../bin/mer}" "$@"; }
 
-mer --help >/dev/null # in a bare checkout this makes the environment, once for all that follow
+mer --help >/dev/null # in a bare checkout this creates the environment, once for all calls
 mkdir -p out
 
 echo '== Songs to features' >&2
@@ -26,12 +26,12 @@ echo '== Features and labels to a model' >&2
 mer train svm --features out/features.h5 --labels out/labels.csv --target arousal --cv 5 \
     -o out/arousal.skops
 
-echo '== The model on the clips it did not learn from' >&2
+echo '== The scores of the model on clips that it did not learn from' >&2
 mer predict -m out/arousal.skops out/features.h5 |
     tee out/predictions.csv |
     mer evaluate - --labels out/labels.csv --split test -o out/metrics.json
 
-echo '== What each clip expresses, asked of the sound files themselves' >&2
+echo '== Predictions directly from the sound files' >&2
 mer predict -m out/arousal.skops --level track clips
 
 mer validate --quiet out/segments.csv out/features.h5 out/labels.csv out/arousal.skops \

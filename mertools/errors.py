@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class MerError(Exception):
     """A failure that names its subject (usually a path), what is wrong, and what to do.
@@ -33,3 +35,16 @@ class SchemaError(UsageError):
 
 class InputError(MerError):
     """One input among possibly many cannot be processed; the others still are."""
+
+
+def choose_from(names: Iterable[str], asked: str) -> str:
+    """Word the remedy for a name that does not exist: the nearest one that does, and all."""
+    from difflib import get_close_matches  # only errors need it
+
+    known = list(names)
+    if not known:
+        return "there is none to choose from"
+    by_case = {name.lower(): name for name in known}
+    near = [by_case[name] for name in get_close_matches(asked.lower(), by_case, n=1)]
+    guess = f"did you mean {near[0]}? " if near else ""
+    return f"{guess}choose from {', '.join(known)}"

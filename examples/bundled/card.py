@@ -1,4 +1,4 @@
-"""Write the model card of the models that come along, in Markdown, from what the Makefile made.
+"""Write the model card of the bundled models, in Markdown, from the files of the Makefile.
 
 `card.py OUT --tracks CORPUS/tracks.csv --name NAME > README.md`
 """
@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.artifacts.model_file import Card, read_card
+from mertools.artifacts.model_card import ModelCard
+from mertools.artifacts.model_file import read_card
 
 TARGETS = ("arousal", "valence")
 N_RESAMPLES = 2000
@@ -28,7 +29,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What cross-validation says of each track beside what its listeners said.
+    """The out-of-fold predictions of all tracks, and their listeners' ratings.
 
     predicted, rated: distributions, (n_tracks, 3); genres: (n_tracks,).
     """
@@ -59,7 +60,7 @@ class OutOfFold:
         )
 
     def interval(self, figure: Callable[[Floats, Floats], float], rows: Ints) -> str:
-        """Tell a figure of the mean ratings of some tracks with its bootstrap interval."""
+        """Write a score of the mean ratings of some tracks with its bootstrap interval."""
         x, y = (part[rows] @ [-1.0, 0.0, 1.0] for part in (self.predicted, self.rated))
         chance = np.random.default_rng(SEED)
         draws = [chance.integers(len(rows), size=len(rows)) for _ in range(N_RESAMPLES)]
@@ -67,7 +68,10 @@ class OutOfFold:
         return f"{figure(x, y):.2f} ({low:.2f} to {high:.2f})"
 
     def reliability(self) -> Iterator[tuple[str, int, float, float]]:
-        """Yield how often listeners chose what was predicted at each probability."""
+        """Yield, for bins of predicted probability, the share of listeners who chose the class.
+
+        Each is (bin, number of classes in it, mean probability, mean share).
+        """
         p, share = self.predicted.ravel(), self.rated.ravel()
         for low, high in pairwise(BINS):
             inside = (p >= low) & (p < high)
@@ -122,7 +126,7 @@ def scores(found: dict[str, OutOfFold]) -> Iterator[str]:
 
 
 def reliability(found: dict[str, OutOfFold]) -> Iterator[str]:
-    """Yield how the probabilities compare with listeners' shares."""
+    """Yield the table of predicted probabilities beside listeners' shares."""
     rows = [
         [target, predicted, str(n), f"{mean:.2f}", f"{share:.2f}"]
         for target in TARGETS
@@ -131,12 +135,12 @@ def reliability(found: dict[str, OutOfFold]) -> Iterator[str]:
     yield from table(["target", "probability", "classes", "its mean", "share of listeners"], rows)
 
 
-def describe(card: Card) -> list[str]:
-    """Tell a model's form in a row."""
-    form, training = card["architecture"], card["training"]
+def describe(card: ModelCard) -> list[str]:
+    """Describe a model in a row of a table."""
+    form, training = card.form, card.training
     return [
-        card["target"],
-        ", ".join(card["classes"]),
+        card.title,
+        ", ".join(card.targets[0].classes),
         f"{form['gamma']:g}",
         f"{form['ridge']:g}",
         str(training["n_rows"]),
@@ -149,7 +153,7 @@ TEMPLATE = Path(__file__).with_name("card.md")
 
 
 def main() -> None:
-    """Print the card of what the command line names."""
+    """Print the card of the models in a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tracks", type=Path, required=True)

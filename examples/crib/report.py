@@ -1,8 +1,8 @@
-"""Writes the report of examples/crib: what its Makefile made, as Markdown and figures.
+"""Write the report of examples/crib, in Markdown, from the files that its Makefile writes.
 
     report.py OUT --targets arousal valence --seeds 0 1 2 ... > OUT/report.md
 
-Everything said in it is read from the files in OUT, and nothing is computed but means over seeds.
+All figures are read from the files in OUT; only means and deviations are computed here.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ Run = tuple[str, str]
 
 
 class Results:
-    """The files that the Makefile made."""
+    """The files that the Makefile wrote."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.folder: Path = options.out
         self.targets: list[str] = options.targets
         self.seeds: list[str] = options.seeds
         self.corpus: str = options.corpus
-        self.told = ("", "")
+        self.provenance = ("", "")
         """The version of mertools and the digest of the labels, once metrics are read."""
         runs = [("svm", "hard"), *product(options.networks, options.objectives)]
         self.runs: list[Run] = [run for run in runs if run[0] in NAMES]
 
     def metrics(self, run: Run, target: str, seed: str) -> dict[str, Any]:
-        """Give what mer evaluate says of a run's tracks."""
+        """Read the scores of a run's tracks (mer evaluate)."""
         report = read_json(self._path("metrics", run, target, seed, ".json"))
-        self.told = (
+        self.provenance = (
             f"mertools {report['producer_version']}",
             report["provenance"]["labels"]["digest"],
         )
@@ -56,18 +56,20 @@ class Results:
         return of_tracks
 
     def alignment(self, run: Run, target: str, seed: str) -> dict[str, Any]:
-        """Give what mer align says of a run."""
+        """Read the alignment of a run with the annotators (mer align)."""
         report = read_json(self._path("alignment", run, target, seed, ".json"))
         of_target: dict[str, Any] = report["targets"][target]
         return of_target
 
     def epochs(self, run: Run, target: str, seed: str) -> tuple[float, float]:
-        """How many epochs a network's best took on average, and the seconds of all folds."""
-        (row,) = read_csv(self._path("cv", run, target, seed, ".csv"))
-        return float(row["epochs"]), float(row["seconds"])
+        """Count a network's epochs, means over folds: to the best one, and until it stopped."""
+        rows = read_csv(self._path("history", run, target, seed, ".csv"))
+        best = {row["fold"]: int(row["epoch"]) for row in rows if row["best"] == "true"}
+        last = {row["fold"]: int(row["epoch"]) for row in rows}
+        return mean(best.values()), mean(last.values())
 
     def p_values(self, target: str, objective: str) -> dict[frozenset[str], list[float]]:
-        """P of each pair of models, Holm-corrected: of macro F1, a value a seed."""
+        """Read the Holm-corrected p of macro F1 of each pair of models, one for each seed."""
         found: dict[frozenset[str], list[float]] = {}
         for seed in self.seeds:
             path = self.folder / "comparisons" / f"{objective}-{target}-{seed}.json"
@@ -93,24 +95,30 @@ def main() -> None:
     results = Results(parser.parse_args())
     sections = [part for target in results.targets for part in describe_target(results, target)]
     draw_scores(results, results.folder / "figures" / "scores.svg")
-    print("\n\n".join([*describe_data(results), *sections, *describe_searches(results)]))
+    parts = [
+        *describe_data(results),
+        *describe_genres(results),
+        *sections,
+        *describe_searches(results),
+    ]
+    print("\n\n".join(parts))
 
 
 def describe_data(results: Results) -> list[str]:
     """Say what was learnt from, and how."""
-    told = (results.folder / "aggregation.txt").read_text("utf-8")
-    aggregation = "\n".join(line.rstrip() for line in told.rstrip().splitlines())
+    summary = (results.folder / "aggregation.txt").read_text("utf-8")
+    aggregation = "\n".join(line.rstrip() for line in summary.rstrip().splitlines())
     versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
-    made_by, labels = results.told
+    producer, labels = results.provenance
     rows = []
     for run in results.runs:
         if run[0] != "svm":
             of_runs = [results.epochs(run, *one) for one in product(results.targets, results.seeds)]
-            epochs, seconds = (mean(values) for values in zip(*of_runs, strict=True))
-            rows.append([name_of(run), f"{epochs:.1f}", f"{seconds:.0f}"])
+            best, last = (mean(values) for values in zip(*of_runs, strict=True))
+            rows.append([name_of(run), f"{best:.1f}", f"{last:.1f}"])
     return [
         f"# Music in the crib, on {results.corpus}",
-        f"Made by `make` in `examples/crib`. Seeds {', '.join(results.seeds)}. {made_by}, "
+        f"Written by `make` in `examples/crib`. Seeds {', '.join(results.seeds)}. {producer}, "
         f"Python {platform.python_version()}, {versions}. Labels {labels}.",
         "Every figure is of whole tracks, each predicted by a model that did not learn from it "
         "(cross-validation over whole tracks, the same folds for all models of a seed). Intervals "
@@ -120,12 +128,38 @@ def describe_data(results: Results) -> list[str]:
         "only, and stands beside both objectives.",
         f"## Ratings\n\n```\n{aggregation}\n```",
         "## What training took\n\n"
-        + table(["network, objective", "epochs to the best", "seconds, all folds"], rows),
+        + table(["network, objective", "epochs to the best", "epochs in all"], rows),
+    ]
+
+
+def describe_genres(results: Results) -> list[str]:
+    """Rank features by genre; nothing where the corpus names none."""
+    path = results.folder / "figures" / "genre-features.csv"
+    if not path.exists():
+        return []
+    ranked = read_csv(path)
+    genres = ranked[0]["classes"].split("|")
+    rows = [
+        [
+            f"`{row['feature']}`",
+            f"{float(row['f']):.1f}",
+            f"{float(row['p']):.0e}",
+            *(f"{float(row[f'mean_{k}']):.3f}" for k in range(1, len(genres) + 1)),
+        ]
+        for row in ranked
+    ]
+    return [
+        "## Which features tell genres apart",
+        "One-way analysis of variance of each feature over the genres (thesis, section 5.4.1). A "
+        "track is the mean of its segments. p is not corrected for the number of features; the "
+        "last columns are each genre's mean.",
+        table(["feature", "F", "p", *genres], rows),
+        "![Features by genre](figures/genre-features.svg)",
     ]
 
 
 def describe_target(results: Results, target: str) -> list[str]:
-    """Say what all models come to on a target."""
+    """Compare all models on a target."""
     scores, aligned = [], []
     for run in results.runs:
         of_seeds = [results.metrics(run, target, seed) for seed in results.seeds]
@@ -133,18 +167,18 @@ def describe_target(results: Results, target: str) -> list[str]:
         scores.append(
             [
                 name,
-                over_seeds(m["macro_f1"] for m in of_seeds),
+                with_deviation(m["macro_f1"] for m in of_seeds),
                 interval(m["intervals"]["macro_f1"] for m in of_seeds),
-                over_seeds(m["accuracy"] for m in of_seeds),
+                with_deviation(m["accuracy"] for m in of_seeds),
                 interval(m["intervals"]["accuracy"] for m in of_seeds),
-                over_seeds(m["macro_auc"] for m in of_seeds),
+                with_deviation(m["macro_auc"] for m in of_seeds),
             ]
         )
         of_seeds = [results.alignment(run, target, seed) for seed in results.seeds]
         aligned.append(
             [
                 name,
-                over_seeds(a["predictions"]["similarity"] for a in of_seeds),
+                with_deviation(a["predictions"]["similarity"] for a in of_seeds),
                 interval(a["predictions"]["intervals"]["similarity"] for a in of_seeds),
             ]
         )
@@ -188,7 +222,7 @@ def name_of(run: Run) -> str:
 
 
 def objectives(results: Results) -> list[str]:
-    """List what networks were trained for."""
+    """List the objectives of the networks."""
     return list(dict.fromkeys(objective for model, objective in results.runs if model != "svm"))
 
 
@@ -228,27 +262,27 @@ def compare(results: Results, target: str, objective: str) -> str:
 
 
 def describe_searches(results: Results) -> list[str]:
-    """Tell the points of each search."""
+    """Write a table of the points of each search, and show the figure of all scores."""
     sections = ["## Macro F1 at a glance\n\n![Scores](figures/scores.svg)"]
     for path in sorted(results.folder.glob("search/*.csv")):
+        found: dict[str, dict[str, list[float]]] = {}
+        for row in read_csv(path):
+            if row["level"] == "track" and row["value"]:
+                of_point = found.setdefault(row["parameters"], {})
+                of_point.setdefault(row["score"], []).append(float(row["value"]))
         rows = [
-            [
-                row["parameters"],
-                f"{float(row['track_macro_f1']):.3f} ± {float(row['track_macro_f1_std']):.3f}",
-                f"{float(row['track_accuracy']):.3f} ± {float(row['track_accuracy_std']):.3f}",
-                f"{float(row['epochs']):.1f}",
-            ]
-            for row in read_csv(path)
+            [point, with_deviation(scores["macro_f1"]), with_deviation(scores["accuracy"])]
+            for point, scores in found.items()
         ]
         sections.append(
             f"## Search: {path.stem.replace('-', ', ')}\n\n± is the deviation over folds.\n\n"
-            + table(["point", "macro F1", "accuracy", "epochs"], rows)
+            + table(["point", "macro F1", "accuracy"], rows)
         )
     return sections
 
 
 def draw_scores(results: Results, path: Path) -> None:
-    """Draw each run's macro F1, a dot a seed, with the mean interval."""
+    """Draw the macro F1 of each run: a dot for each seed, and the mean interval as a line."""
     plt.rcParams["svg.hashsalt"] = "crib"
     figure, axes = plt.subplots(
         1,
@@ -259,13 +293,11 @@ def draw_scores(results: Results, path: Path) -> None:
     )
     names = [name_of(run) for run in results.runs]
     for axis, target in zip(axes[0], results.targets, strict=True):
-        for place, run in enumerate(results.runs):
+        for row, run in enumerate(results.runs):
             of_seeds = [results.metrics(run, target, seed) for seed in results.seeds]
             low, high = (mean(m["intervals"]["macro_f1"][end] for m in of_seeds) for end in (0, 1))
-            axis.plot([low, high], [place, place], color="0.6", linewidth=2, zorder=1)
-            axis.scatter(
-                [m["macro_f1"] for m in of_seeds], [place] * len(of_seeds), s=18, color="C0"
-            )
+            axis.plot([low, high], [row, row], color="0.6", linewidth=2, zorder=1)
+            axis.scatter([m["macro_f1"] for m in of_seeds], [row] * len(of_seeds), s=18, color="C0")
         axis.axvline(of_seeds[0]["baselines"]["majority"]["macro_f1"], color="0.8", linestyle=":")
         axis.set_title(target)
         axis.set_xlabel("macro F1 of tracks")
@@ -281,8 +313,8 @@ def mean(values: Iterable[float]) -> float:
     return statistics.fmean(values)
 
 
-def over_seeds(values: Iterable[float | None]) -> str:
-    """Write mean and standard deviation; some figures are not there in every fold."""
+def with_deviation(values: Iterable[float | None]) -> str:
+    """Write mean and standard deviation; a value that is not defined (None) is left out."""
     found = [value for value in values if value is not None]
     if not found:
         return "-"
@@ -303,13 +335,13 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a report of mer."""
+    """Read a JSON file."""
     content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return content
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read a table of mer."""
+    """Read a table as a list of its rows."""
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 

@@ -151,6 +151,7 @@ def card_from_json(content: Json) -> ModelCard:
 
 def _read_targets(content: Json) -> tuple[Target, ...]:
     scales = content.get("scale", ORDERED).split(TARGET_SEPARATOR)
+    # A single target may have a comma in its name, as cards of before do.
     names = content["target"].split(TARGET_SEPARATOR) if len(scales) > 1 else [content["target"]]
     if len(names) != len(scales):
         raise ValueError(f"has {len(names)} targets and {len(scales)} scales")

@@ -76,7 +76,9 @@ def parse_table(
     reader = csv.reader(stream, strict=True)
     header = _next_record(reader, name)
     if header is None:
-        raise SchemaError(name, "is empty, without even a header", f"give a {schema.name} table")
+        article = "an" if schema.name[0] in "aeiou" else "a"
+        remedy = f"give {article} {schema.name} table"
+        raise SchemaError(name, "is empty, without even a header", remedy)
     cells = _cells(schema, header, name)
     attributes = _attributes(row_type)
     absent = _absent_values(row_type, cells)

@@ -22,6 +22,9 @@ from mertools.errors import InputError
 SEEKABLE_CONTAINERS = frozenset({"WAV", "WAVEX", "FLAC", "AIFF"})
 """Where libsndfile seeks to the very sample; in MP3 and Ogg it may land beside it."""
 
+KEEPING_SHORT_TRACKS = ("auto", "whole")
+"""The rules for a remainder under which a track shorter than a segment is padded, not lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -66,8 +69,10 @@ def cut(track: Track, n_frames: int, sample_rate: int, settings: SegmentSettings
     if covered < n_frames and remainder > 0:
         if settings.last == "keep":
             spans.append((start, remainder))
-        elif settings.last == "pad" or (
-            settings.last == "auto" and (2 * remainder >= length or not spans)
+        elif (
+            settings.last == "pad"
+            or (settings.last == "auto" and 2 * remainder >= length)
+            or (settings.last in KEEPING_SHORT_TRACKS and not spans)
         ):
             spans.append((start, length))
     if not spans:
@@ -131,9 +136,15 @@ def cut_out(
     return _filled_up(y[first : first + n], n)
 
 
-def read_track(
-    track: Track, sample_rate: int, settings: SegmentSettings
-) -> Iterator[tuple[Segment, Cut | InputError]]:
+@dataclass(frozen=True, slots=True)
+class CutTrack:
+    """A whole track's length in seconds, and its segments, read as they are drawn."""
+
+    duration_s: float
+    segments: Iterator[tuple[Segment, Cut | InputError]]
+
+
+def read_track(track: Track, sample_rate: int, settings: SegmentSettings) -> CutTrack:
     """Cut a whole track at `sample_rate` (Hz) and read its segments, as `read_segments` does.
 
     Raises InputError where the file cannot be read or is too short for a single segment.
@@ -143,11 +154,16 @@ def read_track(
     if info.sample_rate == sample_rate and info.frames is not None:
         segments = cut(track, info.frames, sample_rate, settings)
         spans = [(segment.start, segment.duration) for segment in segments]
-        yield from zip(segments, read_segments(path, spans, sample_rate), strict=True)
-        return
+        found = zip(segments, read_segments(path, spans, sample_rate), strict=True)
+        return CutTrack(info.frames / sample_rate, found)
     y = read_converted(path, sample_rate)
-    for segment in cut(track, len(y), sample_rate, settings):
-        yield segment, cut_out(y, path, segment.start, segment.duration, sample_rate)
+    return CutTrack(
+        len(y) / sample_rate,
+        (
+            (segment, cut_out(y, path, segment.start, segment.duration, sample_rate))
+            for segment in cut(track, len(y), sample_rate, settings)
+        ),
+    )
 
 
 def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 AudioFormat = Literal["wav", "flac"]
-Last = Literal["auto", "keep", "drop", "pad"]
+Last = Literal["auto", "keep", "drop", "pad", "whole"]
 IdFrom = Literal["stem", "path"]
 
 
@@ -24,8 +24,9 @@ class SegmentSettings:
     """How a track is cut into segments `length_s` long, one each `hop_s` (None: the length).
 
     `last` says what becomes of a remainder shorter than a length: "keep" it as it is, "drop" it,
-    "pad" it with silence, or "auto": drop it below half a length, else pad it. A track that is
-    shorter than a length is always padded under "auto", so that it is not lost.
+    "pad" it with silence, "auto": drop it below half a length, else pad it, or "whole": drop it. A
+    track that is shorter than a length is always padded under "auto" and "whole", so that it is not
+    lost.
     """
 
     length_s: float = 10.0

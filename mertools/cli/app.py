@@ -33,8 +33,10 @@ from mertools.cli.commands.train import COMMANDS
 from mertools.cli.commands.transcribe import transcribe
 from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
+from mertools.cli.shared.help import MerCommand, MerGroup
 from mertools.errors import MerError
 from mertools.importers.registry import CORPORA
+from mertools.models.registry import ARCHITECTURES
 from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
@@ -53,6 +55,7 @@ def main() -> None:
 
 app = typer.Typer(
     name="mer",
+    cls=MerGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -139,37 +142,48 @@ def _with_common_options(command: Callable[..., None], **fixed: object) -> Calla
     return run
 
 
-TOP_COMMANDS: tuple[Callable[..., None], ...] = (
-    convert,
-    segment,
-    featurize,
-    transcribe,
-    merge,
-    aggregate_labels,
-    rate_tags,
-    embed,
-    predict,
-    models,
-    evaluate,
-    align,
-    rank_features,
-    match,
-    validate,
-    inspect,
-)
-for _command in TOP_COMMANDS:
-    app.command()(_with_common_options(_command))
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
 
-train = typer.Typer(help="Train a model, and cross-validate it.", no_args_is_help=True)
-app.add_typer(train, name="train")
+
+train = typer.Typer(
+    cls=MerGroup, help="Train a model, and cross-validate it.", no_args_is_help=True
+)
 for _name, (_function, _fixed, _help) in COMMANDS.items():
-    train.command(_name, help=_help)(_with_common_options(_function, **_fixed))
+    train.command(
+        _name, cls=MerCommand, help=_help, short_help=_sentence(ARCHITECTURES[_name].summary)
+    )(_with_common_options(_function, **_fixed))
 
 import_group = typer.Typer(
-    help="Import a public corpus, or features of another program.", no_args_is_help=True
+    cls=MerGroup,
+    help="Import a public corpus, or another program's features.",
+    no_args_is_help=True,
 )
-app.add_typer(import_group, name="import")
 for _corpus in CORPORA.values():
     _command = _with_common_options(import_corpus, corpus=_corpus)
-    import_group.command(_corpus.name, help=corpus_help(_corpus))(_command)
-import_group.command("features")(_with_common_options(import_features))
+    import_group.command(_corpus.name, cls=MerCommand, help=corpus_help(_corpus))(_command)
+import_group.command("features", cls=MerCommand)(_with_common_options(import_features))
+
+GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Prepare": {
+        "convert": convert,
+        "segment": segment,
+        "featurize": featurize,
+        "transcribe": transcribe,
+        "merge": merge,
+        "import": import_group,
+        "match": match,
+    },
+    "Label": {"aggregate-labels": aggregate_labels, "rate-tags": rate_tags},
+    "Learn": {"train": train, "embed": embed},
+    "Judge": {"evaluate": evaluate, "align": align, "rank-features": rank_features},
+    "Look": {"predict": predict, "models": models, "inspect": inspect, "validate": validate},
+}
+"""The commands, as `mer --help` lists them."""
+
+for _group, _commands in GROUPS.items():
+    for _name, _entry in _commands.items():
+        if isinstance(_entry, typer.Typer):
+            app.add_typer(_entry, name=_name, rich_help_panel=_group)
+        else:
+            app.command(_name, cls=MerCommand, rich_help_panel=_group)(_with_common_options(_entry))

@@ -93,6 +93,7 @@ class Dataset:
         """Give what folds are spread by: the class, or the quantile of the first number."""
         if isinstance(self.targets[0].scale, Classes):
             return self.labels.y
+        # By rank and not by value: a skewed number has as many tracks in each stratum, too.
         order = np.argsort(self.labels.numbers[:, 0], kind="stable")
         strata = np.empty(len(order), np.int64)
         strata[order] = np.arange(len(order)) * N_QUANTILES // len(order)

@@ -36,6 +36,7 @@ def assign_folds(
     draws = [_draw(track_id, seed) for track_id in track_ids]
     if units is not None and len(np.unique(units)) < len(units):
         return _assign_units(draws, strata, n_folds, units)
+    # Strata one after another, dealt out in turn: no fold gets two more of a stratum than another.
     order = sorted(range(len(draws)), key=lambda i: (strata[i], draws[i]))
     folds = np.empty(len(draws), np.int64)
     folds[order] = np.arange(len(draws)) % n_folds
@@ -50,6 +51,7 @@ def _assign_units(
     names, unit = np.unique(units, return_inverse=True)
     counts = np.zeros((len(names), n_strata))
     np.add.at(counts, (unit, strata), 1)
+    # Units are drawn by their first track, so that the tracks' order does not matter.
     first_draws = [min(draws[i] for i in np.flatnonzero(unit == u)) for u in range(len(names))]
     order = sorted(range(len(names)), key=lambda u: (-counts[u].sum(), first_draws[u]))
     shares = counts.sum(axis=0) / n_folds
@@ -110,7 +112,8 @@ def draw_folds(data: Dataset, n_folds: int, seed: int, repeat: int = 0) -> NDArr
 
     Tracks that are learnt from but not scored are spread over the folds apart, so that the others'
     folds do not depend on them. Copies are in the fold of their original. Tracks that the labels
-    keep for validation are in no fold, -1. Raises UsageError where a class has too few tracks.
+    keep for validation are in no fold, -1. Raises UsageError where a class has too few tracks, or
+    all of them in one group.
     """
     seed_of_repeat = seed if repeat == 0 else f"{seed}.{repeat}"
     in_folds = ~data.labels.is_validation
@@ -131,10 +134,39 @@ def draw_folds(data: Dataset, n_folds: int, seed: int, repeat: int = 0) -> NDArr
             units = data.units[chosen]
             folds[chosen] = assign_folds(ids, strata[chosen], n_folds, seed_of_repeat, units)
             _follow_units(folds, data.units, chosen, in_folds)
-    # Copies whose original has no features here.
+    _check_units(data, folds, n_folds)
+    # Copies whose original has no features here: any fold will do, the same at every run.
     left = np.flatnonzero(in_folds & (folds < 0))
     folds[left] = data.units[left] % n_folds
     return folds
+
+
+def _check_units(data: Dataset, folds: NDArray[np.int64], n_folds: int) -> None:
+    """Raise UsageError where units leave a fold empty, or nothing of a class outside a fold."""
+    scored = data.scored & (folds >= 0)
+    filled = np.unique(folds[scored])
+    if len(filled) < n_folds:
+        raise UsageError(
+            f"--cv {n_folds}",
+            f"is more than the groups can fill, {len(filled)}",
+            "give fewer folds, or smaller groups",
+        )
+    if isinstance(data.targets[0].scale, Classes):
+        check_classes(data.labels.y[scored], folds[scored], data.classes)
+
+
+def check_classes(y: NDArray[np.int64], folds: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Check that each class of `y` is there outside of each fold, too: (n_tracks,) both.
+
+    Raises UsageError naming a class that is in one fold alone, as groups may put it.
+    """
+    for k in np.unique(y):
+        if len(np.unique(folds[y == k])) == 1:
+            raise UsageError(
+                "--group",
+                f"leaves no track of class {classes[k]} to learn from when its fold is held out",
+                "give smaller groups",
+            )
 
 
 def _follow_units(

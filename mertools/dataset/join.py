@@ -20,7 +20,8 @@ from mertools.dataset.dataset import Dataset, Joined, TrackLabels
 from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
-from mertools.errors import SchemaError, UsageError
+from mertools.errors import SchemaError, UsageError, choose_from
+from mertools.models.registry import NOTES
 from mertools.targets.scale import Classes, Scale, Target, class_names, parse_scale
 
 TEST = "test"
@@ -69,7 +70,8 @@ def join(request: Request) -> Joined:
             [stack.enter_context(open_features(path)) for path in paths]
             for paths in (request.features, request.copies)
         )
-        originals = find_originals(row for file in files for row in file.rows)
+        # Of all rows, as a copy's original may lack a kind that is asked for, or be a copy itself.
+        originals = find_originals(row for file in (*files, *copies) for row in file.rows)
         wanted = {track_id for track_id, original in originals.items() if original in learnt}
         kinds = _gather(files, copies, request.kinds, wanted)
         ids = sorted(set.intersection(*(set(kind.located) for kind in kinds)))
@@ -79,6 +81,7 @@ def join(request: Request) -> Joined:
                 f"shares no track with {request.features[0]}",
                 "check the track_id of both",
             )
+        # In the order of their ids, whatever that of the files: the digest does not depend on it.
         segments = [kinds[0].located[name].row for name in ids]
         stored = _store([*files, *copies], kinds, ids)
         dataset = _assemble(request, labels, originals, segments, stored)
@@ -103,13 +106,19 @@ def join(request: Request) -> Joined:
 def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack]:
     """Read the labels of whole tracks that have all targets.
 
-    Raises UsageError where a target has none, SchemaError where its rows differ in scale.
+    Raises UsageError where a target has none or is named twice, SchemaError where its rows differ
+    in scale.
     """
     by_target: dict[str, dict[str, Label]] = {target: {} for target in targets}
-    over_time = set()
+    for target in by_target:
+        if targets.count(target) > 1:
+            raise UsageError("--target", f"names {target} twice", "name each target once")
+    over_time, known = set(), set()
     for row in read_table(source, Label):
+        known.add(row.target)
         if row.target not in by_target:
             continue
+        # What is said of a stretch is no label of the whole track.
         if row.start is not None:
             over_time.add(row.target)
         else:
@@ -120,7 +129,9 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
                 source, f"rates {target} over time only", "give labels of whole tracks to learn"
             )
         if not rows:
-            raise UsageError(source, f"holds no label for {target}", "choose another --target")
+            raise UsageError(
+                source, f"holds no label for {target}", choose_from(sorted(known), target)
+            )
         if len({row.scale for row in rows.values()}) > 1:
             raise SchemaError(source, f"has several scales of {target}", "give one scale a target")
     first, *others = by_target.values()
@@ -205,7 +216,7 @@ def _no_kind(file: FeaturesFile, name: str) -> UsageError:
     return UsageError(
         file.path,
         f"holds no {name} features (found: {', '.join(file.kinds) or 'none'})",
-        f"make them with mer featurize --kind {name}",
+        "make them with " + ("mer transcribe" if name in NOTES else f"mer featurize --kind {name}"),
     )
 
 
@@ -264,8 +275,11 @@ def _assemble(
     stored: StoredFeatures,
 ) -> Dataset:
     targets = _targets_of(request.labels, request.targets, list(labels.values()))
-    # Copies that --copies names are no tracks of the files: their rows name their original.
-    found = {row.track_id: originals_of.get(row.track_id, row.original) for row in segments}
+    # What --copies names is no track of the files, but its original is, and may be a copy, too.
+    found = {
+        row.track_id: originals_of.get(row.track_id) or originals_of[row.original]
+        for row in segments
+    }
     track_ids = tuple(sorted(found))
     originals = [found[track_id] for track_id in track_ids]
     index = {track_id: i for i, track_id in enumerate(track_ids)}

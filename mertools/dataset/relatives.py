@@ -13,22 +13,32 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow
 from mertools.artifacts.tables import open_table
-from mertools.errors import SchemaError
+from mertools.errors import SchemaError, choose_from
 from mertools.labels.records import read_records
 
 
 def find_originals(rows: Iterable[FeatureRow]) -> dict[str, str]:
     """Map each track to the one that it was made from in the end; an original to itself.
 
-    Raises SchemaError where copies are made from each other in a circle.
+    Raises SchemaError where a track has two originals, or copies are made from each other in a
+    circle.
     """
     parents: dict[str, str] = {}
     for row in rows:
-        parents.setdefault(row.track_id, row.original or row.track_id)
+        original = "" if row.original == row.track_id else row.original
+        # Of several files with a track, one may not say that it is a copy.
+        known = parents.get(row.track_id) or original
+        if original and original != known:
+            raise SchemaError(
+                row.track_id,
+                f"is said to be a copy of {known} and of {original}",
+                "mend the column original",
+            )
+        parents[row.track_id] = known
     originals: dict[str, str] = {}
     for track_id in parents:
         ancestor, seen = track_id, {track_id}
-        while (parent := parents.get(ancestor, ancestor)) != ancestor:
+        while parent := parents.get(ancestor):
             if parent in seen:
                 raise SchemaError(
                     track_id, "is named as a copy of its own copy", "mend the column original"
@@ -66,9 +76,7 @@ def read_groups(source: str, column: str) -> dict[str, str]:
         for line, record in read_records(stream, source):
             for name in ("track_id", column):
                 if name not in record:
-                    raise SchemaError(
-                        source, f"has no column {name}", f"choose from {', '.join(record)}"
-                    )
+                    raise SchemaError(source, f"has no column {name}", choose_from(record, name))
             track_id, group = record["track_id"], record[column]
             if group and groups.setdefault(track_id, group) != group:
                 raise SchemaError(

@@ -53,6 +53,7 @@ class StoredFeatures:
         """Read all features into memory if they fit there for each process, else open the files."""
         stack = ExitStack()
         batches = Batches(self, stack)
+        # Epochs read rows in random order, which takes HDF5 far longer than memory.
         if self.n_bytes() * n_processes <= SHARE_OF_MEMORY * _memory_bytes():
             with stack:
                 batches.keep()

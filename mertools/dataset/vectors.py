@@ -39,6 +39,7 @@ def load_vectors(dataset: Dataset, unit: Unit) -> VectorDataset:
     features = tuple(part.reshape(len(rows), -1).astype(np.float32) for part in parts)
     if unit == "segment":
         return VectorDataset(dataset, features, unit)
+    # A short last segment counts as much as it lasts.
     groups, durations = dataset.groups, dataset.durations
     n_tracks = len(dataset.track_ids)
     of_tracks = replace(

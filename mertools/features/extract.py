@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mertools.artifacts.feature_rows import Cutting, FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.rows import Segment, Track
@@ -73,16 +76,41 @@ class Recipe:
         return digest_json({"version": 1, "kind": kind, "segment": asdict(self.segment)})
 
 
+def join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
+    """Join recipes that cut the same sound alike, so that what models share is computed once.
+
+    Returns the joined ones, and for each recipe the index of its own. Those that compute a kind of
+    the same name with other parameters stay apart.
+    """
+    joined: list[Recipe] = []
+    indices = []
+    for recipe in recipes:
+        for index, other in enumerate(joined):
+            kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
+            if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
+                {kind.name for kind in kinds}
+            ):
+                joined[index] = replace(other, kinds=kinds)
+                break
+        else:
+            index = len(joined)
+            joined.append(recipe)
+        indices.append(index)
+    return joined, indices
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentFeatures:
     """A segment with its features by kind, and its notes where they are asked for.
 
-    None stands for those that exist already.
+    None stands for those that exist already. `track_s` is the length in seconds of the track that
+    it was cut from, where that was whole.
     """
 
     row: FeatureRow
     features: dict[str, Features | None]
     notes: tuple[NoteEvent, ...] | None = None
+    track_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +189,8 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
         if task.segments is not None and (rows := _kept_rows(recipe, task, source_digest)):
             return [SegmentFeatures(row, dict.fromkeys(recipe.kind_names())) for row in rows]
         wholes = _Wholes(path, recipe.rates())
-        for segment, cuts in _cuts(recipe, task, wholes):
+        track_s, all_cuts = _cuts(recipe, task, wholes)
+        for segment, cuts in all_cuts:
             if isinstance(cuts, InputError):
                 outcomes.append(FailedInput(segment.track_id, segment.segment_id, cuts))
                 continue
@@ -170,7 +199,7 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
                 for rate, cut in cuts.items()
             }
             row = _row(recipe, segment, cuts, source_digest)
-            outcomes.append(_compute(recipe, task, row, excerpts))
+            outcomes.append(replace(_compute(recipe, task, row, excerpts), track_s=track_s))
         if (
             task.segments is None
             and isinstance(last := outcomes[-1], SegmentFeatures)
@@ -216,30 +245,39 @@ def _key(name: str, segment: Segment | FeatureRow, source_digest: str) -> KeptKe
     return name, segment.segment_id, segment.start, segment.duration, source_digest
 
 
-def _cuts(
-    recipe: Recipe, task: _Task, wholes: _Wholes
-) -> Iterator[tuple[Segment, dict[int, Cut] | InputError]]:
-    """Yield segments with their samples at each sample rate that is needed."""
+CutsByRate = Iterator[tuple[Segment, dict[int, Cut] | InputError]]
+
+
+def _cuts(recipe: Recipe, task: _Task, wholes: _Wholes) -> tuple[float | None, CutsByRate]:
+    """Give the length in seconds of a track that is whole, and segments at each rate needed."""
     track, path = task.track, wholes.path
     first_rate, *further = rates = recipe.rates()
     if further or recipe.as_windows:
         sounds = {rate: wholes.read(rate).y for rate in rates}
-        segments = task.segments or cut(track, len(sounds[first_rate]), first_rate, recipe.segment)
-        for segment in segments:
-            by_rate = {
-                rate: cut_out(y, path, segment.start, segment.duration, rate)
-                for rate, y in sounds.items()
-            }
-            yield segment, _all_or_error(by_rate)
-        return
+        n_samples = len(sounds[first_rate])
+        segments = task.segments or cut(track, n_samples, first_rate, recipe.segment)
+        track_s = n_samples / first_rate if task.segments is None else None
+        return track_s, ((segment, _cut_all(sounds, path, segment)) for segment in segments)
     cuts: Iterable[tuple[Segment, Cut | InputError]]
     if task.segments is None:
-        cuts = read_track(track, first_rate, recipe.segment)
+        found = read_track(track, first_rate, recipe.segment)
+        track_s, cuts = found.duration_s, found.segments
     else:
         spans = [(segment.start, segment.duration) for segment in task.segments]
+        track_s = None
         cuts = zip(task.segments, read_segments(path, spans, first_rate), strict=True)
-    for segment, found in cuts:
-        yield segment, _all_or_error({first_rate: found})
+    return track_s, ((segment, _all_or_error({first_rate: one})) for segment, one in cuts)
+
+
+def _cut_all(
+    sounds: Mapping[int, NDArray[np.int16]], path: Path, segment: Segment
+) -> dict[int, Cut] | InputError:
+    return _all_or_error(
+        {
+            rate: cut_out(y, path, segment.start, segment.duration, rate)
+            for rate, y in sounds.items()
+        }
+    )
 
 
 def _all_or_error(cuts: Mapping[int, Cut | InputError]) -> dict[int, Cut] | InputError:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.features import handcrafted, mel, mfcc, musicnn, tonal, transcription
 from mertools.features.excerpt import Excerpt
 from mertools.features.params import stored_params
@@ -241,7 +241,7 @@ def request_kind(
     values: dict[str, Any] = {"sample_rate": min(rate, kind.highest_rate or rate)}
     for key, text in (settings or {}).items():
         if key not in fields:
-            raise UsageError(f"{name}.{key}", "is no parameter", f"choose from {', '.join(fields)}")
+            raise UsageError(f"{name}.{key}", "is no parameter", choose_from(fields, key))
         convert: Callable[[str | int | float], Any] = type(fields[key].default)
         try:
             values[key] = convert(text)
@@ -265,5 +265,5 @@ def find_kind(name: str) -> FeatureKind:
     Raises UsageError where there is none.
     """
     if name not in KINDS:
-        raise UsageError(name, "is no kind of feature", f"choose from {', '.join(KINDS)}")
+        raise UsageError(name, "is no kind of feature", choose_from(KINDS, name))
     return KINDS[name]

@@ -64,6 +64,7 @@ class Standardisation:
     def fit(cls, X: Floats) -> Standardisation:
         """Fit to rows, (n_rows, n_columns); the scale of a constant column is 0."""
         mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+        # Rounding lets a constant column seem to deviate a little.
         moves = deviation > LEAST_RELATIVE_DEVIATION * np.abs(mean)
         scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=moves)
         return cls(mean, scale)
@@ -83,6 +84,7 @@ def squared_distances(A: Floats, B: Floats) -> NDArray[np.float64]:
     """Give the squared distances of rows: (n, d) and (m, d) to (n, m)."""
     A, B = A.astype(np.float64), B.astype(np.float64)
     squares = np.square(A).sum(axis=1)[:, None] + np.square(B).sum(axis=1)
+    # By the binomial formula, a product of matrices; rounding can take it below 0.
     distances: NDArray[np.float64] = squares - 2 * (A @ B.T)
     return np.maximum(distances, 0, out=distances)
 
@@ -207,7 +209,9 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
             learnt["usual_distances"],
         )
         _check_arrays(model.arrays(), card)
-    except (KeyError, TypeError, ValueError) as error:
+        if not np.isfinite([model.gamma, *shares]).all():
+            raise ValueError("its kernel is not of finite numbers")
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise SchemaError(
             path,
             f"holds no kernel ridge regression as mer train kernel makes it ({error})",
@@ -236,8 +240,10 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
         shapes |= {f"mean_{number}": (n_columns,), f"scale_{number}": (n_columns,)}
         shapes[f"landmarks_{number}"] = (n_landmarks, n_columns)
     for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+        if np.shape(arrays[name]) != shape:
+            raise ValueError(f"{name} has shape {np.shape(arrays[name])}, not {shape}")
+        if np.asarray(arrays[name]).dtype.kind not in "fiu":
+            raise ValueError(f"{name} is not of real numbers")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")
 
@@ -332,6 +338,7 @@ class _NormalEquations:
         """Give quantiles of the landmarks' distances to the nearest one of another track."""
         groups = self.problem.groups[~self.problem.is_copy]
         K = of_landmarks.copy()
+        # Segments of one track are near each other, and tell nothing of other music.
         K[groups[:, None] == groups] = 0
         usual: NDArray[np.float64] = np.quantile(1 - K.max(axis=1), USUAL_QUANTILES)
         return usual

@@ -70,6 +70,7 @@ class Standardise(nn.Module):
 
     def fit(self, batches: Iterable[NDArray[np.floating[Any]]]) -> None:
         """Fit mean and standard deviation of each band: batches of (n, n_bands, n_frames)."""
+        # Sums of squares in float64: the features need not fit into memory at once.
         n, sums, squares = 0, 0.0, 0.0
         for S in batches:
             wide = S.astype(np.float64)
@@ -168,6 +169,7 @@ class SequenceBranch(InputBranch):
     def forward(self, *posteriorgrams: Tensor) -> Tensor:
         """Embed sequences whose columns lie in several tensors, (n, n_frames, ...) each."""
         x, _ = self.lstm(torch.cat(posteriorgrams, dim=2))  # (n, n_frames, 256)
+        # Each head gives a sum of frames, weighted by where it looks.
         weighted = self.attention(x) @ x  # (n, heads, 256)
         embedding: Tensor = self.embedding(weighted.flatten(1))
         return embedding

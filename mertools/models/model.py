@@ -77,15 +77,17 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
     if SELECTED not in learnt:
         model: Model = module.restore(path, card, learnt)
         return model
-    columns = np.asarray(learnt[SELECTED])
+    columns = learnt[SELECTED]
     n_columns = sum(math.prod(needed.shape) for needed in card.inputs)
     if (
-        columns.ndim != 1
+        not isinstance(columns, np.ndarray)
+        or columns.ndim != 1
         or columns.dtype.kind != "i"
         or not len(columns)
         or not 0 <= columns.min() <= columns.max() < n_columns
     ):
         raise SchemaError(path, "selects columns that are not there", "train the model again")
+    # To the model inside, the selected columns are all that there is.
     one_input = dataclasses.replace(card.inputs[0], shape=(len(columns),))
     others = {name: array for name, array in learnt.items() if name != SELECTED}
     of_columns = dataclasses.replace(card, inputs=(one_input,))

@@ -119,6 +119,7 @@ class TrainedNetwork:
             return self.network.embed(*tensors)
         seen: list[Tensor] = []
         module = self.network.branches[branch]
+        # A branch sees only its own inputs inside the network, so it is listened to there.
         hook = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
         try:
             self.network.embed(*tensors)
@@ -167,6 +168,7 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
             raise ValueError(f"it needs {needed}, not {', '.join(card.kinds)}")
         parameters = {name: form[name] for name in architecture.defaults}
         shapes = [needed.shape for needed in card.inputs]
+        # Built on no device: a card that asks for too large a network takes no memory.
         with torch.device("meta"):
             network = build(shapes, card.n_outputs, **parameters)
         if form != describe_form(network, parameters):

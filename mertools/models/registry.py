@@ -20,7 +20,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.targets.pooling import Pooling
 from mertools.targets.scale import Classes, Target
 
@@ -255,7 +255,7 @@ def find_architecture(name: str) -> Architecture:
     Raises UsageError where there is none.
     """
     if name not in ARCHITECTURES:
-        raise UsageError(name, "is no model", f"choose from {', '.join(ARCHITECTURES)}")
+        raise UsageError(name, "is no model", choose_from(ARCHITECTURES, name))
     return ARCHITECTURES[name]
 
 

@@ -109,6 +109,7 @@ def _build_classifier(C: float, gamma: float) -> Any:
 def _fit_number(problem: Problem, X: NDArray[np.float64], C: float, gamma: float) -> Model:
     from sklearn.svm import SVR
 
+    # Standardised, so that epsilon and C mean the same whatever the spread of the numbers.
     centre, spread = problem.numbers.mean(), problem.numbers.std()
     z = (problem.numbers - centre) / (spread or 1.0)
     pipeline = build_pipeline(SVR(C=C, gamma=gamma, epsilon=EPSILON)).fit(X, z)
@@ -124,6 +125,7 @@ def _fit_number(problem: Problem, X: NDArray[np.float64], C: float, gamma: float
 def _fit_classes(problem: Problem, X: NDArray[np.float64], C: float, gamma: float) -> Model:
     build = partial(_build_classifier, C, gamma)
     margins = _margins_out_of_fold(build, X, problem.y, problem.splits)
+    # Copies have no margins of their own: they were never held out.
     originals = np.flatnonzero(~problem.is_copy)
     weights, biases = fit_calibration(margins[originals], problem.y[originals])
     pipeline = build().fit(X, problem.y)
@@ -230,6 +232,7 @@ class ClassSvm:
         P = np.empty((len(Z), len(self.biases)))
         for row, z in enumerate(Z):
             logits = (self.weights * self.kernel.apply(z)).sum(axis=1) + self.biases
+            # Less the largest, so that none overflows.
             shares = np.exp(logits - logits.max())
             P[row] = shares / shares.sum()
         return P
@@ -363,5 +366,7 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
     for name, shape in shapes.items():
         if np.shape(arrays[name]) != shape:
             raise ValueError(f"{name} has shape {np.shape(arrays[name])}, not {shape}")
+        if np.asarray(arrays[name]).dtype.kind not in "fiu":
+            raise ValueError(f"{name} is not of real numbers")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")

@@ -15,13 +15,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from mertools.artifacts.rows import Track
-from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S
 from mertools.audio.sources import Source, find_sources
 from mertools.errors import InputError, UsageError
 from mertools.features.extract import FailedInput
 from mertools.prediction.emotion import Emotion, flatten, gather_emotions
 from mertools.prediction.installed import choose_models
-from mertools.prediction.predict import load_predictors, predict_audio
+from mertools.prediction.predict import load_predictors, predict_audio, predict_over_time
 from mertools.runtime.parallel import Jobs
 
 if TYPE_CHECKING:
@@ -67,8 +66,8 @@ def predict(
     sample_rate: int | None = None,
     models: Sequence[StrPath] = (),
     over_time: bool = False,
-    window: float = WINDOW_S,
-    hop: float = WINDOW_HOP_S,
+    window: float | None = None,
+    hop: float | None = None,
     device: str = "auto",
     jobs: Jobs = 1,
 ) -> Emotions:
@@ -77,7 +76,8 @@ def predict(
     `sound` is one path or several, of sound files, folders or manifests of tracks; or an array at
     `sample_rate` in Hz, (n_samples,) or (n_samples, n_channels), of floats in [-1, 1) or int16.
     `models` are files or names as in `mer predict -m`. With `over_time` each track has `windows`
-    of `window` seconds, one each `hop` seconds. `jobs` above 1 starts processes; a script then
+    of `window` seconds, one each `hop` seconds, by default as in `mer predict --over-time`. `jobs`
+    above 1 starts processes; a script then
     needs `if __name__ == "__main__"`.
 
     Raises UsageError for an argument that is wrong, and InputError for the first sound that cannot
@@ -85,7 +85,7 @@ def predict(
     """
     predictors = load_predictors(choose_models([os.fspath(name) for name in models]), device)
     if over_time:
-        predictors = [predictor.over_time(window, hop) for predictor in predictors]
+        predictors = predict_over_time(predictors, window, hop)
     found = Emotions()
     with _sources(sound, sample_rate) as sources:
         paths = {} if isinstance(sound, np.ndarray) else _paths_by_track(sources)

@@ -13,7 +13,7 @@ from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescriptio
 from mertools.artifacts.features_file import open_features, read_places, write_features
 from mertools.artifacts.files import digest_json, remove_stale_parts
 from mertools.dataset.locate import Located, align_levels, locate_rows
-from mertools.errors import SchemaError, UsageError
+from mertools.errors import SchemaError, UsageError, choose_from
 from mertools.features.registry import KINDS
 from mertools.models.network import TrainedNetwork
 from mertools.models.registry import find_architecture
@@ -39,8 +39,9 @@ def embed_features(
         raise UsageError(f"--as {name}", "is a kind of mer's own", "choose another name")
     branches = [branch.name for branch in architecture.branches]
     if layer not in (LAST_LAYER, *branches):
-        choices = ", ".join((LAST_LAYER, *branches))
-        raise UsageError(f"--layer {layer}", "is not there", f"choose from {choices}")
+        raise UsageError(
+            f"--layer {layer}", "is not there", choose_from((LAST_LAYER, *branches), layer)
+        )
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
         kinds = []
@@ -82,6 +83,7 @@ def _reader(
 
     def read(_kind: str, row: int) -> Features:
         batch = row // BATCH_SIZE
+        # Rows are asked for in order, so that only the batch at hand is kept.
         if batch not in computed:
             computed.clear()
             some = rows[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE]
@@ -105,6 +107,7 @@ def _describe(
         "layer": layer,
         "sample_rate": predictor.card.sample_rate,
     }
+    # Features of whole tracks, as lyrics are, give embeddings of whole tracks.
     are_tracks = all(row.segment_id == row.track_id for row in rows)
     n_columns = int(np.prod(shape))
     return KindDescription(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mertools.artifacts.model_file import read_card
 from mertools.artifacts.rows import CLASS_SEPARATOR, Model
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.models.registry import ARCHITECTURES
 from mertools.targets.scale import TARGET_SEPARATOR
 
@@ -96,7 +96,8 @@ def _choose(name: str) -> Path:
     path = Path(name)
     found = path if path.exists() else find_by_name(name)
     if found is None and path.suffix not in SUFFIXES:
-        raise UsageError(name, "is neither a file nor a model at hand", "choose from mer models")
+        names = dict.fromkeys(path.stem for path in find_installed())
+        raise UsageError(name, "is neither a file nor a model at hand", choose_from(names, name))
     return found or path  # what reads a missing file says so
 
 

@@ -17,21 +17,27 @@ from mertools.artifacts.features_file import FeaturesFile, open_features, read_p
 from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.rows import Prediction
-from mertools.audio.settings import Last, SegmentSettings
+from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S, Last, SegmentSettings
 from mertools.audio.sources import Source
 from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError, UsageError
-from mertools.features.extract import FailedInput, Outcome, Recipe, SegmentFeatures, extract
+from mertools.features.extract import (
+    FailedInput,
+    Outcome,
+    Recipe,
+    SegmentFeatures,
+    extract,
+    join_recipes,
+)
 from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
 from mertools.models.model import load_model
-from mertools.models.registry import find_architecture
+from mertools.models.registry import NOTES, find_architecture
 from mertools.prediction.rows import make_predictions
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
 from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
 
 Level = Literal["both", "segment", "track"]
-
 
 MODEL_DIGITS = 12
 """Of the digest of a model's file, as many digits name it in predictions.csv."""
@@ -78,11 +84,18 @@ class Predictor:
             as_windows=self.windows is not None,
         )
 
+    @property
+    def fixed_length_s(self) -> float | None:
+        """The length in seconds that a window must have, where its features have frames."""
+        has_frames = any(find_kind(name).has_time_axis for name in self.kind_names)
+        return self.card.cutting.length_s if has_frames else None
+
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
         """Give the same model for windows of `length_s`, one each `hop_s`, in place of segments.
 
-        Raises UsageError for what is no length of time, and where its features have frames, so
-        that windows must be as long as the segments of its training.
+        Windows end with the track: none is filled up with silence, unless the track is shorter
+        than one. Raises UsageError for what is no length of time, and where its features have
+        frames, so that windows must be as long as the segments of its training.
         """
         for name, seconds in (("window", length_s), ("hop", hop_s)):
             if not 0 < seconds < math.inf:
@@ -95,8 +108,7 @@ class Predictor:
                     f"looks at {name} features of {cutting.length_s:g} s, not of {length_s:g} s",
                     f"give a window of {cutting.length_s:g} s",
                 )
-        last = cast(Last, cutting.last)
-        return replace(self, windows=SegmentSettings(length_s, hop_s, last))
+        return replace(self, windows=SegmentSettings(length_s, hop_s, "whole"))
 
     def predict(
         self, features: Sequence[Features], durations: NDArray[np.float64]
@@ -157,6 +169,7 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
     Raises UsageError where it cannot be read or the device is not there, SchemaError where it is no
     whole model.
     """
+    # Before the file is read: a device that is not there is what to mend first.
     found = find_device(device)
     card, model = load_model(path)
     if find_architecture(card.architecture).is_network:
@@ -184,6 +197,20 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
     return predictors
 
 
+def predict_over_time(
+    predictors: Sequence[Predictor], length_s: float | None, hop_s: float | None
+) -> list[Predictor]:
+    """Give the same models for windows of `length_s` seconds, one each `hop_s`.
+
+    Unless given, the length is the one that models need whose features have frames. Raises
+    UsageError as `Predictor.over_time` does.
+    """
+    if length_s is None:
+        length_s = next((p.fixed_length_s for p in predictors if p.fixed_length_s), WINDOW_S)
+    hop_s = WINDOW_HOP_S if hop_s is None else hop_s
+    return [predictor.over_time(length_s, hop_s) for predictor in predictors]
+
+
 def _restore_kind(path: Path, needed: Input) -> RequestedKind:
     if needed.kind not in KINDS:
         raise UsageError(
@@ -191,8 +218,8 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             f"looks at {needed.kind}, which is not computed from sound",
             "give a features file that holds it",
         )
-    params = dict(needed.params)
-    kind = request_kind(needed.kind, params.pop("sample_rate"), params)
+    kind = request_kind(needed.kind, settings=needed.params)
+    # Features of another algorithm would be taken for music that the model never heard.
     if kind.digest != needed.params_digest:
         raise SchemaError(
             path,
@@ -213,39 +240,37 @@ def predict_features(
     Raises UsageError where one cannot be read, SchemaError where there are no features that a model
     needs, or some twice.
     """
-    wanted = [
-        (predictor, needed.kind, needed.params_digest)
-        for predictor in predictors
-        for needed in predictor.card.inputs
-    ]
+    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
-        rows: dict[str, FeatureRow] = {}
+        # A copy is one whichever of the files says so.
+        copies = {row.track_id for file in files for row in file.rows if row.original}
+        levels: dict[KindKey, str] = {}
         located: dict[KindKey, dict[str, Located]] = {}
         used = set()
-        for predictor, name, digest in wanted:
-            found = [file for file in files if _digest_of(file, name) == digest]
+        for predictor, needed in wanted:
+            key = needed.kind, needed.params_digest
+            found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
             if not found:
-                raise _no_features(files[0].path, name, predictor)
+                raise _no_features(files[0].path, needed.kind, predictor)
             used |= {file.path for file in found}
-            located[name, digest] = locate_rows(found, name, lambda row: not row.original)
-        levels = {
-            (needed.kind, needed.params_digest): needed.level
-            for predictor in predictors
-            for needed in predictor.card.inputs
-        }
+            levels[key] = needed.level
+            located[key] = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
         aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
         located = dict(zip(located, aligned, strict=True))
+        rows: dict[str, FeatureRow] = {}
         for of_kind in located.values():
-            for name, found_row in of_kind.items():
-                rows.setdefault(name, found_row.row)
-        names = {name for _, name, _ in wanted}
+            for name, segment in of_kind.items():
+                rows.setdefault(name, segment.row)
+        names = {needed.kind for _, needed in wanted}
+        # A file that no model needs is passed over only where it is of the same segments: a typo in
+        # its name would otherwise go unnoticed.
         for file in files:
             is_needless = not names & file.kinds.keys() and all(
-                row.segment_id in rows or row.original for row in file.rows
+                row.segment_id in rows or row.track_id in copies for row in file.rows
             )
             if file.path not in used and not is_needless:
-                raise _no_features(file.path, wanted[0][1], wanted[0][0])
+                raise _no_features(file.path, wanted[0][1].kind, wanted[0][0])
         tracks: dict[str, list[FeatureRow]] = {}
         for row in rows.values():
             tracks.setdefault(row.track_id, []).append(row)
@@ -262,10 +287,11 @@ def _digest_of(file: FeaturesFile, kind: str) -> str | None:
 
 
 def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
+    command = "mer transcribe" if kind in NOTES else "mer featurize"
     return SchemaError(
         path,
         f"holds no {kind} features that {predictor.path} can use",
-        f"make them with the parameters that mer inspect {predictor.path} shows",
+        f"make them with {command} and the parameters that mer inspect {predictor.path} shows",
     )
 
 
@@ -287,8 +313,8 @@ def _predict_stored(
         features[kind, digest] = read_places(kind, [(each.file, each.index) for each in found])
     predictions: list[Prediction] = []
     for predictor in predictors:
-        needed = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
-        predictions += _predict_track(predictor, rows, needed, level)
+        inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
+        predictions += _predict_track(predictor, rows, inputs, level)
     return PredictedTrack(predictions, rows[0].source_digest)
 
 
@@ -306,7 +332,7 @@ def predict_audio(
     copies are passed over.
     """
     sources = skip_copies(sources)
-    recipes, indices = _join_recipes([predictor.recipe() for predictor in predictors])
+    recipes, indices = join_recipes([predictor.recipe() for predictor in predictors])
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
@@ -322,32 +348,9 @@ def predict_audio(
                 for name in predictor.kind_names
             ]
             rows = [segment.row for segment in track]
-            predictions += _predict_track(predictor, rows, features, level)
+            predictions += _predict_track(predictor, rows, features, level, track[0].track_s)
         else:
             yield PredictedTrack(predictions, rows[0].source_digest)
-
-
-def _join_recipes(recipes: Sequence[Recipe]) -> tuple[list[Recipe], list[int]]:
-    """Join recipes that cut the same sound alike, so that what models share is computed once.
-
-    Returns the joined ones, and for each recipe the index of its own. Those that compute a kind of
-    the same name with other parameters stay apart.
-    """
-    joined: list[Recipe] = []
-    indices = []
-    for recipe in recipes:
-        for index, other in enumerate(joined):
-            kinds = tuple(dict.fromkeys(other.kinds + recipe.kinds))
-            if replace(other, kinds=recipe.kinds) == recipe and len(kinds) == len(
-                {kind.name for kind in kinds}
-            ):
-                joined[index] = replace(other, kinds=kinds)
-                break
-        else:
-            index = len(joined)
-            joined.append(recipe)
-        indices.append(index)
-    return joined, indices
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
@@ -374,9 +377,16 @@ def _whole(track: list[Outcome]) -> list[SegmentFeatures] | FailedInput:
 
 
 def _predict_track(
-    predictor: Predictor, rows: Sequence[FeatureRow], features: Sequence[Features], level: Level
+    predictor: Predictor,
+    rows: Sequence[FeatureRow],
+    features: Sequence[Features],
+    level: Level,
+    track_s: float | None = None,
 ) -> Iterator[Prediction]:
-    """Yield a track's rows of predictions: its segments, then itself."""
+    """Yield a track's rows of predictions: its segments, then itself.
+
+    Where the track's length in seconds, `track_s`, is not known, it ends with its last segment.
+    """
     durations = np.array([row.duration for row in rows])
     of_segments, of_track = predictor.predict(features, durations)
     unlike = predictor.unlike(features)
@@ -395,13 +405,14 @@ def _predict_track(
                 model=model,
             )
     if level != "segment":
-        start = min(row.start for row in rows)
+        start = 0.0 if track_s is not None else min(row.start for row in rows)
+        end = max(row.start + row.duration for row in rows) if track_s is None else track_s
         yield from make_predictions(
             targets,
             track_id,
             None,
             start,
-            max(row.start + row.duration for row in rows) - start,
+            end - start,
             of_track,
             unlike=None if unlike is None else float(unlike.mean()),
             model=model,

@@ -34,7 +34,8 @@ def pool_segments(
     """Pool the outputs of segments by track: (n_rows, n_outputs) to (n_tracks, n_outputs).
 
     groups: (n_rows,), the index of each row's track, from 0 up without gaps. `are_posteriors`
-    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode.
+    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode. Rows of
+    zeros, which nothing was predicted of, stay zeros.
     """
     import numpy as np
 
@@ -50,9 +51,13 @@ def pool_segments(
         # The mean posterior counts as one more vote, spread over the classes: it decides ties.
         shares: NDArray[np.float64] = (votes + means) / (counts[:, None] + 1)
         return shares
-    largest = np.full_like(sums, -np.inf)
+    largest: NDArray[np.float64] = np.full_like(sums, -np.inf)
     np.maximum.at(largest, groups, outputs)
-    return largest / largest.sum(axis=1, keepdims=True) if are_posteriors else largest
+    if are_posteriors:
+        totals = largest.sum(axis=1, keepdims=True)
+        # Tracks that are in no fold have zeros in place of posteriors, and stay as they are.
+        np.divide(largest, totals, out=largest, where=totals > 0)
+    return largest
 
 
 def side_by_side(features: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -69,11 +74,14 @@ def duration_weighted_means(
     """Average the rows of each group, weighted by duration.
 
     X: (n_rows, n_columns); groups: (n_rows,), the group of each row, from 0 up without gaps;
-    durations: (n_rows,), above 0. Returns (n_groups, n_columns).
+    durations: (n_rows,); rows of no duration, as whole tracks have, weigh alike. Returns
+    (n_groups, n_columns).
     """
     import numpy as np
 
     n_groups = int(groups.max()) + 1
+    if not durations.any():
+        durations = np.ones_like(durations)
     sums = np.zeros((n_groups, X.shape[1]))
     np.add.at(sums, groups, X * durations[:, None])
     totals = np.bincount(groups, durations, n_groups)

@@ -102,6 +102,7 @@ def parse_range(text: str) -> Range:
     if match is None:
         raise ValueError(f"{text!r} is no range of numbers such as 0..1 or -1..1")
     low, high = float(match[1]), float(match[2])
+    # An infinite end, which a number may be written as, has no middle.
     if not low < high < math.inf or low == -math.inf:
         raise ValueError(f"{text!r} does not rise from a number to a larger one")
     return Range(low, high)

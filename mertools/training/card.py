@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.model_card import Input, ModelCard
 from mertools.dataset.dataset import Dataset, Joined
+from mertools.evaluation.overlap import hash_track
 from mertools.targets.scale import Classes
 from mertools.training.objectives import LOWER_IS_BETTER
 from mertools.training.plan import Fit, Plan, Settings
 from mertools.training.protocol import Trained, criterion, is_nested
 from mertools.training.scores import score_card
-
-TRACK_HASH_DIGITS = 8
 
 
 def describe_versions(libraries: Iterable[str]) -> dict[str, str]:
@@ -29,12 +27,6 @@ def describe_versions(libraries: Iterable[str]) -> dict[str, str]:
         "python": platform.python_version(),
         **{library: version(library) for library in libraries},
     }
-
-
-def hash_track(track_id: str) -> str:
-    """Digest a track_id (BLAKE2b, 128 bit, hexadecimal)."""
-    encoded = track_id.encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def describe_inputs(data: Dataset) -> tuple[Input, ...]:
@@ -63,7 +55,8 @@ def describe_training(joined: Joined, n_rows: int) -> dict[str, Any]:
         "n_tracks": len(originals),
         "tracks": tracks,
         "tracks_digest": of_ids.hexdigest(),
-        "track_hashes": "".join(sorted(hash_track(t)[:TRACK_HASH_DIGITS] for t in originals)),
+        # Hashes and not names: a card may travel further than its corpus' names should.
+        "track_hashes": "".join(sorted(map(hash_track, originals))),
         "split": "all but test" if joined.n_test else "all",
         "left_out": {
             "test": joined.n_test,

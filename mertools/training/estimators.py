@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.dataset.folds import assign_folds
+from mertools.dataset.folds import assign_folds, check_classes
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
 from mertools.evaluation.ranking import drop_correlated, rank_columns
@@ -108,6 +108,7 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
             return values[-1]
 
         points = list(space.propose(try_point, lower_is_better=criterion in LOWER_IS_BETTER))
+    # The first of equal points wins, so that the choice does not hang on rounding.
     best = 0
     for k, value in enumerate(values):
         if is_better(criterion, value, values[best]):
@@ -142,6 +143,7 @@ def _inner_folds(
     chosen = np.flatnonzero(learn & ~data.is_copy)
     strata = data.strata()[chosen]
     n_folds = plan.settings.n_folds or INNER_FOLDS
+    # Each inner fold needs a track of every class to calibrate by; distributions do not.
     if plan.settings.objective == "hard":
         n_folds = min(n_folds, int(np.bincount(strata)[np.unique(strata)].min()))
     if n_folds < 2:
@@ -150,8 +152,15 @@ def _inner_folds(
         )
     ids = [data.track_ids[track] for track in chosen]
     folds = np.full(len(learn), -1)
-    folds[chosen] = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
+    assigned = assign_folds(ids, strata, n_folds, seed, data.units[chosen])
+    # Few large groups may leave a fold empty.
+    folds[chosen] = np.unique(assigned, return_inverse=True)[1]
+    if plan.settings.objective == "hard":
+        check_classes(strata, folds[chosen], data.classes)
+    if not folds[chosen].any():
+        raise UsageError("the part learnt from", "is one group", "give smaller groups")
     fold_of_unit = dict(zip(data.units[chosen].tolist(), folds[chosen].tolist(), strict=True))
+    # A copy of a track that an inner fold holds out would give that track away.
     for copy in np.flatnonzero(learn & data.is_copy):
         folds[copy] = fold_of_unit.get(int(data.units[copy]), 0)
     return folds
@@ -172,7 +181,9 @@ def _make_problem(
     columns = None
     if settings.select is not None:
         X = side_by_side(features)
+        # Ranked by originals alone: copies would count their tracks several times.
         columns = _select(settings.select, X[~is_copy], *_values_of(data, groups[~is_copy]))
+        # Columns of several kinds make one block, which has the whole kernel.
         features, shares = (X[:, columns],), (1.0,)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
     return (

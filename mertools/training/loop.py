@@ -114,6 +114,7 @@ def train(
     """
     keep_freed_memory(BATCH_BYTES)
     device = network.classifier.weight.device
+    # Convolutions on processors are twice as fast with the channels last.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in frozen:
         module.requires_grad_(False)
@@ -128,6 +129,7 @@ def train(
         number = len(run.history) + 1
         if number > 1 and phases[number - 1] is not phases[number - 2]:
             optimiser, scheduler = _begin_phase(network, recipe, phases, run, None)
+        # An epoch of its own seed draws the same after an interrupt, without states to save.
         torch.manual_seed(_seed_of(seed, number))
         network.train()
         for module in frozen:
@@ -138,6 +140,7 @@ def train(
             Epoch(number, learning_rate, *learnt, *_validate(network, rows))
         )
         if not math.isfinite(epoch.train_loss + (epoch.validation_loss or 0.0)):
+            # The weights of an earlier epoch are still good; without any there is nothing to keep.
             if run.history:
                 break
             raise MerError(
@@ -152,6 +155,7 @@ def train(
             run.kept = copy_weights(network)
         ended = time.perf_counter()
         run.seconds += ended - begun
+        # Short epochs are not all saved: writing a large state would take longer than they do.
         if ended - saved_at >= saving_s / SAVING_SHARE:
             _save(state, network, optimiser, run)
             saved_at = time.perf_counter()
@@ -190,6 +194,7 @@ def _begin_phase(
     scheduler = Scheduler(
         optimiser, factor=recipe["plateau_factor"], patience=recipe["plateau_patience"]
     )
+    # The schedule has no state that is saved: it follows from the losses so far.
     for epoch, of_epoch in zip(run.history, phases, strict=False):
         if of_epoch is phase and epoch.validation_loss is not None and saved is not None:
             scheduler.step(epoch.validation_loss)
@@ -197,6 +202,7 @@ def _begin_phase(
 
 
 def _make_optimiser(network: Network, phase: Phase) -> torch.optim.Optimizer:
+    # Weight decay would move frozen weights, too.
     learnt = [weight for weight in network.parameters() if weight.requires_grad]
     rate, decay = phase.learning_rate, phase.weight_decay
     if phase.optimiser == "sgd":
@@ -222,11 +228,13 @@ def _learn(
     mine = distributed.share()
     distributed.part_seeds()  # each process draws its own dropout
     total = weights = n_right = 0.0
+    # Batches of nearly equal size: a last one of a single row could not be normalised.
     for batch in np.array_split(order, math.ceil(len(order) / recipe["batch_size"])):
         with torch.autocast(device.type, torch.bfloat16, enabled=is_mixed):
             outputs = network(*to_tensors(rows.batches.read(batch[mine]), device)).float()
         targets = torch.tensor(rows.targets.outputs[batch], device=device) * output_weights
         loss = sum_losses(rows.targets, outputs, targets[mine])
+        # Of all processes' rows, so that their shares of the loss add up to the batch's.
         weight = count_weight(rows.targets, targets)
         optimiser.zero_grad()
         # Gradients are averaged over processes, and should be added up.
@@ -234,6 +242,7 @@ def _learn(
         if recipe["clip_norm"]:
             nn.utils.clip_grad_norm_(network.parameters(), recipe["clip_norm"])
         optimiser.step()
+        # Sums and not means, as batches differ in their weights.
         total += loss.item()
         weights += float(weight)
         if has_classes:

@@ -63,6 +63,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     learn, validate, held_out = (
         data.rows_of(tracks) for tracks in (parts.learn, parts.validate, parts.held_out)
     )
+    # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe)
     targets = row_targets(data, settings.objective, learn, recipe["class_weights"])
@@ -77,6 +78,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         partial(_log, plan.folder / LOG, task),
     )
     outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
+    # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
     weights = copy_weights(network) if task.held_out is None else {}
     fit = Fit(
         task.point or {},
@@ -88,6 +90,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         {name: weight.numpy() for name, weight in weights.items()},
         describe_form(network, recipe.form) if weights else {},
     )
+    # In this order: a run that is killed in between finds the fit, and passes the state over.
     _save_fit(done, fit)
     state.unlink()
     return fit

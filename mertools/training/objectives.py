@@ -62,6 +62,7 @@ def row_targets(
         shares = data.labels.distributions[groups].astype(np.float32)
         return RowTargets(objective, shares, y, weights)
     if class_weights == "balanced":
+        # A class that has no rows to learn from keeps a finite weight.
         counts = np.bincount(y[learn], minlength=data.n_outputs)
         weights = (len(learn) / (data.n_outputs * np.maximum(counts, 1))).astype(np.float32)
     return RowTargets(objective, np.eye(data.n_outputs, dtype=np.float32)[y], y, weights)

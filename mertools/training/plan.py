@@ -140,6 +140,7 @@ def split_tracks(plan: Plan, task: Task, share: float | None) -> TrackParts:
     validate = marked & ~held_out
     if not marked.any() and share is not None:
         validate = draw_validation(data, learn & originals, share, plan.settings.seed + task.repeat)
+    # A copy, or another song of a group, must not teach what its relative is validated on.
     units = np.unique(data.units[validate & originals])
     learn &= ~np.isin(data.units, units)
     if not learn.any():
@@ -152,7 +153,9 @@ def draw_validation(
 ) -> NDArray[np.bool_]:
     """Draw a share of some tracks for validation, strata spread evenly: (n_tracks,)."""
     chosen = np.flatnonzero(tracks)
+    # The first of equal parts: a share is spread as evenly over strata as folds are.
     n_parts = max(2, round(1 / share))
+    # Tracks whose annotators disagree are spread evenly, too.
     strata = 2 * data.strata()[chosen] + data.labels.kept[chosen]
     ids = [data.track_ids[track] for track in chosen]
     drawn = np.zeros(len(tracks), bool)

@@ -122,6 +122,7 @@ def _run_one_point(
     point: Point | None = {} if settings.architecture.is_network else None
     if settings.architecture.is_network and settings.space.method == "grid":
         (point,) = settings.space.points()
+    # One batch of tasks, so that the last fold and the final model do not wait for each other.
     tasks = _fold_tasks(plan, point)
     finals = _final_tasks(plan, point) if then_refit else []
     fits = _train(plan, fit, [*tasks, *finals], jobs, progress)
@@ -199,6 +200,7 @@ def _count_processes(settings: Settings, jobs: Jobs, n_tasks: int) -> int:
 
         if distributed.count() > 1:
             return 1
+    # Several networks on one GPU would only take turns, and each its share of the memory.
     if not isinstance(jobs, int):
         jobs = available_cores() // settings.n_threads if settings.device == CPU else 1
     return max(1, min(jobs, n_tasks))
@@ -218,6 +220,7 @@ def _summarise(plan: Plan, point: Point, fits: Sequence[Fit]) -> PointResult:
         folds = plan.folds[repeat]
         outputs = np.zeros((len(rows_of.row_ids), data.n_outputs))
         for fold, fit in enumerate(some):
+            # Each track is predicted once a repetition, by the model that held its fold out.
             outputs[rows_of.rows_of((folds == fold) & ~data.is_copy)] = fit.outputs
         segments = plan.vectors is None or plan.vectors.unit == "segment"
         scored = data.scored & (folds >= 0)
@@ -233,6 +236,7 @@ def _choose_value(
     plan: Plan, fits: Sequence[Fit], levels: Sequence[Mapping[str, Outcomes]]
 ) -> float:
     name = criterion(plan.settings)
+    # Tracks kept for validation choose, so that the folds' scores stay unbiased.
     if plan.dataset.labels.is_validation.any():
         return _mean([fit.validation.get(name, math.nan) for fit in fits])
     return _mean([scores[name] for of in levels for scores in of["track"].score_folds()])

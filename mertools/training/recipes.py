@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mertools.errors import SchemaError, UsageError
+from mertools.errors import SchemaError, UsageError, choose_from
 from mertools.models.registry import Architecture, Parameter, Value
 
 SCENARIOS: Mapping[str, int | None] = {"S0": 0, "S1": None, "S2": 1, "S3": 2, "S4": 3}
@@ -135,6 +135,7 @@ class Recipe:
         left, phases = int(self["max_epochs"]), []
         for own in self.phases or ({},):
             values: dict[str, Any] = {name: self.values[name] for name in OF_A_PHASE} | dict(own)
+            # A phase without a length takes what is left of all epochs.
             epochs = min(left, int(values.pop("epochs", left)))
             if epochs:
                 nesterov = values.pop("nesterov") == "yes"
@@ -211,7 +212,7 @@ def _check_values(
     values: dict[str, Value] = {}
     for name, value in content.items():
         if name not in types:
-            raise SchemaError(path, f"{name} is no parameter", f"choose from {', '.join(types)}")
+            raise SchemaError(path, f"{name} is no parameter", choose_from(types, name))
         if isinstance(value, bool):
             value = "yes" if value else "no"
         kind = types[name]

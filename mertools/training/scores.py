@@ -52,6 +52,7 @@ class Outcomes:
         if not are_numbers(self.targets):
             guess[:, np.bincount(self.reference).argmax()] = 1.0
         else:
+            # The mean of the other folds, as a model could have learnt it, not of the scored one.
             for fold in np.unique(self.folds):
                 others = self.reference[self.folds != fold]
                 guess[self.folds == fold] = (others if len(others) else self.reference).mean(axis=0)
@@ -67,6 +68,7 @@ def score_outputs(
     each = [score_numbers(reference[:, k], outputs[:, k]) for k in range(len(targets))]
     if len(targets) == 1:
         return each[0]
+    # A search needs one figure for several targets.
     means = {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
     return means | {
         f"{target.name} {name}": value

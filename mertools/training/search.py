@@ -72,10 +72,12 @@ class SearchSpace:
                     seed=_trial_seed(self.seed, number), n_startup_trials=STARTUP_TRIALS
                 ),
             )
+            # TPE goes by the results so far alone: earlier trials are given, not their samplers.
             study.add_trials(done)
             point: dict[str, Value] = dict(study.ask(space).params)
             yield point
             value = score(point)
+            # What has no score, as R2 of a constant, teaches the sampler nothing.
             if not math.isnan(value):
                 done.append(
                     optuna.trial.create_trial(params=point, distributions=space, value=value)

@@ -113,6 +113,7 @@ def shared_weights(
     }
     shared: dict[str, Start] = {}
     for start in starts:
+        # A last layer for other classes, or another range, would mean something else here.
         same_task = start.card.targets == tuple(targets)
         found = {
             name: start
@@ -129,6 +130,7 @@ def shared_weights(
                 "give one that looks at the same kinds of features in the same shape",
             )
         shared |= found
+    # What is frozen by chance would stay so.
     if not frozen_names | kept_statistics <= shared.keys():
         raise UsageError(
             f"--init {', '.join(str(start.path) for start in starts)}",

@@ -25,6 +25,18 @@ def spans(n_frames: int, length: int, hop: int | None = None, last: str = "auto"
 
 
 @pytest.mark.parametrize(
+    ("n_frames", "expected"),
+    [(99, [(0, 100)]), (100, [(0, 100)]), (149, [(0, 100)]), (199, [(0, 100), (50, 100)])],
+)
+def test_under_whole_a_remainder_is_dropped_and_a_short_track_padded(
+    n_frames: int, expected: list[tuple[int, int]]
+) -> None:
+    settings = SegmentSettings(1.0, 0.5, "whole")
+    found = cut(Track("x", "x.wav"), n_frames, 100, settings)
+    assert [(s.start * 100, s.duration * 100) for s in found] == expected
+
+
+@pytest.mark.parametrize(
     ("n_frames", "last", "expected"),
     [
         (30, "auto", [(0, 10), (10, 10), (20, 10)]),
@@ -103,7 +115,7 @@ def test_two_routes_cut_alike(tmp_path: Path, write_tone: WriteTone, sample_rate
     path = write_tone(tmp_path / "a.wav", 2.7, sample_rate)
     settings = SegmentSettings(1.0)
     track = Track("a", str(path))
-    by_track = list(read_track(track, 8000, settings))
+    by_track = list(read_track(track, 8000, settings).segments)
     rows = segment_track(track, settings)
     assert [s.segment_id for s, _ in by_track] == [s.segment_id for s in rows]
     by_rows = list(read_segments(path, [(s.start, s.duration) for s in rows], 8000))

@@ -47,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument(
-        "--profile", action="store_true", help="tell where our time goes, and the floor"
+        "--profile", action="store_true", help="print where our time goes, and the floor"
     )
     parser.add_argument("--list", action="store_true", help="name the pairs and end")
     return parser.parse_args()

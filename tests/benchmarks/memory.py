@@ -2,8 +2,8 @@
 
 `PYTHONPATH=.:tests python -m benchmarks.memory` prints the table of docs/speed.md. Commands run one
 after the other in a temporary folder: on ten files of 30 s, from which any number of segments of
-half a second is cut, three a track; on features made by chance of as many segments of 10 s; and on
-a song that is repeated for hours.
+half a second is cut, three for each track; on random features of as many segments of 10 s; and on a
+song that is repeated for hours.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ COMMANDS = (
     ),
     Row(
         name="predict, from features",
-        of_many="predict heard-{n}-0.h5 heard-{n}-1.h5 -o predictions-{n}.csv",
+        of_many="predict bundled-{n}-0.h5 bundled-{n}-1.h5 -o predictions-{n}.csv",
     ),
     Row(name="merge", of_many="merge mel-{n}-0.h5 mel-{n}-1.h5 -o merged-{n}.h5"),
     Row(name="merge --copy", of_many="merge mel-{n}-0.h5 mel-{n}-1.h5 --copy -o whole-{n}.h5"),
@@ -153,7 +153,7 @@ COMMANDS = (
     ),
     Row(
         name="train kernel",
-        of_many=f"train kernel --features heard-{{n}}-0.h5 --features heard-{{n}}-1.h5 {LEARN}"
+        of_many=f"train kernel --features bundled-{{n}}-0.h5 --features bundled-{{n}}-1.h5 {LEARN}"
         " --cv 2 --grid gamma=0.25 --grid ridge=0.4 -o {n}.kernel.safetensors",
         after=("aggregate-labels",),
         most=FEWER,
@@ -237,7 +237,7 @@ class Bench:
             f"ratings-{n}.csv": (
                 Annotation,
                 (
-                    Annotation(f"{track}", f"{annotator}", "arousal", float(rating))
+                    Annotation(f"{track}", f"{annotator}", "arousal", str(rating))
                     for track in range(n // SEGMENTS_A_TRACK)
                     for annotator, rating in enumerate(ratings[track])
                 ),
@@ -248,7 +248,7 @@ class Bench:
                 write_table(stream, row_type, rows)
 
     def _write_shards(self, n: int) -> None:
-        """Write features by chance in two files, each with half the tracks."""
+        """Write random features to two files, each with half the tracks."""
         noise = np.random.default_rng(n)
         half = n // SEGMENTS_A_TRACK // 2 * SEGMENTS_A_TRACK
         for name, kinds in _described().items():
@@ -274,18 +274,18 @@ class Bench:
 
 
 def _described() -> dict[str, list[KindDescription]]:
-    """Describe features as made here, and as the models need them that come along."""
+    """Describe the kinds of feature that are drawn, and those that the bundled models need."""
     sound = Excerpt(np.zeros(round(LENGTH_S * SAMPLE_RATE), np.int16))
     kinds = {"hand": "handcrafted", "mel": "mel"}
-    made = {name: request_kind(kind, SAMPLE_RATE) for name, kind in kinds.items()}
+    requested = {name: request_kind(kind, SAMPLE_RATE) for name, kind in kinds.items()}
     described = {
-        name: [kind.describe(kind.compute(sound).shape, "float32")] for name, kind in made.items()
+        name: [kind.describe(kind.compute(sound).shape, "float32")]
+        for name, kind in requested.items()
     }
     predictor = load_predictors(choose_models([]))[0]
-    shapes = [feature["shape"] for feature in predictor.card["features"]]
-    described["heard"] = [
-        kind.describe(tuple(shape), "float32")
-        for kind, shape in zip(predictor.recipe().kinds, shapes, strict=True)
+    described["bundled"] = [
+        kind.describe(needed.shape, "float32")
+        for kind, needed in zip(predictor.recipe().kinds, predictor.card.inputs, strict=True)
     ]
     return described
 
@@ -313,9 +313,9 @@ def _to_markdown(
     lines = [["command", *columns], ["---"] * (1 + len(columns))]
     for name, cells in measured.items():
         shown = ["" if peak is None else f"{peak:.0f}" for _, peak in cells]
-        for place, (scale, _) in enumerate(cells):
-            if scale != scales[place]:
-                shown[place] += f" ({scale:,})"
+        for column, (scale, _) in enumerate(cells):
+            if scale != scales[column]:
+                shown[column] += f" ({scale:,})"
         lines.append([f"`{name}`", *shown])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -34,7 +34,7 @@ Need = Callable[[], str | None]
 
 
 class Goal(ABC):
-    """What is wanted of a round's figure, in some unit, which is made of both sides' seconds."""
+    """What the figure of a round should be: a number computed from the seconds of both sides."""
 
     unit: ClassVar[str]
     digits: ClassVar[int]
@@ -45,7 +45,7 @@ class Goal(ABC):
 
     @abstractmethod
     def is_reached(self, figure: float) -> bool:
-        """Tell whether a figure is good enough."""
+        """Return whether a figure reaches the goal."""
 
     def show(self, figures: Sequence[float]) -> str:
         """Write rounds' figures for people: their median and range."""
@@ -107,9 +107,9 @@ class Cost:
 class Pair:
     """Ours and a peer's way to do the same work.
 
-    `amount` tells how many `unit`s of work a round is; seconds are given for one. `one_core`: both
-    sides have one core and one thread. Pairs with a `cost` or `with_torch` have a
-    profile: torch counts its own products, all others are told by `cost`.
+    `amount` is the number of `unit`s of work in a round; seconds are given for one. `one_core`: each
+    side has one core and one thread. Pairs with a `cost` or `with_torch` have a profile: torch counts
+    its own products, `cost` all others.
     """
 
     name: str

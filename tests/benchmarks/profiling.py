@@ -42,7 +42,7 @@ class AllSeenError(Exception):
 
 
 def profile(pair: Pair, setup: Setup) -> None:
-    """Print the profile of a pair's side that is ours, made on one core in a process of its own."""
+    """Profile our side of a pair, on one core in a process of its own, and print the result."""
     command = [sys.executable, "-m", "benchmarks.profiling", pair.name, to_text(setup)]
     subprocess.run(command, env=environment(one_core=True), check=True)
 

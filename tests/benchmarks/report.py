@@ -35,7 +35,7 @@ COLUMNS = ("work", "for a", "mer", "other", "against", "ratio, or difference", "
 
 
 def describe_machine() -> dict[str, Any]:
-    """Tell what the figures depend on; a load well above 0 before the start spoils them."""
+    """Describe the machine. A load well above 0 before the start spoils the figures."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -48,7 +48,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_versions() -> dict[str, str | None]:
-    """Tell the versions of mertools, Python and of what is measured."""
+    """Look up the versions of mertools, Python and the packages that are measured."""
     versions: dict[str, str | None] = {
         "mertools": __version__,
         "python": platform.python_version(),
@@ -110,7 +110,7 @@ def print_table(outcomes: list[Outcome], about: dict[str, Any]) -> None:
 
 
 def describe_in_words(about: dict[str, Any]) -> str:
-    """Tell what was measured, on what and with which versions."""
+    """Write a line on the size of the measurement, the machine and the versions."""
     machine, versions = about["machine"], about["versions"]
     packages = ", ".join(f"{name} {version or 'absent'}" for name, version in versions.items())
     return (

@@ -47,8 +47,8 @@ class Setup:
         paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS)
         if not paths:
             raise SystemExit(f"benchmarks: {folder}: there are no sound files: name another folder")
-        places = np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int)
-        return [paths[place] for place in places]
+        chosen = np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int)
+        return [paths[index] for index in chosen]
 
     def segments(self, sample_rate: int) -> list[NDArray[np.int16]]:
         """Read segments of 10 s of some tracks."""

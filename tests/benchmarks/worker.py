@@ -1,4 +1,4 @@
-"""One side of a warm pair, in a process of its own that does its rounds when it is told to."""
+"""One side of a warm pair, in its own process, which does a round for each line of its input."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.runner import from_text
 
 
 class Turns:
-    """Laps: each tells the seconds since the one before, and waits for the next turn."""
+    """Called after each round: prints its seconds, and waits for the next turn."""
 
     def __init__(self) -> None:
-        # What libraries print must not come between: their standard output becomes the error's.
+        # Libraries may print to standard output, which has the answers: theirs goes to the error.
         self._answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         self._begin()

@@ -49,6 +49,7 @@ def test_bash_completes_commands_options_and_their_values(tmp_path: Path) -> Non
             COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mer_completion mer; echo "${COMPREPLY[*]}"
         }
         offer mer rank; offer mer train s; offer mer predict --over; offer mer predict --level t
+        offer mer featurize --kind han; offer mer predict --device c; offer mer train du
     """
     done = subprocess.run(
         ["bash", "-c", script],
@@ -57,7 +58,16 @@ def test_bash_completes_commands_options_and_their_values(tmp_path: Path) -> Non
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["rank-features", "svm", "--over-time", "track"]
+    assert done.stdout.split() == [
+        "rank-features",
+        "svm",
+        "--over-time",
+        "track",
+        "handcrafted",
+        "cpu",
+        "cuda",
+        "dual",
+    ]
 
 
 def test_models_at_hand_and_their_files_are_completed(

@@ -124,7 +124,7 @@ def test_windows_over_time_are_predicted_as_segments_cut_like_them(tmp_path: Pat
     cut = ("--hop", 0.5, "--over-time")
     found = mer("predict", SONG, "--length", 3, *cut)
     assert mer("predict", SONG, "--window", 3, *cut) == found  # as the option was called before
-    mer("featurize", SONG, "--length", 3, "--hop", 0.5, "-o", tmp_path / "f.h5")
+    mer("featurize", SONG, "--length", 3, "--hop", 0.5, "--last", "whole", "-o", tmp_path / "f.h5")
     expected = rows(mer("predict", tmp_path / "f.h5"))
     assert rows(found) == [row | {"path": str(SONG)} for row in expected]
     windows = [row for row in rows(found) if row["level"] == "segment"]
@@ -138,13 +138,39 @@ def test_windows_over_time_are_predicted_as_segments_cut_like_them(tmp_path: Pat
     assert len(table.splitlines()) >= len(starts)
 
 
+def test_windows_are_whole_and_tracks_have_their_own_length(tmp_path: Path) -> None:
+    """60.04 s of sound is neither 61 s nor 65 s long, and silence after it is not scored."""
+    y, sr = soundfile.read(SONG)
+    n_samples = round(15.04 * sr)
+    song, short = tmp_path / "song.wav", tmp_path / "short.wav"
+    soundfile.write(song, np.tile(y, -(-n_samples // len(y)))[:n_samples], sr)
+    soundfile.write(short, y[: round(2.5 * sr)], sr)
+    by_level = {"segment": [], "track": []}
+    for row in rows(mer("predict", song, "--over-time", "--length", 4, "-m", "arousal")):
+        by_level[row["level"]].append((float(row["start"]), float(row["duration"])))
+    assert by_level == {"segment": [(k, 4) for k in range(12)], "track": [(0, 15.04)]}
+    (row,) = rows(mer("predict", song, "--level", "track", "-m", "arousal"))
+    assert (row["start"], row["duration"]) == ("0.0", "15.04")
+    window, track = rows(mer("predict", short, "--over-time", "-m", "arousal"))
+    assert (window["duration"], track["duration"]) == ("10.0", "2.5")
+
+
+def test_models_of_frames_choose_the_window(models: Path) -> None:
+    image = models / "other" / "images.skops"
+    found = rows(mer("predict", SONG, "--over-time", "-m", image, "-m", "arousal"))
+    assert {row["duration"] for row in found if row["level"] == "segment"} == {"4.0"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         ((SONG, "--length", "5"), "--length: is for windows over time"),
         ((SONG, "--over-time", "--hop", "0"), "hop: 0.0 s is no length of time"),
         (("features.h5", "--over-time"), "holds segments that are cut already"),
-        ((SONG, "--over-time", "-m", "other/images.skops"), "mel features of 4 s, not of 10 s"),
+        (
+            (SONG, "--over-time", "--length", "10", "-m", "other/images.skops"),
+            "mel features of 4 s, not of 10 s",
+        ),
     ],
 )
 def test_what_cannot_be_predicted_over_time(

@@ -1,4 +1,4 @@
-"""The example clips are what their script makes, and small."""
+"""The example clips are those that their script writes, and small."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_script_makes_the_same_clips_and_ratings(tmp_path: Path) -> None:
         EXAMPLES / "annotations.csv"
     ).read_bytes()
     kept = sorted((EXAMPLES / "clips").iterdir())
-    made = sorted((tmp_path / "clips").iterdir())
-    assert [path.name for path in made] == [path.name for path in kept]
-    for new_path, old_path in zip(made, kept, strict=True):
+    written = sorted((tmp_path / "clips").iterdir())
+    assert [path.name for path in written] == [path.name for path in kept]
+    for new_path, old_path in zip(written, kept, strict=True):
         new, new_rate = soundfile.read(new_path)
         old, old_rate = soundfile.read(old_path)
         assert (new.shape, new_rate) == (old.shape, old_rate)

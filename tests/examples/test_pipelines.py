@@ -1,4 +1,4 @@
-"""The examples run as they are told to, in a copy: on the synthetic clips."""
+"""The examples run as their READMEs say, in a copy, on the synthetic clips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copy the examples, with the mer of this very environment at hand."""
+    """Copy the examples, and let MER name the mer of this environment."""
     mer = tmp_path / "mer"
     mer.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mertools "$@"\n', encoding="utf-8")
     mer.chmod(0o755)
@@ -44,12 +44,16 @@ def test_pipeline_prints_predictions_and_scores(examples: Path) -> None:
 
 
 def make(folder: Path, *arguments: str) -> str:
+    done = try_make(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def try_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     if not shutil.which("make"):
         pytest.skip("the make program is not installed")
     command = ["make", "--no-print-directory", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_make_remakes_what_depends_on_a_change_and_nothing_else(examples: Path) -> None:
@@ -84,13 +88,24 @@ def test_make_remakes_what_depends_on_a_change_and_nothing_else(examples: Path) 
 
 def test_the_thesis_experiments_end_in_a_report(examples: Path) -> None:
     crib = examples / "crib"
-    make(crib, "small", f"PYTHON={sys.executable}")
+    said = make(crib, "small", f"PYTHON={sys.executable}")
     out = crib / "out" / "small"
+    assert said.splitlines()[-1] == str(out / "report.md")
     report = (out / "report.md").read_text("utf-8")
     for name in ("SVM, hard", "CNN, hard", "CNN, soft", "LSTM, soft", "Dual-Stream, soft"):
         assert report.count(f"| {name} | 0.") == 2, name  # scores and alignment
     assert report.count(" over ") >= 2 * 6  # pairs of four models, two objectives
     for point in ("learning_rate=0.002", "freeze=S4", "heads=4"):
         assert f"| {point} | 0." in report
+    assert "| feature | F | p | flac | mp3 | ogg | wav |" in report
     for figure in re.findall(r"\]\((figures/.*?)\)", report):
         assert (out / figure).stat().st_size > 1000
+
+
+def test_the_experiments_need_a_corpus_and_explain_themselves(examples: Path) -> None:
+    crib = examples / "crib"
+    assert "make CORPUS=FOLDER" in make(crib, "help")
+    done = try_make(crib, "CORPUS=nowhere")
+    assert done.returncode == 2
+    assert "nowhere/annotations.csv does not exist" in done.stderr
+    assert not (crib / "out").exists()

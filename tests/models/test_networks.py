@@ -13,21 +13,25 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from mertools.artifacts.model_file import read_model, write_network
+from mertools.artifacts.feature_rows import Cutting
+from mertools.artifacts.model_card import Input, ModelCard
+from mertools.artifacts.model_file import read_card_json, read_model, write_model
 from mertools.errors import SchemaError, UsageError
 from mertools.models.cnn import Cnn
 from mertools.models.dual import Dual
 from mertools.models.layers import SelfAttention
 from mertools.models.lstm import Lstm
-from mertools.models.network import Network, TrainedNetwork, architecture_of, weights_of
-from mertools.models.registry import MODELS
+from mertools.models.network import Network, TrainedNetwork, copy_weights, describe_form
+from mertools.models.registry import ARCHITECTURES
 from mertools.prediction.predict import load_predictor
+from mertools.targets.scale import Classes, Range, Target
 
 MEL = (128, 51)
 NOTES = ((858, 88), (858, 264), (858, 88))
+CLASSES = Target("arousal", Classes(("weak", "neutral", "strong")))
 
 
-@pytest.fixture(params=[spec.name for spec in MODELS.values() if spec.is_network])
+@pytest.fixture(params=[spec.name for spec in ARCHITECTURES.values() if spec.is_network])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -97,7 +101,7 @@ def test_an_image_too_small_to_be_pooled_is_refused() -> None:
 
 def features(name: str, n: int) -> list[np.ndarray[Any, Any]]:
     rng = np.random.default_rng(0)
-    kinds = MODELS[name].feature_kinds
+    kinds = ARCHITECTURES[name].kinds
     shapes = [MEL if kind == "mel" else NOTES[0] for kind in kinds]
     return [rng.random((n, shape[0] // 2, shape[1]), np.float32) for shape in shapes]
 
@@ -105,53 +109,81 @@ def features(name: str, n: int) -> list[np.ndarray[Any, Any]]:
 def test_posteriors_do_not_depend_on_what_else_is_predicted(name: str) -> None:
     parts = features(name, 70)
     shapes = [part.shape[1:] for part in parts]
-    form = MODELS[name].parameters
+    form = ARCHITECTURES[name].defaults
     torch.manual_seed(0)
-    network = MODELS[name].load_module().build(shapes, 3, **form)
-    model = TrainedNetwork(network, torch.device("cpu"))
-    together = model.posteriors(parts)
+    network = ARCHITECTURES[name].load_module().build(shapes, 3, **form)
+    model = TrainedNetwork(network, (CLASSES,), torch.device("cpu"))
+    together = model.predict(parts)
     assert together.shape == (70, 3)
     np.testing.assert_allclose(together.sum(axis=1), 1)
     for i in (0, 35, 69):
-        alone = model.posteriors([part[i : i + 1] for part in parts])
+        alone = model.predict([part[i : i + 1] for part in parts])
         np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=1e-6)
 
 
-def card_of(name: str, network: Network) -> dict[str, Any]:
-    spec = MODELS[name]
-    shapes = [(16, 17) if kind == "mel" else (9, 88) for kind in spec.feature_kinds]
-    kinds = [
-        {"kind": kind, "params": {"sample_rate": 8000}, "params_digest": "x", "shape": list(shape)}
-        for kind, shape in zip(spec.feature_kinds, shapes, strict=True)
-    ]
-    return {
-        "model": name,
-        "target": "arousal",
-        "classes": ["low", "high"],
-        "unit": "segment",
-        "features": kinds,
-        "columns": [],
-        "audio": {"sample_rate": 8000, "length_s": 10.0, "hop_s": 10.0, "last": "auto"},
-        "standardisation": "",
-        "architecture": architecture_of(network, spec.parameters),
-        "training": {"digest": "", "n_rows": 1, "tracks": {}, "left_out": {}},
-        "seed": 0,
-        "search": {"n_folds": 0, "criterion": "", "grid": {}, "chosen": {}},
-        "scores": {"folds": [], "levels": {}},
-        "versions": {},
-    }
+def test_numbers_lie_on_their_targets_scales(name: str) -> None:
+    """The outputs are 0..1 of each scale, clipped to its ends."""
+    parts = features(name, 70)
+    targets = (Target("valence", Range(1, 9)), Target("arousal", Range(-1, 1)))
+    torch.manual_seed(0)
+    spec = ARCHITECTURES[name]
+    network = spec.load_module().build([part.shape[1:] for part in parts], 2, **spec.defaults)
+    with torch.no_grad():
+        network.classifier.weight.mul_(10)
+        network.classifier.bias.fill_(0.5)
+    model = TrainedNetwork(network, targets, torch.device("cpu"))
+    numbers = model.predict(parts)
+    with torch.no_grad():
+        outputs = network.eval()(*(torch.from_numpy(part) for part in parts)).double().numpy()
+    expected = np.clip(outputs, 0, 1) * [8, 2] + [1, -1]
+    np.testing.assert_allclose(numbers, expected, atol=1e-5)
+    assert ((outputs > 0) & (outputs < 1)).any()
+
+
+def test_branches_are_those_of_the_registry(name: str) -> None:
+    spec = ARCHITECTURES[name]
+    shapes = [part.shape[1:] for part in features(name, 1)]
+    network = spec.load_module().build(shapes, 3, **spec.defaults)
+    assert list(network.branches) == [branch.name for branch in spec.branches]
+    parts = [torch.from_numpy(part) for part in features(name, 5)]
+    embedding = network.eval().embed(*parts)
+    assert embedding.shape == (5, network.classifier.in_features)
+    torch.testing.assert_close(network.classifier(embedding), network(*parts))
+
+
+def card_of(name: str, network: Network) -> ModelCard:
+    spec = ARCHITECTURES[name]
+    return ModelCard(
+        architecture=name,
+        targets=(Target("arousal", Classes(("low", "high"))),),
+        inputs=tuple(
+            Input(kind, {"sample_rate": 8000}, "x", (16, 17) if kind == "mel" else (9, 88))
+            for kind in spec.kinds
+        ),
+        sample_rate=8000,
+        cutting=Cutting(10.0, 10.0, "auto"),
+        unit="segment",
+        columns=(),
+        standardisation="",
+        form=describe_form(network, spec.defaults),
+        training={"digest": "", "n_rows": 1, "tracks": {}, "left_out": {}},
+        seed=0,
+        search={"n_folds": 0, "criterion": "", "grid": {}, "chosen": {}},
+        scores={"folds": [], "levels": {}},
+        versions={},
+    )
 
 
 @pytest.fixture
 def written(name: str, tmp_path: Path) -> Path:
     """A small network's file."""
-    spec = MODELS[name]
-    shapes = [(16, 17) if kind == "mel" else (9, 88) for kind in spec.feature_kinds]
+    spec = ARCHITECTURES[name]
+    shapes = [(16, 17) if kind == "mel" else (9, 88) for kind in spec.kinds]
     torch.manual_seed(0)
-    network = spec.load_module().build(shapes, 2, **spec.parameters)
-    weights = {key: tensor.numpy() for key, tensor in weights_of(network).items()}
+    network = spec.load_module().build(shapes, 2, **spec.defaults)
+    weights = {key: tensor.numpy() for key, tensor in copy_weights(network).items()}
     for path in (tmp_path / "net.safetensors", tmp_path / "again.safetensors"):
-        write_network(path, card_of(name, network), weights)
+        write_model(path, card_of(name, network), weights, ".safetensors")
     return tmp_path / "net.safetensors"
 
 
@@ -162,12 +194,12 @@ def test_a_file_brings_the_same_network_back(written: Path, name: str) -> None:
     for key, tensor in restored.state_dict().items():
         assert tensor.device.type == "cpu"
         np.testing.assert_array_equal(tensor.numpy(), weights[key])
-    assert card["architecture"]["n_parameters"] == restored.n_parameters()
+    assert card.form["n_parameters"] == restored.n_parameters()
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> None:
-    card, weights = read_model(path)
-    change(card, weights)  # type: ignore[arg-type]
+    card, weights = read_card_json(path), dict(read_model(path)[1])
+    change(card, weights)
     save_file(weights, path, {"card": json.dumps(card)})
 
 
@@ -199,6 +231,16 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], object], str
         "architecture",
     ),
     "a shape of no size": (lambda card, w: card["features"][0].update(shape=[7]), "no"),
+    "more numbers than it has": (
+        lambda card, w: card.update(
+            target="arousal,valence,tension", scale="0..1,0..1,0..1", classes=[]
+        ),
+        "architecture",
+    ),
+    "columns selected that a network has not": (
+        lambda card, w: w.update(selected=np.arange(3)),
+        "holds no",
+    ),
     "another model's card": (lambda card, w: card.update(model="svm"), "holds no SVM"),
     "a model that is not known": (lambda card, w: card.update(model="vgg"), "vgg: is no model"),
     "a card of another kind": (lambda card, w: card.pop("architecture"), "has no architecture"),
@@ -213,11 +255,11 @@ def test_a_file_that_does_not_fit_its_card_is_refused(written: Path, change: str
 
 
 def test_heads_out_of_all_proportion_are_refused(tmp_path: Path) -> None:
-    spec = MODELS["lstm"]
+    spec = ARCHITECTURES["lstm"]
     network = spec.load_module().build([(9, 88)] * 3, 2, heads=8)
     path = tmp_path / "net.safetensors"
-    weights = {key: tensor.numpy() for key, tensor in weights_of(network).items()}
-    write_network(path, card_of("lstm", network), weights)
+    weights = {key: tensor.numpy() for key, tensor in copy_weights(network).items()}
+    write_model(path, card_of("lstm", network), weights, ".safetensors")
     for heads in (4, 10**9, 10**30, -1, "8", None):
         rewrite(path, lambda card, w, heads=heads: card["architecture"].update(heads=heads))  # type: ignore[misc]
         with pytest.raises(SchemaError, match="holds no lstm network"):

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mertools.artifacts.rows import Prediction, Track
+from mertools.features.extract import join_recipes
 from mertools.features.registry import request_kind
 from mertools.prediction.installed import BUNDLED, models_in
 from mertools.prediction.predict import (
     PredictedTrack,
     Predictor,
-    _join_recipes,
     load_predictors,
     predict_audio,
 )
@@ -33,12 +33,12 @@ def test_models_say_together_what_each_says_alone() -> None:
 
 def test_sound_is_heard_once_where_it_is_cut_and_measured_alike() -> None:
     one, other = (p.recipe() for p in load_predictors(models_in(BUNDLED)))
-    ((joined,), places) = _join_recipes([one, other, one])
+    ((joined,), places) = join_recipes([one, other, one])
     assert set(joined.kinds) == set(one.kinds) | set(other.kinds)
     assert len(joined.kinds) == 3
     assert places == [0, 0, 0]
     overlapping = replace(one, kinds=(request_kind("musicnn", 16000, {"hop_frames": 94}),))
     shorter = replace(one, segment=replace(one.segment, length_s=5.0))
-    recipes, places = _join_recipes([one, overlapping, shorter, other])
+    recipes, places = join_recipes([one, overlapping, shorter, other])
     assert places == [0, 1, 2, 0]
     assert recipes == [joined, overlapping, shorter]

@@ -12,15 +12,23 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from made_segments import write_segments
+from made_plans import make_number_tracks, make_plan, model_of, run
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sklearn.kernel_ridge import KernelRidge as Reference
 
+from made_segments import write_segments
 from mertools.artifacts.model_file import read_model
-from mertools.dataset.copies import join_copies
-from mertools.models.kernel import Standardisation, restore
-from mertools.training.kernel import KernelSettings, fit_kernel
+from mertools.dataset.dataset import Dataset
+from mertools.dataset.folds import assign_folds, share_folds
+from mertools.dataset.join import Request, join
+from mertools.dataset.vectors import VectorDataset, load_vectors
+from mertools.models.kernel import KernelRidge, Standardisation, restore
+from mertools.models.registry import find_architecture
+from mertools.training.estimators import fit_estimator
+from mertools.training.plan import Plan, Settings, Task
+from mertools.training.recipes import Recipe
+from mertools.training.search import make_space
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,24 +49,36 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def fit(folder: Path, settings: KernelSettings, copies: tuple[str, ...] = ()) -> object:
-    _, material = join_copies(
-        [folder / "features.h5"],
-        [folder / name for name in copies],
-        str(folder / "labels.csv"),
-        "arousal",
-        settings.kinds,
+def fit(
+    folder: Path, point: dict[str, float] | None = None, shares: tuple[float, float] = (0.5, 0.5)
+) -> tuple[Dataset, VectorDataset, KernelRidge]:
+    """Fit a kernel to all tracks, by the parameters of a point or by those that it chooses."""
+    paths = (folder / "features.h5",)
+    request = Request(paths, str(folder / "labels.csv"), ("arousal",), KINDS, keeps_disputed=True)
+    data = join(request).dataset
+    vectors = load_vectors(data, "segment")
+    row = find_architecture("kernel")
+    space = make_space(row.parameters, {}, {}, None, 1, 0)
+    recipe = Recipe(row, {})
+    settings = Settings(row, "soft", recipe, space, 3, 1, 0, "mean", kind_weights=shares)
+    plan = Plan(data, settings, tuple(share_folds(None, data, 3, 1, 0)), vectors)
+    made = fit_estimator(plan, Task(point))
+    number = {k: made.arrays[k] for k in ("coefficients", "intercepts", "usual_distances")}
+    model = KernelRidge(
+        data.targets,
+        tuple(Standardisation(made.arrays[f"mean_{n}"], made.arrays[f"scale_{n}"]) for n in (0, 1)),
+        tuple(made.arrays[f"landmarks_{n}"] for n in (0, 1)),
+        shares,
+        float(made.point["gamma"]),
+        **number,
     )
-    return fit_kernel(material, settings, jobs=1)
+    return data, vectors, model
 
 
 def test_equals_kernel_ridge_regression_by_hand(folder: Path) -> None:
     """All rows are landmarks here, where it is the plain regression."""
-    settings = KernelSettings(
-        KINDS, 3, grid={"gamma": (0.3,), "ridge": (0.5,)}, shares={"mel": 3.0}
-    )
-    fitted = fit(folder, settings)
-    data, features = fitted.material.segments, fitted.material.features
+    data, vectors, model = fit(folder, {"gamma": 0.3, "ridge": 0.5}, (0.75, 0.25))
+    features = vectors.features
     assert len(data.row_ids) == 40  # test tracks are left out, and those not kept are not
 
     def kernel(A: list[np.ndarray], B: list[np.ndarray]) -> np.ndarray:
@@ -68,20 +88,66 @@ def test_equals_kernel_ridge_regression_by_hand(folder: Path) -> None:
             K = K + share * np.exp(-0.3 * gap)
         return K
 
-    everything = fitted.model
     scaled = []
     for part in features:
         standard = Standardisation.fit(part)
         np.testing.assert_allclose(standard.mean, part.mean(axis=0), rtol=1e-5)
         scaled.append(np.clip((part - part.mean(axis=0)) / part.std(axis=0), -5, 5))
-    targets = data.distributions[data.groups]
+    targets = data.labels.distributions[data.groups]
     reference = Reference(alpha=0.5, kernel="precomputed")
     K = kernel(scaled, scaled)
     reference.fit(K, targets - targets.mean(axis=0))
     expected = reference.predict(K) + targets.mean(axis=0)
     expected = np.maximum(expected, 0.01)
     expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(everything.posteriors(features), expected, atol=2e-3)
+    np.testing.assert_allclose(model.predict(features), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("objective", ["mse", "mae"])
+def test_numbers_equal_kernel_ridge_regression_by_hand(objective: str) -> None:
+    """The number itself, in 0..1 of its scale, is regressed; it is searched for within folds."""
+    data, X = make_number_tracks()
+    grid = {"gamma": (0.1, 0.5), "ridge": (0.05, 0.5)}
+    plan = make_plan(data, X, "kernel", grid=grid, objective=objective, weights=(1.0,))
+    trained = run(plan)
+    numbers = data.labels.numbers[:, 0]
+    unit = (numbers - 1) / 8
+
+    def predict(learnt: np.ndarray, others: np.ndarray, gamma: float, ridge: float) -> np.ndarray:
+        mean, spread = X[learnt].mean(axis=0), X[learnt].std(axis=0)
+        A, B = (np.clip((X[rows] - mean) / spread, -5, 5) for rows in (learnt, others))
+        K, L = (np.exp(-gamma * np.square(C[:, None] - A).mean(axis=2)) for C in (A, B))
+        regression = Reference(alpha=ridge, kernel="precomputed")
+        regression.fit(K, unit[learnt] - unit[learnt].mean())
+        predicted = regression.predict(L) + unit[learnt].mean()
+        return 1 + 8 * np.clip(predicted, 0, 1)
+
+    ids, expected = np.array(data.track_ids), np.zeros(40)
+    for fold in range(3):
+        learnt = np.flatnonzero(plan.folds[0] != fold)
+        held_out = np.flatnonzero(plan.folds[0] == fold)
+        inner = assign_folds(ids[learnt].tolist(), data.strata()[learnt], 3, 0)
+        losses = {}
+        for gamma in grid["gamma"]:
+            for ridge in grid["ridge"]:
+                errors = []
+                for k in range(3):
+                    some, rest = learnt[inner != k], learnt[inner == k]
+                    gaps = predict(some, rest, gamma, ridge) - numbers[rest]
+                    squared = objective == "mse"
+                    errors.append(np.mean(np.square(gaps) if squared else np.abs(gaps)))
+                losses[gamma, ridge] = np.mean(errors)
+        best = min(losses, key=losses.__getitem__)
+        chosen = trained.results[0].fits[0][fold].point
+        assert (chosen["gamma"], chosen["ridge"]) == best
+        expected[held_out] = predict(learnt, held_out, *best)
+    out_of_fold = trained.results[0].levels[0]["track"]
+    np.testing.assert_allclose(out_of_fold.outputs[:, 0], expected, atol=0.02)
+    assert out_of_fold.score()["r2"] > 0.4
+    model, everything = model_of(plan, trained), np.arange(40)
+    point = trained.final[0].point
+    of_all = predict(everything, everything, point["gamma"], point["ridge"])
+    np.testing.assert_allclose(model.predict([X])[:, 0], of_all, atol=0.02)
 
 
 def test_the_whole_way(folder: Path, mer: Mer) -> None:
@@ -146,7 +212,7 @@ def test_copies_are_learnt_from_but_not_scored(folder: Path, mer: Mer) -> None:
         mer(*train, *copies, "-o", f"{name}.safetensors", "--predictions", f"{name}.csv")
         path = folder / f"{name}.safetensors"
         model = restore(path, *read_model(path))
-        right[name] = (model.posteriors([changed]).argmax(axis=1) == y).mean()
+        right[name] = (model.predict([changed]).argmax(axis=1) == y).mean()
     assert right["alone"] < 0.5 < 0.9 < right["both"]
     assert len(rows(folder / "both.csv")) == len(rows(folder / "alone.csv"))
     card = json.loads(mer("inspect", "both.safetensors", "--json").stdout)
@@ -160,7 +226,7 @@ def test_copies_are_learnt_from_but_not_scored(folder: Path, mer: Mer) -> None:
 
 
 def test_far_from_all_music_it_tells_the_mean_and_that_it_is_unlike(folder: Path) -> None:
-    model = fit(folder, KernelSettings(KINDS, 3)).model
+    _, _, model = fit(folder)
     with h5py.File(folder / "features.h5") as file:
         features = [file[f"features/{kind}"][...].astype(np.float32) for kind in KINDS]
     usual = model.unlike(features)
@@ -169,10 +235,10 @@ def test_far_from_all_music_it_tells_the_mean_and_that_it_is_unlike(folder: Path
     for factor in (1e3, -1e30):
         strange = [np.full_like(part[:2], factor) for part in features]
         assert (model.unlike(strange) > 0.9).all()
-        far = model.posteriors(strange)
+        far = model.predict(strange)
         assert np.isfinite(far).all()
         assert np.abs(far - model.intercepts).max() < 0.1
-    one, many = model.posteriors([part[:1] for part in features]), model.posteriors(features)
+    one, many = model.predict([part[:1] for part in features]), model.predict(features)
     np.testing.assert_array_equal(one[0], many[0])
 
 
@@ -182,6 +248,7 @@ def test_far_from_all_music_it_tells_the_mean_and_that_it_is_unlike(folder: Path
         ({"coefficients": np.zeros((3, 3), np.float32)}, "has shape"),
         ({"landmarks_0": None}, "landmarks_0"),
         ({"intercepts": np.full(3, np.nan)}, "not finite"),
+        ({"intercepts": np.ones(3, bool)}, "not of real numbers"),
     ],
 )
 def test_wrong_arrays_are_refused(
@@ -200,9 +267,9 @@ def test_wrong_arrays_are_refused(
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        (("--grid", "gamma=0"), "values above 0"),
+        (("--grid", "gamma=0"), "give a number above 0"),
         (("--grid", "C=1"), "is no parameter"),
-        (("--share", "tonal=1"), "is no parameter"),
+        (("--share", "tonal=1"), "is not learnt from"),
         (("--share", "mel=-1"), "above 0"),
         (("--cv", "9"), "has only"),
     ],

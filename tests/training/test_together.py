@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_segments import write_segments
 from safetensors.torch import load_file
 
+from made_segments import write_segments
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+TESTS = Path(__file__).parents[1]
 SCRIPT = str(Path(__file__).with_name("train_together.py"))
 pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, *arguments: str, status: int = 0) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,9 +30,14 @@ def aggregate_labels(
         ),
     ],
     output: options.Output = "-",
+    format: options.Format = None,
     target: Annotated[
         Texts,
-        typer.Option(help="A target to aggregate, repeatable.", show_default="all that are found"),
+        typer.Option(
+            metavar="NAME",
+            help="A target to aggregate, repeatable.",
+            show_default="all that are found",
+        ),
     ] = None,
     column: Annotated[
         Texts,
@@ -120,6 +125,7 @@ def aggregate_labels(
         typer.Option(
             min=0,
             max=1,
+            metavar="SHARE",
             help="Put a random share of tracks to the test, stratified by the classes of all "
             "targets.",
             show_default=False,
@@ -130,6 +136,7 @@ def aggregate_labels(
         typer.Option(
             min=0,
             max=1,
+            metavar="SHARE",
             help="Put a random share of all tracks to the validation, stratified, drawn from "
             "those that are not in the test.",
             show_default=False,
@@ -192,14 +199,15 @@ def aggregate_labels(
     plots: Annotated[
         Path | None,
         typer.Option(
+            "--plot",
             metavar="DIR",
             help="Folder to draw histograms, the valence-arousal plane, disagreement and split in.",
             show_default=False,
         ),
     ] = None,
-    plot_format: Annotated[Literal["png", "svg"], typer.Option(help="Format of figures.")] = "png",
+    plot_format: options.PlotFormat = "png",
 ) -> None:
-    """Take several annotators' ratings of each track together: a label a track and target.
+    """Turn several annotators' ratings into a label a track.
 
     Ratings are whole numbers from 1 up, real numbers on the scale that --scale gives, or words.
     Labels are ordered classes, numbers or unordered classes; labels.csv has their mean, spread and
@@ -209,7 +217,7 @@ def aggregate_labels(
     \b
     Examples:
       mer aggregate-labels annotations.csv --max-mad arousal=0.7 --test-fraction 0.2 > labels.csv
-      mer aggregate-labels annotations.csv --quadrants --validation-fraction 0.1 --plots pictures \\
+      mer aggregate-labels annotations.csv --quadrants --validation-fraction 0.1 --plot pictures \\
           -o quadrants.csv
       mer aggregate-labels annotations.csv --scale 1..3 --rescale 0..1 -o numbers.csv
       mer aggregate-labels annotations.csv --scale arousal=1..3 --thresholds arousal=2 -o two.csv
@@ -283,7 +291,7 @@ def aggregate_labels(
         labels = [of_target for of_target in labels if of_target.name in {QUADRANT, *target}]
     split = split_rule.apply(ratings, labels, relatives, seed)
     rows = list(label_rows(ratings, labels, split))
-    _write_labels(output, rows, ratings)
+    _write_labels(output, format, rows, ratings)
     summaries = list(summarise(ratings, labels, split))
     print_report(summaries)
     if summary is not None:
@@ -335,13 +343,15 @@ def _label(
     return sorted(labels, key=lambda of_target: of_target.name)
 
 
-def _write_labels(output: str, rows: Sequence[Label], ratings: Ratings) -> None:
+def _write_labels(
+    output: str, form: options.Form | None, rows: Sequence[Label], ratings: Ratings
+) -> None:
     from mertools.artifacts.rows import Label
     from mertools.cli.shared.tables import open_table_output
 
     n_classes = max(len(row.distribution) for row in rows)
     optional = ("start", "duration") if ratings.have_stretches else ()
-    with open_table_output(output, Label, n_classes, optional=optional) as write:
+    with open_table_output(output, Label, n_classes, form, optional=optional) as write:
         for row in rows:
             write(row)
 

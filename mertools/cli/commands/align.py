@@ -36,6 +36,7 @@ def align(
         ),
     ] = None,
     output: options.Output = "-",
+    format: options.Format = None,
     summary: Annotated[
         str | None,
         typer.Option(
@@ -49,7 +50,7 @@ def align(
     bootstrap: scoring.Bootstrap = 2_000,
     seed: options.Seed = 0,
 ) -> None:
-    """Tell how near posteriors are to the distributions of the annotators' ratings.
+    """Compare posteriors with how annotators' ratings spread.
 
     Writes alignment.csv: for each track the Jensen-Shannon divergence of the two and their
     similarity, exp(-JSD). Their means go to standard error, with bootstrap intervals over tracks,
@@ -89,7 +90,7 @@ def align(
         "split": split,
         "base": base,
     }
-    with open_table_output(output, Alignment) as write:
+    with open_table_output(output, Alignment, form=format) as write:
         for row in alignment.alignment_rows(aligned):
             write(row)
     if summary is not None:

@@ -18,7 +18,7 @@ def convert(
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the converted files.")
     ],
     sample_rate: Annotated[
-        int, typer.Option(min=1, help="Sampling rate to resample to, in Hz.")
+        int, typer.Option(min=1, metavar="HZ", help="Sampling rate to resample to.")
     ] = DEFAULTS.sample_rate,
     keep_channels: Annotated[
         bool,
@@ -32,11 +32,12 @@ def convert(
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
 ) -> None:
-    """Convert sound files to 16-bit WAV or FLAC at one sampling rate; tracks.csv goes to stdout.
+    """Convert sound files to WAV or FLAC of one sampling rate.
 
-    Mixed to mono before resampling (soxr, high quality), rounded to 16 bit without dither and
-    clipped at full scale. libsndfile decodes; what it cannot read goes through the ffmpeg program.
-    A file converted before from the same input with the same settings is kept.
+    tracks.csv goes to standard output. Sound is mixed to mono before it is resampled (soxr, high
+    quality), rounded to 16 bit without dither and clipped at full scale. libsndfile decodes; what
+    it cannot read goes through the ffmpeg program. A file converted before from the same input with
+    the same settings is kept.
 
     \b
     Examples:

@@ -12,11 +12,9 @@ from mertools.cli.shared import options
 def embed(
     features: Annotated[
         list[str],
-        typer.Argument(metavar="FEATURES...", help="Files of features.", show_default=False),
+        typer.Argument(metavar="FILE...", help="Files of features.", show_default=False),
     ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="MODEL", help="A trained network.")
-    ],
+    model: Annotated[str, typer.Option("--model", "-m", metavar="FILE", help="A trained network.")],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")
     ],
@@ -31,7 +29,7 @@ def embed(
     ] = "last",
     device: options.Device = "auto",
 ) -> None:
-    """Make a trained network's last hidden layer a kind of feature.
+    """Make a network's last hidden layer a kind of feature.
 
     Other architectures can learn from it as from any vectors. Learn from tracks that the network
     did not learn from, or what it knows of their labels counts as a feature.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,25 +54,23 @@ def evaluate(
         int, typer.Option(metavar="N", help="Shuffles of a permutation test.", min=1)
     ] = 10_000,
     bootstrap: scoring.Bootstrap = 2_000,
-    plots: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for figures.", show_default=False)
-    ] = None,
-    plot_format: Annotated[Literal["png", "svg"], typer.Option(help="Format of figures.")] = "png",
+    plots: options.PlotFolder = None,
+    plot_format: options.PlotFormat = "png",
     seed: options.Seed = 0,
 ) -> None:
-    """Score predictions by labels, for whole tracks, for segments and over time.
+    """Score predictions by labels.
 
-    Writes metrics.json. Classes: accuracy, precision, recall, F1, AUC, confusion matrices, curves.
-    Numbers: MSE, RMSE, MAE, R2, correlations, CCC. All with bootstrap intervals over tracks, with
-    what answers that ignore the music reach, and for each fold where predictions name theirs. With
-    --against, permutation tests of every two models, their p-values corrected for their number. On
-    a terminal the main figures are drawn as tables instead. Tracks that the model learnt from are
-    counted, and warned of.
+    Writes metrics.json: scores of whole tracks, of segments and over time. Classes: accuracy,
+    precision, recall, F1, AUC, confusion matrices, curves. Numbers: MSE, RMSE, MAE, R2,
+    correlations, CCC. All with bootstrap intervals over tracks, with what answers that ignore the
+    music reach, and for each fold where predictions name theirs. With --against, permutation tests
+    of every two models, their p-values corrected for their number. On a terminal the main figures
+    are drawn as tables instead. Tracks that the model learnt from are counted, and warned of.
 
     \b
     Examples:
       mer evaluate predictions.csv --labels labels.csv --split test -o metrics.json
-      mer predict -m arousal.skops features.h5 | mer evaluate - --labels labels.csv --plots figures
+      mer predict -m arousal.skops features.h5 | mer evaluate - --labels labels.csv --plot figures
       mer evaluate svm.csv --labels labels.csv --against cnn.csv | jq .comparisons
       mer evaluate predictions.csv --labels labels.csv --by tracks.csv:duration -o m.json
     """

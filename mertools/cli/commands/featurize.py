@@ -20,8 +20,10 @@ def featurize(
     kind: Annotated[
         list[str],
         typer.Option(
+            metavar="NAME",
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour, mfcc; repeatable."
+            "contour, mfcc; repeatable.",
+            autocompletion=options.complete_kinds,
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
     set_: Annotated[
@@ -40,17 +42,13 @@ def featurize(
         int | None,
         typer.Option(
             min=1,
-            help="Sampling rate in Hz to compute at; other sound is converted to it.",
+            metavar="HZ",
+            help="Sampling rate to compute at; other sound is converted to it.",
             show_default="the manifest's, else the kind's own; networks' own at most",
         ),
     ] = None,
-    length: Annotated[
-        float, typer.Option(help="Length in seconds of the segments that whole tracks are cut in.")
-    ] = DEFAULTS.length_s,
-    hop: Annotated[
-        float | None,
-        typer.Option(help="Seconds from one start to the next.", show_default="the length"),
-    ] = DEFAULTS.hop_s,
+    length: options.Length = DEFAULTS.length_s,
+    hop: options.Hop = DEFAULTS.hop_s,
     last: Annotated[Last, typer.Option(help="What becomes of a shorter remainder.")] = (
         DEFAULTS.last
     ),
@@ -63,11 +61,12 @@ def featurize(
     shards: options.Shards = None,
     shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
-    """Compute features of segments, tracks or audio files into one HDF5 file.
+    """Compute features of sound into one HDF5 file.
 
-    Segments are taken as their table gives them; whole tracks and audio files are converted and
-    cut as `mer convert` and `mer segment` would. What the file already holds of the same sound
-    with the same parameters is reused, and so is what an interrupted run had computed.
+    Inputs are segments, tracks or sound files. Segments are taken as their table gives them; whole
+    tracks and audio files are converted and cut as `mer convert` and `mer segment` would. What the
+    file already holds of the same sound with the same parameters is reused, and so is what an
+    interrupted run had computed.
 
     \b
     Examples:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 HELP = """Import {summary}.
 
-Reads FOLDER as the corpus is published ({layout}), and writes into the folder that -o names
+Reads DIR as the corpus is published ({layout}), and writes into the folder that -o names
 tracks.csv and, of labels.csv, dynamic.csv (ratings over time), annotations.csv, lyrics.csv and
-tags.csv, what the corpus has. Sound is not copied: tracks.csv has the paths of FOLDER's files. A
-fixed split is kept where FOLDER has it as train.txt, validation.txt and test.txt. What is missing
+tags.csv, what the corpus has. Sound is not copied: tracks.csv has the paths of DIR's files. A
+fixed split is kept where DIR has it as train.txt, validation.txt and test.txt. What is missing
 is said on standard error, with where to get it.
 
 \b
@@ -37,7 +37,7 @@ def import_corpus(
     corpus: Corpus,
     folder: Annotated[
         str,
-        typer.Argument(metavar="FOLDER", help="The corpus as published.", show_default=False),
+        typer.Argument(metavar="DIR", help="The corpus as published.", show_default=False),
     ],
     output: Annotated[
         str,
@@ -48,6 +48,7 @@ def import_corpus(
     plots: Annotated[
         str | None,
         typer.Option(
+            "--plot",
             metavar="DIR",
             help="Folder to draw the labels in; those over time go to its folder dynamic.",
             show_default=False,
@@ -84,7 +85,7 @@ def _draw(imported: Imported, folder: Path) -> None:
     from mertools.labels.plots import draw_labels
 
     if not imported.labels and not imported.dynamic:
-        say(f"{folder}: no labels to draw; see mer aggregate-labels annotations.csv --plots DIR")
+        say(f"{folder}: no labels to draw; see mer aggregate-labels annotations.csv --plot DIR")
     for rows, subfolder in ((imported.labels, folder), (imported.dynamic, folder / "dynamic")):
         if rows:
             say(f"{subfolder}: {len(draw_labels(rows, subfolder))} figures")

@@ -15,7 +15,11 @@ LONGEST_LIST = 40
 
 def inspect(
     file: Annotated[
-        str, typer.Argument(help="Any artifact or model, or the name of one that mer models lists.")
+        str,
+        typer.Argument(
+            metavar="FILE|NAME",
+            help="Any artifact or model, or the name of one that mer models lists.",
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     card: Annotated[
@@ -25,10 +29,10 @@ def inspect(
         ),
     ] = False,
 ) -> None:
-    """Tell what an artifact or model holds: rows, columns, parameters, how a model was made.
+    """Show what an artifact or a model holds.
 
-    With --card it is what a model's authors say of it: what it learnt from, how well it predicts,
-    what it is not for.
+    Rows, columns, parameters, how a model was made. With --card it is what a model's authors say of
+    it: what it learnt from, how well it predicts, what it is not for.
 
     \b
     Examples:

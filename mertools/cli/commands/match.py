@@ -28,6 +28,7 @@ def match(
         ),
     ],
     output: options.Output = "-",
+    format: options.Format = None,
     unmatched: Annotated[
         str | None,
         typer.Option(
@@ -37,19 +38,20 @@ def match(
         ),
     ] = None,
 ) -> None:
-    """Find the track that each row of a table is about, and put its track_id before the row.
+    """Find the track that each row of a table is about.
 
-    Case, punctuation, guests (feat. ...) and track numbers before file names do not matter. A row
-    that fits several tracks, or none, is left out. Ends with status 4 if nothing was matched.
+    Its track_id is put before the row. Case, punctuation, guests (feat. ...) and track numbers
+    before file names do not matter. A row that fits several tracks, or none, is left out. Ends with
+    status 4 if nothing was matched.
 
     \b
     Examples:
       mer match charts.csv tracks.csv -o charts-of-tracks.csv --unmatched rest.csv
     """
-    from mertools.artifacts.files import STANDARD_STREAM, open_output
-    from mertools.artifacts.tables import write_cells
+    from mertools.artifacts.files import STANDARD_STREAM
     from mertools.cli.shared.console import say
     from mertools.cli.shared.failures import EXIT_ALL_FAILED
+    from mertools.cli.shared.tables import write_cells_as
     from mertools.errors import UsageError
     from mertools.importers.matching import match_tracks, read_any_table
 
@@ -59,11 +61,9 @@ def match(
     matches = list(match_tracks(rows, read_any_table(tracks)))
     found = [[found.track_id, *found.row] for found in matches if found.track_id is not None]
     rest = [[*left.row, left.problem] for left in matches if left.track_id is None]
-    with open_output(output) as stream:
-        write_cells(stream, [["track_id", *rows.header], *found])
+    write_cells_as(output, format, ["track_id", *rows.header], found)
     if unmatched is not None:
-        with open_output(unmatched) as stream:
-            write_cells(stream, [[*rows.header, "problem"], *rest])
+        write_cells_as(unmatched, None, [*rows.header, "problem"], rest)
     say(f"{len(found)} of {len(matches)} rows matched")
     if matches and not found:
         raise typer.Exit(EXIT_ALL_FAILED)

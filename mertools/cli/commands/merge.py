@@ -10,7 +10,7 @@ import typer
 def merge(
     shards: Annotated[
         list[str],
-        typer.Argument(metavar="SHARD...", help="Files of features.", show_default=False),
+        typer.Argument(metavar="FILE...", help="Files of features.", show_default=False),
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")
@@ -19,11 +19,11 @@ def merge(
         bool, typer.Option("--copy", help="Copy the features, so that the shards may go.")
     ] = False,
 ) -> None:
-    """Join files of the same kinds of feature to one, in the order in which they are given.
+    """Join files of the same kinds of feature to one.
 
-    The file refers to the shards, which have to stay where they are: in its folder or below it. No
-    features are copied. With --copy it stands for itself, and is the same to the byte as if it had
-    been made at once.
+    Their segments follow each other in the order in which files are given. The file refers to the
+    shards, which have to stay where they are: in its folder or below it. No features are copied.
+    With --copy it stands for itself, and is the same to the byte as if it had been made at once.
 
     \b
     Examples:

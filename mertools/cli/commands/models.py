@@ -18,7 +18,7 @@ def models(
     places: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FOLDER|FILE]...",
+            metavar="[DIR|FILE]...",
             help="Where to look, in place of what is installed.",
             show_default=False,
         ),
@@ -27,10 +27,11 @@ def models(
     format: options.Format = None,
     failures: options.FailuresFile = None,
 ) -> None:
-    """List models: those that mer predict finds by name, or those of folders and files.
+    """List the models that mer predict finds by name.
 
-    Of each target mer predict takes the first unless it is told otherwise: models in the folders
-    that MER_MODELS names, separated by colons, come before those that come along.
+    With arguments, those of folders and files. Of each target mer predict takes the first, unless
+    -m names another: models in the folders that MER_MODELS names, separated by colons, come before
+    the bundled ones.
 
     \b
     Examples:

@@ -68,14 +68,18 @@ def predict(
         bool,
         typer.Option(
             "--over-time",
-            help="Predict windows of the track that overlap, in place of segments as in training.",
+            help="Predict windows of the track that overlap, in place of segments as in training; "
+            "all are whole.",
         ),
     ] = False,
     length: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Length of a window.", show_default=f"{WINDOW_S:g}"),
+        typer.Option(
+            metavar="SECONDS",
+            help="Length of a window.",
+            show_default=f"{WINDOW_S:g}, or the length of segments where models need it",
+        ),
     ] = None,
-    window: Annotated[float | None, typer.Option(hidden=True)] = None,
     hop: Annotated[
         float | None,
         typer.Option(
@@ -154,7 +158,7 @@ def predict(
 
     _check_rows(level, wide, sort)
     predictors = load_predictors(choose_models(model or []), device)
-    predictors = _cut_as_asked(predictors, over_time, window if length is None else length, hop)
+    predictors = _cut_as_asked(predictors, over_time, length, hop)
     n_classes = max(predictor.n_classes for predictor in predictors)
     runs = [(are, list(names)) for are, names in groupby(inputs, key=_is_features)]
     optional = ["model"]
@@ -233,11 +237,10 @@ def _cut_as_asked(
 ) -> list[Predictor]:
     """Give the models for windows over time, where those are asked for."""
     from mertools.errors import UsageError
+    from mertools.prediction.predict import predict_over_time
 
     if over_time:
-        length_s = WINDOW_S if length is None else length
-        hop_s = WINDOW_HOP_S if hop is None else hop
-        return [predictor.over_time(length_s, hop_s) for predictor in predictors]
+        return predict_over_time(predictors, length, hop)
     for option, seconds in (("--length", length), ("--hop", hop)):
         if seconds is not None:
             raise UsageError(option, "is for windows over time", "give --over-time, too")

@@ -25,13 +25,19 @@ MAX_PANELS = 60
 def rank_features(
     features: Annotated[
         list[str],
-        typer.Argument(metavar="FEATURES...", help="Files of features.", show_default=False),
+        typer.Argument(metavar="FILE...", help="Files of features.", show_default=False),
     ],
     labels: Annotated[str, typer.Option(metavar="FILE", help="Labels that hold the target.")],
     target: Annotated[str, typer.Option(metavar="NAME", help="Which target's classes or number.")],
     output: options.Output = "-",
+    format: options.Format = None,
     kind: Annotated[
-        list[str], typer.Option(metavar="NAME", help="Kind of feature to rank; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="Kind of feature to rank; repeatable.",
+            autocompletion=options.complete_kinds,
+        ),
     ] = [  # noqa: B006, typer copies it
         "handcrafted"
     ],
@@ -56,11 +62,12 @@ def rank_features(
         ),
     ] = None,
 ) -> None:
-    """Rank features by how well they tell a target's classes apart, or go with its number.
+    """Rank features by how well they tell a target.
 
-    A row is a track: the mean over its segments, weighted by their duration. Writes each feature's
-    F and p (of a one-way analysis of variance, or a regression), and its mean in each class. p is
-    not corrected for the number of features.
+    How well they tell its classes apart, or go with its number. A row is a track: the mean over its
+    segments, weighted by their duration. Writes each feature's F and p (of a one-way analysis of
+    variance, or a regression), and its mean in each class. p is not corrected for the number of
+    features.
 
     \b
     Examples:
@@ -89,7 +96,7 @@ def rank_features(
     if plot is not None:
         _draw(tracks, chosen, plot)
     optional = ["weight"] if method == "relieff" else []
-    with open_table_output(output, Ranking, len(classes), optional=optional) as write:
+    with open_table_output(output, Ranking, len(classes), format, optional=optional) as write:
         for _, row in chosen:
             write(row)
 

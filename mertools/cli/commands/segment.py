@@ -15,16 +15,15 @@ DEFAULTS = SegmentSettings()
 def segment(
     inputs: options.Inputs,
     output: options.Output = "-",
-    length: Annotated[float, typer.Option(help="Length in seconds.")] = DEFAULTS.length_s,
-    hop: Annotated[
-        float | None,
-        typer.Option(help="Seconds from one start to the next.", show_default="the length"),
-    ] = DEFAULTS.hop_s,
+    format: options.Format = None,
+    length: options.Length = DEFAULTS.length_s,
+    hop: options.Hop = DEFAULTS.hop_s,
     last: Annotated[
         Last,
         typer.Option(
             help="A remainder shorter than a length: keep it short, drop it, pad it with silence, "
-            "or auto: drop it below half a length, else pad (a short track is always padded)."
+            "auto: drop it below half a length, else pad, whole: drop it. Under auto and whole a "
+            "track shorter than a length is padded."
         ),
     ] = DEFAULTS.last,
     write_audio: Annotated[
@@ -36,7 +35,9 @@ def segment(
     failures: options.FailuresFile = None,
     jobs: options.Jobs = None,
 ) -> None:
-    """Cut tracks into segments: rows that point into the tracks' files, not copies.
+    """Cut tracks into segments, a row each.
+
+    Rows point into the tracks' files; sound is not copied unless --write-audio says so.
 
     \b
     Examples:
@@ -61,7 +62,7 @@ def segment(
     )
     with (
         Failures("segment", failures) as failed,
-        open_table_output(output, Segment, optional=columns) as write,
+        open_table_output(output, Segment, form=format, optional=columns) as write,
     ):
         tracks = tracks_among(sources, failed)
         folder = Path(write_audio) if write_audio else None

@@ -264,6 +264,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         "kind": typer.Option(
             metavar="NAME",
             help="Kind of vectors to learn from; repeatable.",
+            autocompletion=options.complete_kinds,
             show_default=", ".join(architecture.kinds),
         ),
         "output": typer.Option(

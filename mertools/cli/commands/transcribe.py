@@ -48,17 +48,13 @@ def transcribe(
         int | None,
         typer.Option(
             min=1,
-            help="Sampling rate in Hz to hear the sound at.",
+            metavar="HZ",
+            help="Sampling rate to hear the sound at.",
             show_default="the manifest's, at most 22050",
         ),
     ] = None,
-    length: Annotated[
-        float, typer.Option(help="Length in seconds of the segments that whole tracks are cut in.")
-    ] = DEFAULTS.length_s,
-    hop: Annotated[
-        float | None,
-        typer.Option(help="Seconds from one start to the next.", show_default="the length"),
-    ] = DEFAULTS.hop_s,
+    length: options.Length = DEFAULTS.length_s,
+    hop: options.Hop = DEFAULTS.hop_s,
     last: Annotated[Last, typer.Option(help="What becomes of a shorter remainder.")] = (
         DEFAULTS.last
     ),
@@ -71,12 +67,13 @@ def transcribe(
     shards: options.Shards = None,
     shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
-    """Transcribe music: posteriors of notes, onsets and pitch contours, and notes as CSV and MIDI.
+    """Transcribe music to posteriors of notes, CSV and MIDI.
 
-    The network is Basic Pitch, from the basic-pitch package. Segments are taken as their table
-    gives them; whole tracks and audio files are cut as `mer segment` would. What the file already
-    holds of the same sound with the same parameters is reused, and so is what an interrupted
-    run had computed.
+    Posteriors of notes, onsets and pitch contours are features; notes are written as CSV and MIDI
+    where asked for. The network is Basic Pitch, from the basic-pitch package. Segments are taken as
+    their table gives them; whole tracks and audio files are cut as `mer segment` would. What the
+    file already holds of the same sound with the same parameters is reused, and so is what an
+    interrupted run had computed.
 
     \b
     Examples:

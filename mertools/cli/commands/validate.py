@@ -13,10 +13,10 @@ def validate(
         typer.Argument(metavar="FILE...", help="Tables, features, models, metrics: any artifact."),
     ],
 ) -> None:
-    """Check artifacts against their schemas; print a line for each problem.
+    """Check artifacts against their schemas.
 
-    What a file is shows in its content, whatever its name and whichever program made it. Ends with
-    status 2 if any file has a problem.
+    Prints a line for each problem. What a file is shows in its content, whatever its name and
+    whichever program made it. Ends with status 2 if any file has a problem.
 
     \b
     Examples:

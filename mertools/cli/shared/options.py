@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from mertools.audio import settings
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def complete_devices(incomplete: str) -> list[str]:
+    """Complete the name of a device; whether it is there only torch knows, which is slow to ask."""
+    return [name for name in DEVICES if name.startswith(incomplete)]
+
+
+def complete_kinds(incomplete: str) -> list[str]:
+    """Complete the name of a kind of feature."""
+    from mertools.features.registry import KINDS
+
+    return [name for name in KINDS if name.startswith(incomplete)]
+
 
 Inputs = Annotated[
     list[str],
@@ -17,7 +33,27 @@ Inputs = Annotated[
         show_default=False,
     ),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", help="File to write; - is standard output.")]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", metavar="FILE", help="File to write; - is standard output."),
+]
+Length = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", help="Length of the segments that whole tracks are cut into."),
+]
+Hop = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="From the start of one segment to the next one's.",
+        show_default="the length",
+    ),
+]
+PlotFolder = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="DIR", help="Folder to draw figures in.", show_default=False),
+]
+PlotFormat = Annotated[Literal["png", "svg"], typer.Option(help="Format of the figures.")]
 Form = Literal["table", "csv", "json", "jsonl"]
 Format = Annotated[
     Form | None,
@@ -56,6 +92,7 @@ Device = Annotated[
         "--device",
         metavar="DEVICE",
         help="Where torch computes: auto (a GPU if there is one), cpu, cuda, mps.",
+        autocompletion=complete_devices,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.")]

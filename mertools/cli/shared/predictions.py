@@ -13,7 +13,7 @@ from mertools.artifacts.rows import Prediction
 from mertools.artifacts.tables import format_cell, round_number, write_cells
 from mertools.cli.shared.options import Form
 from mertools.cli.shared.tables import choose_form, open_table_output, write_json
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.prediction.emotion import flatten, gather_emotions, rate
 
 WriteTrack = Callable[[Sequence[Prediction], Path | None], None]
@@ -148,5 +148,5 @@ def _sort_key(record: Record, sort: str) -> Any:
     """Give what a track is sorted by: for ordered classes their mean, not the name of a class."""
     name = sort.removeprefix(DESCENDING)
     if name not in record:
-        raise UsageError(f"--sort {name}", "is no column", f"choose from {', '.join(record)}")
+        raise UsageError(f"--sort {name}", "is no column", choose_from(record, name))
     return record.get(f"{name}_mean", record[name])

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mertools.evaluation.join import JoinedTarget
 
 PredictionsFile = Annotated[
-    str, typer.Argument(help="predictions.csv, of any program; - is standard input.")
+    str,
+    typer.Argument(metavar="FILE", help="predictions.csv, of any program; - is standard input."),
 ]
 Parts = Literal["train", "validation", "test", "all"]
 Split = Annotated[Parts, typer.Option(help="Score only kept labels of this part.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from mertools.artifacts.tables import (
     round_number,
     row_values,
     table_header,
+    write_cells,
 )
 from mertools.cli.shared.console import draw_table
 from mertools.cli.shared.options import Form
@@ -115,6 +116,22 @@ def write_json(stream: TextIO, *, lines: bool) -> Iterator[Callable[[Mapping[str
     yield write
     if not lines:
         stream.write("\n]\n" if separator == "," else "[]\n")
+
+
+def write_cells_as(
+    target: str, form: Form | None, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Write a table whose columns no row type names; `form` is as `choose_form` has it."""
+    chosen = choose_form(target, form)
+    with open_output(target) as stream:
+        if chosen == "table":
+            draw_table("", header, rows, stream)
+        elif chosen == "csv":
+            write_cells(stream, [header, *rows])
+        else:
+            with write_json(stream, lines=chosen == "jsonl") as write_object:
+                for row in rows:
+                    write_object(dict(zip(header, row, strict=True)))
 
 
 def _draw_columns(

@@ -12,7 +12,7 @@ from mertools.cli.shared.console import (
 )
 from mertools.cli.shared.values import parse_grid
 from mertools.dataset.relatives import read_groups
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.models.registry import Architecture
 from mertools.targets.pooling import Pooling
 from mertools.training.plan import SELECTION_METHODS, Selection
@@ -105,8 +105,7 @@ def parse_shares(kinds: Sequence[str], texts: Sequence[str]) -> tuple[float, ...
     for text in texts:
         name = text.partition("=")[0]
         if name not in kinds:
-            known = ", ".join(kinds)
-            raise UsageError(f"--share {name}", "is not learnt from", f"choose from {known}")
+            raise UsageError(f"--share {name}", "is not learnt from", choose_from(kinds, name))
     given = {
         name: values[-1]
         for name, values in parse_grid("--share", texts, dict.fromkeys(kinds, float)).items()

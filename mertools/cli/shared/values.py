@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from mertools.audio.settings import Last, SegmentSettings
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 
 T = TypeVar("T")
 
@@ -37,9 +37,7 @@ def parse_grid(
     for text in texts:
         name, equals, values = text.partition("=")
         if equals and name not in types:
-            raise UsageError(
-                f"{option} {name}", "is no parameter", f"choose from {', '.join(types)}"
-            )
+            raise UsageError(f"{option} {name}", "is no parameter", choose_from(types, name))
         try:
             grid[name] = tuple(types[name](value) for value in values.split(","))
         except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""What it takes to be told how a command is used."""
+"""The time that the help of each command takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two sides of training: an epoch over the same batches each round."""
+"""Training with mertools and with a plain PyTorch loop: a round is an epoch over the same data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from benchmarks.pairs import Lap
 from benchmarks.setup import Setup
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import write_features
-from mertools.dataset.segments import StoredFeatures, open_batches
+from mertools.dataset.stored import StoredFeatures
 from mertools.models.network import Network
-from mertools.models.registry import find_model
-from mertools.training.loop import Lesson, train
-from mertools.training.recipes import Parameters
+from mertools.models.registry import find_architecture
+from mertools.training.loop import TrainingRows, train
+from mertools.training.objectives import RowTargets
+from mertools.training.recipes import usual_recipe
 
 SEGMENTS_A_TRACK = 3
 MOST_SEGMENTS = {"cpu": {"cnn": 512, "dual": 192}, "cuda": {"cnn": 4096, "dual": 1024}}
@@ -26,8 +27,7 @@ N_CLASSES = 3
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
 VALIDATION = 0.15
-WITHOUT_END = 10**9
-FORM = {"cnn": {}, "dual": {"heads": 8}}
+WITHOUT_END = 10**5
 SHAPES = {"mel": (128, 51), "onset": (858, 88), "contour": (858, 264), "note": (858, 88)}
 
 
@@ -36,17 +36,17 @@ def _n_segments(model: str, device: str, setup: Setup) -> int:
 
 
 def _make_features(kinds: tuple[str, ...], n_segments: int) -> dict[str, Features]:
-    """Make features by chance: what they are does not change how long learning takes."""
+    """Draw random features: their values do not change how long training takes."""
     rng = np.random.default_rng(0)
-    made: dict[str, Features] = {}
+    features: dict[str, Features] = {}
     for kind in kinds:
         values = rng.random((n_segments, *SHAPES[kind]), np.float32)
-        made[kind] = values if kind == "mel" else values.astype(np.float16)
-    return made
+        features[kind] = values if kind == "mel" else values.astype(np.float16)
+    return features
 
 
 def _split(n_segments: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tell which segments are learnt from, and which the loss is validated on."""
+    """Choose the segments to learn from, and those to validate the loss on."""
     n_validated = max(1, round(VALIDATION * n_segments))
     rows = np.arange(n_segments)
     return rows[n_validated:], rows[:n_validated]
@@ -54,19 +54,18 @@ def _split(n_segments: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _build(model: str, device: str) -> Network:
     torch.manual_seed(0)
-    spec = find_model(model)
-    shapes = [SHAPES[kind] for kind in spec.feature_kinds]
-    network: Network = spec.load_module().build(shapes, N_CLASSES, **FORM[model])
+    architecture = find_architecture(model)
+    shapes = [SHAPES[kind] for kind in architecture.kinds]
+    build = architecture.load_module().build
+    network: Network = build(shapes, N_CLASSES, **architecture.defaults)
     return network.to(device)
 
 
 def _store(path: Path, features: dict[str, Features]) -> StoredFeatures:
-    """Write features.h5, and tell where in it everything is."""
+    """Write the features to a file."""
     n_segments = len(next(iter(features.values())))
-    rows = [
-        FeatureRow(f"s{i}", f"s{i}", 0.0, 10.0, False, False, "made") for i in range(n_segments)
-    ]
-    kinds = [
+    rows = [FeatureRow(f"s{i}", f"s{i}", 0.0, 10.0, False, False, "") for i in range(n_segments)]
+    kinds = tuple(
         KindDescription(
             kind,
             SHAPES[kind],
@@ -75,41 +74,37 @@ def _store(path: Path, features: dict[str, Features]) -> StoredFeatures:
             tuple(f"{kind}_{i}" for i in range(SHAPES[kind][0 if kind == "mel" else 1])),
             "1",
             {},
-            "made",
-            "made",
+            "",
+            "",
         )
         for kind, values in features.items()
-    ]
-    write_features(path, rows, kinds, lambda kind, row: features[kind][row])
-    return StoredFeatures(
-        (path,),
-        tuple(features),
-        tuple(SHAPES[kind] for kind in features),
-        tuple(values.dtype.name for values in features.values()),
-        tuple(tuple((0, row) for row in range(n_segments)) for _ in features),
     )
+    write_features(path, rows, kinds, lambda kind, row: features[kind][row])
+    index = tuple((0, row) for row in range(n_segments))
+    return StoredFeatures((path,), kinds, (index,) * len(kinds))
 
 
 def train_ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
+    architecture = find_architecture(model)
     n_segments = _n_segments(model, device, setup)
     y = np.arange(n_segments) % N_CLASSES
+    classes, weights = np.eye(N_CLASSES, dtype=np.float32)[y], np.ones(N_CLASSES, np.float32)
+    recipe = usual_recipe(architecture).replaced(
+        {
+            "batch_size": BATCH_SIZE,
+            "learning_rate": LEARNING_RATE,
+            "max_epochs": WITHOUT_END,
+            "patience": WITHOUT_END,
+        }
+    )
     with tempfile.TemporaryDirectory() as folder:
-        features = _make_features(find_model(model).feature_kinds, n_segments)
-        batches = open_batches(_store(Path(folder) / "features.h5", features), 1)
-        learn, validate = _split(n_segments)
-        targets, weights = np.eye(N_CLASSES, dtype=np.float32)[y], np.ones(N_CLASSES, np.float32)
+        features = _make_features(architecture.kinds, n_segments)
+        batches = _store(Path(folder) / "features.h5", features).load()
         train(
             _build(model, device),
             (),
-            Lesson(batches, learn, validate, targets, y, weights),
-            Parameters(
-                BATCH_SIZE,
-                LEARNING_RATE,
-                max_epochs=WITHOUT_END,
-                patience=WITHOUT_END,
-                validation=VALIDATION,
-                form=FORM[model],
-            ),
+            TrainingRows(batches, *_split(n_segments), RowTargets("hard", classes, y, weights)),
+            recipe,
             0,
             Path(folder) / "state",
             lambda epoch: lap(),
@@ -117,9 +112,9 @@ def train_ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
 
 
 def train_plainly(model: str, device: str, setup: Setup, lap: Lap) -> None:
-    """The loop that a tutorial of PyTorch has, over float32 features that lie in memory."""
+    """Train as a PyTorch tutorial does, over float32 features in memory."""
     n_segments = _n_segments(model, device, setup)
-    features = _make_features(find_model(model).feature_kinds, n_segments)
+    features = _make_features(find_architecture(model).kinds, n_segments)
     xs = [torch.from_numpy(values).float() for values in features.values()]
     y = torch.arange(n_segments) % N_CLASSES
     learn, validate = _split(n_segments)

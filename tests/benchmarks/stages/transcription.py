@@ -75,7 +75,7 @@ def _cost(setup: Setup) -> Cost:
     """Count the products of our own graph."""
     w = load_weights(WEIGHTS)
     n_windows = _minutes(setup) * 60 * SAMPLE_RATE / WINDOW_HOP_SAMPLES
-    n_samples = WINDOW_SAMPLES  # made at lower rates, all octaves together
+    n_samples = WINDOW_SAMPLES  # each octave has half the rate: this many in sum
     products = n_samples * KERNEL_SAMPLES + WINDOW_FRAMES * (
         N_OCTAVES * w["cqt_kernels"].size
         + sum(matrix.size for _, _, matrix in cut_harmonics(w["contour_stack_weight"]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mertools.dataset.folds import assign_folds, check_folds, split_rows
+from mertools.dataset.folds import assign_folds, check_folds
 from mertools.errors import UsageError
 
 
@@ -48,18 +48,34 @@ def test_a_name_that_is_no_utf8_has_a_fold():
     assert assign_folds(["\udcff", "a"], np.array([0, 0]), 2, 0).tolist() in ([0, 1], [1, 0])
 
 
-@given(labelled_tracks(), st.integers(2, 5), st.data())
-def test_rows_are_split_by_whole_tracks(tracks, n_folds, data):
-    ids, y = tracks
-    extra = data.draw(st.lists(st.integers(0, len(ids) - 1), max_size=20))
-    groups = np.concatenate([np.arange(len(ids)), extra]).astype(np.int64)
-    splits = split_rows(assign_folds(ids, y, n_folds, 0), groups)
-    np.testing.assert_array_equal(
-        np.sort(np.concatenate([held_out for _, held_out in splits])), np.arange(len(groups))
-    )
-    for rows, held_out in splits:
-        assert len(rows) + len(held_out) == len(groups)
-        assert not set(groups[rows]) & set(groups[held_out])
+@st.composite
+def tracks_in_units(
+    draw: st.DrawFn,
+) -> tuple[list[str], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    ids, y = draw(labelled_tracks())
+    units = draw(st.lists(st.integers(0, 9), min_size=len(ids), max_size=len(ids)))
+    return ids, y, np.array(units)
+
+
+@given(tracks_in_units(), st.integers(2, 5), st.integers(0, 9), st.randoms())
+def test_units_are_never_torn_apart(tracks, n_folds, seed, random):
+    ids, y, units = tracks
+    folds = assign_folds(ids, y, n_folds, seed, units)
+    assert ((folds >= 0) & (folds < n_folds)).all()
+    for unit in np.unique(units):
+        assert len(set(folds[units == unit].tolist())) == 1
+    order = list(range(len(ids)))
+    random.shuffle(order)
+    shuffled = assign_folds([ids[i] for i in order], y[order], n_folds, seed, units[order])
+    np.testing.assert_array_equal(folds[order], shuffled)
+
+
+def test_units_of_like_size_are_spread_evenly():
+    ids, units = [f"{i:02}" for i in range(40)], np.arange(40) // 2
+    y = units % 2
+    folds = assign_folds(ids, y, 5, 0, units)
+    for k in (0, 1):
+        assert np.bincount(folds[y == k], minlength=5).tolist() == [4] * 5
 
 
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=4), st.integers(2, 6))
