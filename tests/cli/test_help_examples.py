@@ -53,6 +53,7 @@ NOT_RUN = {
     "mer import pmemo": "the help of mer import emotify, word for word, for another corpus",
     "mer transcribe segments.csv -o notes.h5 --device cuda": "needs a GPU",
     "mer train lstm": "the help of mer train cnn, word for word, for another network",
+    "mer import weights": "VGGish's weights are the user's",
     "mer train seq-cnn": "the help of mer train cnn, word for word, for another network",
     "mer train seq-lstm": "the help of mer train cnn, word for word, for another network",
     "mer train dual": "the help of mer train cnn, word for word, for another network",
