@@ -291,7 +291,7 @@ def test_onnxruntime_and_numpy_suffice() -> None:
 
 
 def test_frames_are_the_penultimate_layer_of_patches(corpus: Path) -> None:
-    """`musicnn-frames`: with the hop of `musicnn`, its mean and deviation are that kind's columns."""
+    """With the hop of `musicnn`, their mean and deviation are that kind's columns."""
     from mertools.audio.convert import read_at_rates
     from mertools.features import musicnn_frames
     from mertools.features.excerpt import Excerpt
