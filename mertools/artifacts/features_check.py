@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,16 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
 ROWS_AT_ONCE = 64
+
+LABELS = "DIMENSION_LABELS"
+MOST_COMPRESSION = 1100
+"""Deflate packs no tighter than 1 to 1032."""
+
+DEEPEST = 4
+"""Groups within groups at most: a link to a group above would have no end."""
+
+HDF5_WORDS = re.compile(r"synchronously|HDF5|h5|No NumPy equivalent|dataspace|conversion path")
+"""Words of which any stands in what HDF5 raises, and h5py for it."""
 
 COMPUTED_BY = ("params_digest", "engine", "device")
 """Attributes of a dataset that say how its features were computed."""
@@ -50,7 +61,7 @@ def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
             "is an HDF5 file cut off before its end" if cut_off else "is not an HDF5 file",
             "make it again",
         ) from None
-    with file:
+    with damage_named(path), file:
         shards: dict[str, list[_Part]] = {}
         for part in _virtual_parts(path, file, joined=joined):
             shards.setdefault(part[1].file_name, []).append(part)
@@ -58,6 +69,20 @@ def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
             _check_shard(path, Path(name), parts)
         with allowing_open_files(len(shards)):  # HDF5 keeps those open that were read
             yield file
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what HDF5 raises where it cannot read part of a file into a SchemaError.
+
+    Its errors are of several types that Python code raises, too; only their text tells them.
+    """
+    try:
+        yield
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        if HDF5_WORDS.search(str(error)) is None:
+            raise
+        raise SchemaError(path, f"is damaged ({error.args[0]})", "make it again") from None
 
 
 def is_hdf5(path: Path) -> bool:
@@ -77,6 +102,9 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
     for name in schema["attributes"]:
         if name not in file.attrs:
             yield f"has no attribute {name}"
+        elif not isinstance(file.attrs[name], str):
+            yield f"has an attribute {name} that is no text"
+            return
     if file.attrs.get("schema", schema["name"]) != schema["name"]:
         yield f"has the schema {file.attrs['schema']}, not {schema['name']}"
         return
@@ -105,6 +133,8 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
         yield "/features holds features of segments and of tracks, which go into files of their own"
     if levels == {"track"}:
         yield from _track_level_problems(file["segments"])
+    else:
+        yield from _length_problems(file)
 
 
 def _cutting_problems(content: str | None) -> Iterator[str]:
@@ -123,6 +153,17 @@ def _cutting_problems(content: str | None) -> Iterator[str]:
         yield "has an attribute cutting that is no JSON of length_s, hop_s and last"
 
 
+def _length_problems(file: h5py.File) -> Iterator[str]:
+    """Yield what is wrong with the lengths of segments, by which a track's features are weighted.
+
+    If all are 0 its features are not defined.
+    """
+    lengths = file.get("segments/duration")
+    is_number = isinstance(lengths, h5py.Dataset) and lengths.dtype.kind == "f"
+    if is_number and not (lengths[...] > 0).all():
+        yield "/segments/duration holds lengths that are not above 0"
+
+
 def _track_level_problems(segments: h5py.Group) -> Iterator[str]:
     """Yield what is wrong with the rows of features that a track has as a whole."""
     if any(segments[name][...].any() for name in ("start", "duration")):
@@ -139,8 +180,12 @@ def _dataset_problems(file: h5py.File, name: str, expected: Mapping[str, Any]) -
         yield f"has no dataset /{name}"
         return
     n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
-    if dataset.shape != n_rows:
+    if dataset.shape != n_rows or len(dataset.shape) != 1:
         yield f"/{name} has shape {dataset.shape}, not {n_rows}"
+        return
+    if problem := _extent_problem(dataset):
+        yield problem
+        return
     found = "utf8" if h5py.check_string_dtype(dataset.dtype) else dataset.dtype.name
     if found != expected["dtype"]:
         yield f"/{name} is of type {found}, not {expected['dtype']}"
@@ -157,16 +202,53 @@ def _kind_problems(
         yield "/features holds something that is no dataset"
         return
     name = dataset.name
-    if dataset.shape[:1] != n_rows:
-        yield f"{name} has {dataset.shape[0]} rows, /segments {n_rows[0] if n_rows else 0}"
+    if dataset.shape is None or not dataset.shape or dataset.shape[:1] != n_rows:
+        yield f"{name} has the shape {dataset.shape}, /segments {n_rows[0] if n_rows else 0} rows"
+        return
+    if problem := _extent_problem(dataset):
+        yield problem
+        return
     if dataset.dtype.name not in expected["dtypes"]:
         yield f"{name} is of type {dataset.dtype.name}, not {' or '.join(expected['dtypes'])}"
     for attribute in expected["attributes"]:
         if attribute not in dataset.attrs:
             yield f"{name} has no attribute {attribute}"
+        elif attribute == "columns":
+            columns = np.asarray(dataset.attrs[attribute])
+            if columns.ndim != 1 or not all(isinstance(column, str) for column in columns):
+                yield f"{name} has an attribute columns that is no list of names"
+        elif not isinstance(dataset.attrs[attribute], str):
+            yield f"{name} has an attribute {attribute} that is no text"
+        elif attribute == "params" and not _is_json_object(dataset.attrs[attribute]):
+            yield f"{name} has an attribute params that is no object of JSON"
+    # Checked as a plain attribute: HDF5 itself crashes where it asks a damaged one for its labels.
+    labels = np.asarray(dataset.attrs.get(LABELS, [""] * dataset.ndim))
+    if labels.shape != (dataset.ndim,) or not all(isinstance(x, str | bytes) for x in labels):
+        yield f"{name} has an attribute {LABELS} that does not name its dimensions"
     for attribute, choices in expected["choices"].items():
-        if dataset.attrs.get(attribute, choices[0]) not in choices:
+        if str(dataset.attrs.get(attribute, choices[0])) not in choices:
             yield f"{name} has the {attribute} {dataset.attrs[attribute]}, not one of {choices}"
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _extent_problem(dataset: h5py.Dataset) -> str | None:
+    """Say that a dataset declares more than was ever written: it would be read as zeros.
+
+    A declared size takes no room in the file, but all of it in memory.
+    """
+    if dataset.is_virtual:
+        return None  # its parts are checked in their own files
+    written = dataset.id.get_storage_size()
+    is_packed = dataset.compression is not None or dataset.scaleoffset is not None
+    if dataset.nbytes <= written * (MOST_COMPRESSION if is_packed else 1):
+        return None
+    return f"{dataset.name} declares {dataset.nbytes} bytes, of which only {written} were written"
 
 
 def _value_problems(dataset: h5py.Dataset) -> Iterator[str]:
@@ -185,6 +267,8 @@ _Part = tuple[h5py.Dataset, Any]
 
 def _virtual_parts(path: Path, group: h5py.Group, *, joined: bool) -> Iterator[_Part]:
     """Yield the parts of a joined file's datasets; refuse all else that leads to other files."""
+    if group.name.count("/") > DEEPEST:
+        raise SchemaError(path, f"{group.name} lies too deep in groups", "make it again")
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):

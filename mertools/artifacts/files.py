@@ -3,45 +3,60 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
 import resource
 import secrets
+import shutil
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any, BinaryIO, TextIO
 
 from mertools.errors import MerError, UsageError
 
 STANDARD_STREAM = "-"
 PART_SUFFIX = ".part"
 DIGEST_BYTES = 16
+PART_STEM_BYTES = 200
+"""What a temporary file's name takes of the output's name at most; file systems allow 255 bytes."""
+
 SPARE_FILES = 128
 """More than a process has open beside the shards of features."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the name of a temporary file beside `path`, which takes its place if the block succeeds.
+    """Give the name of a temporary file, whose content becomes `path` if the block succeeds.
 
-    The temporary file is locked while it is written, so that a later run can tell a part that a
-    killed run left (see `remove_stale_parts`) from one that another run is still writing.
+    The temporary file lies beside the output and takes its name. It is locked while it is written,
+    so that a later run can tell a part that a killed run left (see `remove_stale_parts`) from one
+    that another run is still writing. An output that is a link is followed. A device or a pipe is
+    never replaced: it gets a copy of the temporary file.
 
-    Raises UsageError where the folder cannot be written to, MerError on a full disk.
+    Raises UsageError where `path` cannot be written, MerError on a full disk.
     """
-    part, descriptor = _create_part(path)
+    check_output(path)
+    if not is_replaced(str(path)):
+        with _copying(path) as part:
+            yield part
+        return
+    target = Path(os.path.realpath(path))
+    part, descriptor = _create_part(target)
     try:
-        with _naming(path):
+        with _naming(target):
             yield part
             written = os.open(part, os.O_RDONLY)
             try:
                 os.fsync(written)
             finally:
                 os.close(written)
-            part.replace(path)
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)
         os.close(descriptor)
@@ -49,14 +64,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def open_output(target: str) -> Iterator[TextIO]:
-    """Open `target` to write text: standard output for "-", else a file written whole or not."""
+    """Open `target` to write text: standard output for "-", else a file written whole or not.
+
+    Raises UsageError where it cannot be written, MerError on a full disk.
+    """
     if target == STANDARD_STREAM:
         yield sys.stdout
         sys.stdout.flush()
         return
     path = Path(target)
+    check_output(path)
     if not is_replaced(target):
-        with path.open("w", **TEXT) as stream:
+        with _naming(path), path.open("w", **TEXT) as stream:
             yield stream
         return
     remove_stale_parts(path.parent, path.name)
@@ -64,21 +83,54 @@ def open_output(target: str) -> Iterator[TextIO]:
         yield stream
 
 
+def standard_input() -> BinaryIO:
+    """Give standard input to read bytes from. Raises UsageError where the caller has closed it."""
+    if fcntl.fcntl(sys.stdin.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+        raise UsageError("standard input", "is closed", "pipe something into it")
+    return sys.stdin.buffer
+
+
+def file_mode(path: str | Path) -> int:
+    """Give the mode of what has this name (`st_mode`), 0 where there is nothing to be seen.
+
+    That is so, too, for a name that no file can have, and in a folder that may not be read; pathlib
+    raises there.
+    """
+    try:
+        return Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
 def is_replaced(target: str) -> bool:
     """Tell a file, which is made anew, from a stream, device or pipe, which is written to."""
-    return target != STANDARD_STREAM and (Path(target).is_file() or not Path(target).exists())
+    mode = file_mode(target)
+    return target != STANDARD_STREAM and (stat.S_ISREG(mode) or not mode)
+
+
+def check_output(path: Path) -> None:
+    """Raise UsageError where an output is a folder."""
+    if stat.S_ISDIR(file_mode(path)):
+        raise UsageError(path, "is a folder", "give the name of a file")
 
 
 TEXT: Mapping[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 """How every text file is opened: names of files that are not UTF-8 pass through unchanged."""
 
 
-def remove_stale_parts(folder: Path, name: str = "*") -> None:
-    """Delete the temporary files of runs that were killed while they wrote `name` in `folder`."""
-    for part in folder.glob(f".{_escape(name)}.*{PART_SUFFIX}"):
+def remove_stale_parts(folder: Path, name: str | None = None) -> None:
+    """Delete the temporary files of runs that were killed while they wrote to `folder`.
+
+    With `name` only those of that file, which may be a link to one in another folder.
+    """
+    pattern = "*"
+    if name is not None:
+        target = Path(os.path.realpath(folder / name))
+        folder, pattern = target.parent, glob.escape(_part_stem(target.name))
+    for part in folder.glob(f".{pattern}.*{PART_SUFFIX}"):
         try:
             descriptor = os.open(part, os.O_RDWR)  # NFS locks no other
-        except (FileNotFoundError, PermissionError):
+        except OSError:
             continue  # another run has just finished or removed it, or it is another person's
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -159,6 +211,16 @@ def allowing_open_files(n_files: int) -> Iterator[None]:
         _n_allowed -= n_files
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make a folder that files are written to, and delete what killed runs left in and below it.
+
+    Raises UsageError where that is not possible.
+    """
+    make_folder(folder)
+    for place, _, _ in os.walk(folder):
+        remove_stale_parts(Path(place))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents where they are missing.
 
@@ -172,9 +234,29 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
+@contextmanager
+def _copying(path: Path) -> Iterator[Path]:
+    """Give a temporary file that is copied to a device or pipe at the end."""
+    with tempfile.TemporaryDirectory(prefix="mer-") as folder:
+        part = Path(folder) / "output"
+        part.touch()
+        yield part
+        with _naming(path), part.open("rb") as source, path.open("wb") as stream:
+            shutil.copyfileobj(source, stream)
+
+
+def _part_stem(name: str) -> str:
+    """Name the output in its temporary file's name, as far as names may be long."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= PART_STEM_BYTES:
+        return name
+    return hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).hexdigest()
+
+
 def _create_part(path: Path) -> tuple[Path, int]:
     while True:
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        name = f".{_part_stem(path.name)}.{secrets.token_hex(4)}{PART_SUFFIX}"
+        part = path.with_name(name)
         try:
             descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except OSError as error:
@@ -201,7 +283,3 @@ def _naming(path: Path) -> Iterator[None]:
         raise MerError(
             path, f"cannot be written ({error.strerror})", "free some space or choose another place"
         ) from error
-
-
-def _escape(name: str) -> str:
-    return name if name == "*" else "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -10,12 +10,14 @@ import fcntl
 import json
 import os
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
+from mertools.artifacts.files import check_output, is_replaced
 from mertools.errors import UsageError
 
 _RECORD = struct.Struct("<IIQ")
@@ -27,22 +29,28 @@ Header = Mapping[str, Any]
 class Journal:
     """The journal of the file that a command is about to make.
 
-    Only one process holds it at a time: a second one waits until the first is done.
+    Only one process holds it at a time: a second one waits until the first is done. A device or
+    pipe cannot be resumed; its journal is forgotten at the end.
     """
 
     def __init__(self, target: Path) -> None:
         """Open the journal of `target`, or begin one beside it.
 
-        Raises UsageError where the folder cannot be written to.
+        Raises UsageError where the folder cannot be written to, or `target` is a folder.
         """
+        check_output(target)
+        self.path: Path | None = None
+        if not is_replaced(str(target)):
+            self._stream: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115, closed on exit
+            return
         self.path = target.with_name(f".{target.name}.journal")
         try:
-            self._descriptor = _open_locked(self.path)
+            descriptor = _open_locked(self.path)
         except OSError as error:
             raise UsageError(
                 target, f"cannot be written ({error.strerror})", "choose another place for it"
             ) from error
-        self._stream = os.fdopen(self._descriptor, "r+b")
+        self._stream = os.fdopen(descriptor, "r+b")
 
     def __enter__(self) -> Journal:
         return self
@@ -54,7 +62,7 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         # A run that ended before it made anything leaves nothing behind.
-        if os.fstat(self._descriptor).st_size == 0:
+        if self.path is not None and self._size() == 0:
             self.path.unlink(missing_ok=True)
         self._stream.close()
 
@@ -67,14 +75,14 @@ class Journal:
             if len(prefix) < _RECORD.size:
                 break
             checksum, n_header, n_data = _RECORD.unpack(prefix)
-            left = os.fstat(self._descriptor).st_size - self._stream.tell()
-            if n_header + n_data > left:
+            if n_header + n_data > self._size() - self._stream.tell():
                 break
             content = self._stream.read(n_header + n_data)
-            if zlib.crc32(content) != checksum:
+            header = _parse_header(content[:n_header])
+            if zlib.crc32(content) != checksum or header is None:
                 break
             end = self._stream.tell()
-            yield json.loads(content[:n_header]), end - n_data
+            yield header, end - n_data
             self._stream.seek(end)
         self._stream.seek(begin)
         self._stream.truncate()
@@ -100,7 +108,23 @@ class Journal:
 
     def discard(self) -> None:
         """Delete the journal: its target is made."""
-        self.path.unlink()
+        if self.path is not None:
+            self.path.unlink()
+
+    def _size(self) -> int:
+        return os.fstat(self._stream.fileno()).st_size
+
+
+def _parse_header(text: bytes) -> Header | None:
+    """Parse a record's header; None where it is none, as in the zeros that a power cut leaves.
+
+    Their checksum is right: that of nothing is zero.
+    """
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return header if isinstance(header, dict) else None
 
 
 def _open_locked(path: Path) -> int:

@@ -32,6 +32,10 @@ REPEATED = "{k}"
 """Stands in a field's name where a table has a column for each class: p_{k} for p_1, p_2, ..."""
 
 
+LARGEST_INTEGER = 1 << 53
+"""As far as every program counts exactly, whatever type of number it reads."""
+
+
 @dataclass(frozen=True)
 class Field:
     """A column of a table, as its Frictionless field descriptor has it."""
@@ -125,9 +129,12 @@ def _field(descriptor: Mapping[str, Any]) -> Field:
 
 def _integer(text: str) -> int:
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
-        raise ValueError(f"is {text!r}, not a whole number") from None
+        raise ValueError(f"is {text[:40]!r}, not a whole number") from None
+    if abs(value) > LARGEST_INTEGER:
+        raise ValueError(f"is {text[:40]}, beyond {LARGEST_INTEGER}")
+    return value
 
 
 def _number(text: str) -> float:

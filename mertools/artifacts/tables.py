@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import sys
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO, TypeVar
 
-from mertools.artifacts.files import STANDARD_STREAM
+from mertools.artifacts.files import STANDARD_STREAM, standard_input
+from mertools.artifacts.foreign import find_foreign, find_nearest
 from mertools.artifacts.rows import COLUMN, OPTIONAL, Row
 from mertools.artifacts.schema import REPEATED, Field, TableSchema, load_table_schema
 from mertools.errors import SchemaError, UsageError
@@ -34,7 +35,7 @@ def open_table(source: str) -> Iterator[TextIO]:
     Raises UsageError where it cannot be read.
     """
     if source == STANDARD_STREAM:
-        yield text_stream(sys.stdin.buffer)
+        yield text_stream(standard_input())
         return
     try:
         stream = Path(source).open("rb")  # noqa: SIM115, as errors of the reader are not ours
@@ -73,13 +74,20 @@ def parse_table(
     """
     schema = load_table_schema(row_type.table)
     name = "standard input" if source == STANDARD_STREAM else source
-    reader = csv.reader(stream, strict=True)
-    header = _next_record(reader, name)
-    if header is None:
-        article = "an" if schema.name[0] in "aeiou" else "a"
-        remedy = f"give {article} {schema.name} table"
-        raise SchemaError(name, "is empty, without even a header", remedy)
-    cells = _cells(schema, header, name)
+    lines = iter(stream)
+    first = next(lines, "")
+    reader = csv.reader(itertools.chain([first] if first else [], lines), strict=True)
+    try:
+        header = _next_record(reader, name)
+        if header is None:
+            article = "an" if schema.name[0] in "aeiou" else "a"
+            remedy = f"give {article} {schema.name} table"
+            raise SchemaError(name, "is empty, without even a header", remedy)
+        cells = _cells(schema, header, name)
+    except SchemaError:
+        if foreign := find_foreign(first):
+            raise SchemaError(name, *foreign) from None
+        raise
     attributes = _attributes(row_type)
     absent = _absent_values(row_type, cells)
     key_places = [header.index(column) for column in schema.primary_key if column in header]
@@ -126,6 +134,8 @@ def _parse_record(
     """Parse a record's cells by column; raise ValueError, naming the column that is wrong."""
     if len(record) != n_columns:
         raise ValueError(f"has {len(record)} cells, the header {n_columns}")
+    if any("\0" in cell for cell in record):
+        raise ValueError("has a NUL character, which no text has")
     values: dict[str, Any] = {}
     for field, places in cells:
         repeated = REPEATED in field.name
@@ -138,10 +148,19 @@ def _parse_record(
             except ValueError as error:
                 column = field.name.replace(REPEATED, str(number + 1))
                 raise ValueError(f"column {column} {error}") from None
-        values[field.name] = (
-            tuple(value for value in parsed if value is not None) if repeated else parsed[0]
-        )
+        if repeated:
+            values[field.name] = _without_empty_end(field.name, parsed)
+        else:
+            values[field.name] = parsed[0]
     return values
+
+
+def _without_empty_end(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Leave out what is empty at the end; raise ValueError where an empty cell is among others."""
+    filled = tuple(itertools.takewhile(lambda value: value is not None, values))
+    if any(value is not None for value in values[len(filled) :]):
+        raise ValueError(f"column {name.replace(REPEATED, str(len(filled) + 1))} is empty")
+    return filled
 
 
 class TableWriter:
@@ -259,7 +278,9 @@ def _next_record(reader: Any, name: str) -> list[str] | None:
         record: list[str] | None = next(reader, None)
     except (csv.Error, UnicodeError) as error:
         raise SchemaError(
-            name, f"line {reader.line_num + 1} is not CSV ({error})", "give a CSV table in UTF-8"
+            name,
+            f"line {max(1, reader.line_num)} is not CSV ({error})",
+            "give a CSV table in UTF-8",
         ) from None
     return record
 
@@ -282,10 +303,14 @@ def _cells(
             cells.append((field, places))
         elif field.required:
             missing = field.name.replace(REPEATED, "1")
+            unknown = set(header) - {known.name for known in schema.fields}
+            near = find_nearest(missing, unknown)
             raise SchemaError(
                 name,
                 f"has no column {missing} (found: {', '.join(header)[:100]})",
-                f"give a table as schemas/{schema.name}.schema.json has it",
+                f"rename its column {near}"
+                if near
+                else f"give a table as schemas/{schema.name}.schema.json has it",
             )
     return cells
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mertools.artifacts.features_check import HDF5_MAGIC, find_problems, open_hdf5
+from mertools.artifacts.foreign import find_foreign, find_nearest
 from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_card_json, read_model
 from mertools.artifacts.rows import (
     Alignment,
@@ -55,7 +58,8 @@ ROW_TYPES: tuple[type[Row], ...] = (
 JSON_SCHEMAS = {"metrics": "metrics.json", "alignment": "alignment.json"}
 """By what a JSON file says that it is."""
 
-DISTRIBUTION_TOLERANCE = 1e-6
+NEVER_EMPTY: tuple[type[Row], ...] = (Segment, Prediction, Label, Annotation, Fold, Track)
+"""Tables that commands read, and refuse where there is nothing in them."""
 
 
 def artifact_kind(path: Path) -> str:
@@ -85,21 +89,38 @@ def find_row_type(path: Path) -> type[Row]:
     Raises SchemaError where it is none.
     """
     with open_table(str(path)) as stream:
+        first = stream.readline()
         try:
-            header = next(csv.reader(stream), [])
+            header = next(csv.reader(itertools.chain([first], stream)), [])
         except csv.Error:
             header = []
     for row_type in ROW_TYPES:
         fields = load_table_schema(row_type.table).fields
         required = {field.name.replace("{k}", "1") for field in fields if field.required}
         required |= set(row_type.known_by)
-        if required <= set(header):
+        # A table of segments that lacks a column is no table of tracks.
+        if required <= set(header) and not (row_type is Track and "segment_id" in header):
             return row_type
+    if foreign := find_foreign(first):
+        raise SchemaError(path, *foreign)
     raise SchemaError(
         path,
         f"is no artifact of mer: no table has just the columns {', '.join(header)[:200]}",
-        "see schemas/ for the columns that each needs",
+        _nearest_table(header) or "see schemas/ for the columns that each needs",
     )
+
+
+def _nearest_table(header: Sequence[str]) -> str | None:
+    """Say which column to rename, where one of a table's columns is misspelt."""
+    for row_type in ROW_TYPES:
+        fields = load_table_schema(row_type.table).fields
+        required = {field.name.replace("{k}", "1") for field in fields if field.required}
+        missing = required - set(header)
+        unknown = set(header) - {field.name for field in fields}
+        column = missing.pop() if len(missing) == 1 else ""
+        if near := find_nearest(column, unknown):
+            return f"rename its column {near} to {column} ({row_type.table})"
+    return None
 
 
 def problems_of(path: Path) -> Iterator[str]:
@@ -123,25 +144,59 @@ def problems_of(path: Path) -> Iterator[str]:
 def _table_problems(path: Path) -> Iterator[str]:
     row_type = find_row_type(path)
     problems: list[str] = []
+    agreement = _Agreement()
+    is_empty = True
     with open_table(str(path)) as stream:
         for row in parse_table(
             stream, row_type, str(path), lambda error: problems.append(error.problem)
         ):
-            if isinstance(row, (Label, Prediction)):
-                shares = row.distribution if isinstance(row, Label) else row.posteriors
-                if shares and abs(sum(shares) - 1) > DISTRIBUTION_TOLERANCE * len(shares):
-                    n = len(shares)
-                    problems.append(f"track {row.track_id}: p_1 to p_{n} add up to {sum(shares)}")
+            is_empty = False
+            if problem := agreement.find_problem(row):
+                problems.append(problem)
             yield from problems
             problems.clear()
+    if is_empty and not problems and row_type in NEVER_EMPTY:
+        yield "has a header, but no rows"
     yield from problems
 
 
-def _json_file_problems(path: Path) -> Iterator[str]:
+class _Agreement:
+    """Checks that all rows of a target have the same scale and classes."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[object, ...]] = {}
+
+    def find_problem(self, row: Row) -> str | None:
+        """Say how a row differs from the first one of its target."""
+        if isinstance(row, Label):
+            found: tuple[object, ...] = (row.scale, len(row.distribution))
+        elif isinstance(row, Prediction):
+            found = (row.scale, row.classes)
+        else:
+            return None
+        first = self._first.setdefault(row.target, found)
+        if found == first:
+            return None
+        what = "classes" if found[0] == first[0] else "a scale"
+        return f"track {row.track_id}: has other {what} of {row.target} than the rows before"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises SchemaError where it is cut off, no JSON, or nested deeper than any of ours.
+    """
     try:
         content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaError(path, f"is no whole JSON ({error})", "make it again") from None
+    if not isinstance(content, dict):
+        raise SchemaError(path, "holds no JSON object", "give metrics.json or alignment.json")
+    return content
+
+
+def _json_file_problems(path: Path) -> Iterator[str]:
+    content = read_json(path)
     schema_file = JSON_SCHEMAS.get(str(content.get("schema")))
     if schema_file is None:
         known = " or ".join(JSON_SCHEMAS)

@@ -6,27 +6,48 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import digest_file, make_folder, raise_write_error, replacing
+from mertools.artifacts.files import digest_file, raise_write_error
+from mertools.artifacts.names import output_path, replacing_named
 from mertools.artifacts.rows import Track
-from mertools.audio.io import AudioInfo, mix_to_mono, probe, read_blocks, to_int16
+from mertools.audio.io import (
+    AudioInfo,
+    check_rate,
+    mix_to_mono,
+    open_sound,
+    probe,
+    read_blocks,
+    to_int16,
+)
 from mertools.audio.provenance import with_provenance
 from mertools.audio.settings import ConvertSettings
-from mertools.errors import InputError, MerError
+from mertools.errors import InputError
 
 FORMATS = {"wav": "WAV", "flac": "FLAC"}
+LONGEST_BYTES = 1 << 30
+"""How much sound is held in memory at most, at all rates together: 18 hours at 8000 Hz, 3 at 44100.
+A file of zeros can be packed so tight that it would take all memory there is."""
+
 VERSION = 1
 """Counts up when the same input and settings would give other samples than before."""
 
 
-def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: bool) -> Track:
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A converted track; `kept` tells that an earlier run had made the file."""
+
+    track: Track
+    kept: bool
+
+
+def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: bool) -> Converted:
     """Convert a track to `folder/track_id.format`; a file made before from the same is kept.
 
     The settings and the digest of the source stand in the file's comment, which is how a later
@@ -34,39 +55,38 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
     """
     source = Path(track.path)
     info = probe(source)
+    check_rate(source, info, track.sample_rate)
     target = output_path(folder, track.track_id, settings.format)
     if target.exists() and target.samefile(source):
         raise InputError(source, "would be replaced by its own conversion", "choose another -o")
     comment = json.dumps(
         {"mer convert": VERSION, **asdict(settings), "source": digest_file(source)}, sort_keys=True
     )
-    if force or not _was_made_with(target, comment):
-        make_folder(target.parent)
+    kept = not force and _was_made_with(target, comment)
+    if not kept:
         channels = info.channels if settings.keep_channels else 1
-        with replacing(target) as part:
-            _write(part, comment, channels, settings, convert_blocks(source, info, settings))
-    made = soundfile.info(os.fsencode(target))
-    converted = Track(
-        track.track_id,
-        str(target),
-        made.samplerate,
-        made.channels,
-        made.frames,
-        made.frames / made.samplerate,
-        track.path,
-    )
-    return with_provenance(converted, track)
-
-
-def output_path(folder: Path, track_id: str, suffix: str) -> Path:
-    """Name the file that is made of a track.
-
-    Raises InputError for a track_id that leads out of the folder.
-    """
-    relative = PurePosixPath(f"{track_id}.{suffix}")
-    if relative.is_absolute() or ".." in relative.parts:
-        raise InputError(track_id, "is a track_id that leads out of the folder", "rename it")
-    return folder / relative
+        with replacing_named(target) as part:
+            try:
+                _write(part, comment, channels, settings, convert_blocks(source, info, settings))
+            except soundfile.LibsndfileError as error:
+                raise_write_error(part)
+                raise InputError(
+                    source,
+                    f"cannot be written as {FORMATS[settings.format]} of {channels} channels at "
+                    f"{settings.sample_rate} Hz ({error.error_string.rstrip('. ')})",
+                    "mix it to mono, or choose another --format",
+                ) from None
+    with open_sound(target) as made:
+        converted = Track(
+            track.track_id,
+            str(target),
+            made.samplerate,
+            made.channels,
+            made.frames,
+            made.frames / made.samplerate,
+            track.path,
+        )
+    return Converted(with_provenance(converted, track), kept)
 
 
 def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:
@@ -78,7 +98,10 @@ def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:
 
 
 def read_at_rates(path: Path, sample_rates: Sequence[int]) -> list[NDArray[np.int16]]:
-    """Convert a sound file as `read_converted` does to several rates in Hz, decoding it once."""
+    """Convert a sound file as `read_converted` does to several rates in Hz, decoding it once.
+
+    Raises InputError where that is not possible, or takes more memory than `LONGEST_BYTES`.
+    """
     info = probe(path)
     sources = itertools.tee(map(mix_to_mono, read_blocks(path, info)), len(sample_rates))
     converted = [
@@ -90,6 +113,9 @@ def read_at_rates(path: Path, sample_rates: Sequence[int]) -> list[NDArray[np.in
     for blocks in itertools.zip_longest(*converted):
         for made, block in zip(samples, blocks, strict=True):
             made += b"" if block is None else block.tobytes()
+        if sum(map(len, samples)) > LONGEST_BYTES:
+            hours = len(samples[0]) / 2 / sample_rates[0] / 3600
+            raise InputError(path, f"is longer than {hours:.1f} h", "cut it into shorter files")
     return [np.frombuffer(made, np.int16) for made in samples]
 
 
@@ -139,23 +165,21 @@ def _write(
     blocks: Iterator[NDArray[np.int16]],
 ) -> None:
     form = FORMATS[settings.format]
-    try:
-        with soundfile.SoundFile(
-            os.fsencode(path), "w", settings.sample_rate, channels, "PCM_16", format=form
-        ) as output:
-            output.comment = comment
-            for block in blocks:
-                output.write(block)
-    except soundfile.LibsndfileError as error:
-        raise_write_error(path)
-        raise MerError(path, error.error_string, "choose another -o") from error
+    with soundfile.SoundFile(
+        os.fsencode(path), "w", settings.sample_rate, channels, "PCM_16", format=form
+    ) as output:
+        output.comment = comment
+        for block in blocks:
+            output.write(block)
 
 
 def _was_made_with(target: Path, comment: str) -> bool:
-    if not target.exists():
-        return False
+    """Tell whether a file was made from the same, and is whole."""
     try:
-        with soundfile.SoundFile(os.fsencode(target)) as made:
-            return bool(made.comment == comment)
-    except soundfile.LibsndfileError:
-        return False  # not ours: it is replaced
+        with open_sound(target) as made:
+            if made.comment != comment:
+                return False
+        # Only decoding tells a FLAC file that is cut off.
+        return all(map(len, read_blocks(target, probe(target))))
+    except (OSError, soundfile.LibsndfileError, InputError):
+        return False  # missing, not ours, or damaged: it is replaced

@@ -11,16 +11,30 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import make_folder, replacing
+from mertools.artifacts.names import output_path, replacing_named
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_converted
-from mertools.audio.io import mix_to_mono, probe, read_blocks, to_int16
+from mertools.audio.io import (
+    check_finite,
+    check_rate,
+    damaged,
+    mix_to_mono,
+    open_sound,
+    probe,
+    read_blocks,
+    to_int16,
+)
 from mertools.audio.provenance import with_provenance
 from mertools.audio.settings import SegmentSettings
 from mertools.errors import InputError
 
 SEEKABLE_CONTAINERS = frozenset({"WAV", "WAVEX", "FLAC", "AIFF"})
 """Where libsndfile seeks to the very sample; in MP3 and Ogg it may land beside it."""
+
+MOST_PADDING_S = 600.0
+"""A segment that asks for more silence than this after its file's end does not belong to it."""
+
+FARTHEST_FRAME = 1 << 62
 
 KEEPING_SHORT_TRACKS = ("auto", "whole")
 """The rules for a remainder under which a track shorter than a segment is padded, not lost."""
@@ -44,6 +58,7 @@ def segment_track(
     """
     path = Path(track.path)
     info = probe(path)
+    check_rate(path, info, track.sample_rate)
     n_frames = info.frames
     if n_frames is None:
         n_frames = sum(len(block) for block in read_blocks(path, info))
@@ -58,9 +73,9 @@ def cut(track: Track, n_frames: int, sample_rate: int, settings: SegmentSettings
 
     Raises InputError where nothing is left of the track.
     """
-    length = max(1, round(settings.length_s * sample_rate))
+    length = max(1, round(min(settings.length_s * sample_rate, FARTHEST_FRAME)))
     hop_s = settings.length_s if settings.hop_s is None else settings.hop_s
-    hop = max(1, round(hop_s * sample_rate))
+    hop = max(1, round(min(hop_s * sample_rate, FARTHEST_FRAME)))
     n_whole = (n_frames - length) // hop + 1 if n_frames >= length else 0
     spans = [(index * hop, length) for index in range(n_whole)]
     start = n_whole * hop
@@ -108,15 +123,13 @@ def read_segments(
     """
     info = probe(path)
     if info.decoder == "libsndfile" and info.sample_rate == sample_rate:
-        with soundfile.SoundFile(os.fsencode(path)) as sound:
+        with open_sound(path) as sound:
             if sound.format in SEEKABLE_CONTAINERS:
                 for first, n in _in_frames(spans, sample_rate):
                     if first >= sound.frames:
                         yield _beyond_end(path, first, sound.frames, sample_rate)
-                        continue
-                    sound.seek(first)
-                    block = sound.read(n, dtype="float32", always_2d=True)
-                    yield _filled_up(to_int16(mix_to_mono(block)[:, 0]), n)
+                    else:
+                        yield _filled_up(_read_at(path, sound, first, n), path, n, sample_rate)
                 return
     y = read_converted(path, sample_rate)
     for start, duration in spans:
@@ -133,7 +146,7 @@ def cut_out(
     [(first, n)] = _in_frames([(start, duration)], sample_rate)
     if first >= len(y):
         return _beyond_end(path, first, len(y), sample_rate)
-    return _filled_up(y[first : first + n], n)
+    return _filled_up(y[first : first + n], path, n, sample_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +185,45 @@ def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:
     for segment, made in zip(segments, read_segments(path, spans, sample_rate), strict=True):
         if isinstance(made, InputError):
             raise made
-        target = folder / f"{segment.segment_id}.wav"
-        make_folder(target.parent)
-        with replacing(target) as part:
+        target = output_path(folder, segment.segment_id, "wav")
+        if target.exists() and target.samefile(path):
+            raise InputError(path, "would be replaced by its own segment", "choose another folder")
+        with replacing_named(target) as part:
             soundfile.write(os.fsencode(part), made.y, sample_rate, "PCM_16", format="WAV")
+
+
+def _read_at(
+    path: Path, sound: soundfile.SoundFile, first: int, n_frames: int
+) -> NDArray[np.int16]:
+    """Read samples from a place in an open file, fewer where it ends."""
+    try:
+        sound.seek(first)
+        block = sound.read(n_frames, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise damaged(path, first / sound.samplerate, error.error_string) from None
+    if len(block) < min(n_frames, sound.frames - first):
+        raise damaged(path, (first + len(block)) / sound.samplerate, "samples are missing")
+    check_finite(path, block)
+    return to_int16(mix_to_mono(block)[:, 0])
 
 
 def _in_frames(spans: Sequence[tuple[float, float]], sample_rate: int) -> Iterator[tuple[int, int]]:
     for start_s, duration_s in spans:
-        yield round(start_s * sample_rate), max(1, round(duration_s * sample_rate))
+        first = round(min(start_s * sample_rate, FARTHEST_FRAME))
+        yield first, max(1, round(min(duration_s * sample_rate, FARTHEST_FRAME)))
 
 
-def _filled_up(y: NDArray[np.int16], n_samples: int) -> Cut:
+def _filled_up(
+    y: NDArray[np.int16], path: Path, n_samples: int, sample_rate: int
+) -> Cut | InputError:
+    """Fill a segment up with silence, which the end of a track needs."""
     missing = n_samples - len(y)
+    if missing > MOST_PADDING_S * sample_rate:
+        return InputError(
+            path,
+            f"has {len(y) / sample_rate:.3f} s of a segment of {n_samples / sample_rate:g} s",
+            "segment the file again, shorter",
+        )
     return Cut(np.pad(y, (0, missing)), padded=True) if missing > 0 else Cut(y, padded=False)
 
 

@@ -10,6 +10,10 @@ Last = Literal["auto", "keep", "drop", "pad", "whole"]
 IdFrom = Literal["stem", "path"]
 
 
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
+"""Sample rates of sound: a tenth of the telephone's to the highest that recorders have."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConvertSettings:
     """How sound is converted: mixed to mono, resampled to `sample_rate` (Hz), 16 bit."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import itertools
 import os
-import sys
+import shutil
+import stat
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
-from mertools.artifacts.files import STANDARD_STREAM, read_lines
+from mertools.artifacts.files import STANDARD_STREAM, file_mode, read_lines, standard_input
 from mertools.artifacts.rows import Segment, Track
 from mertools.artifacts.tables import open_table, parse_table
 from mertools.audio.settings import IdFrom
@@ -28,6 +32,9 @@ AUDIO_SUFFIXES = frozenset(
 
 MANIFEST_COLUMNS = frozenset({"path", "track_id", "segment_id"})
 HEADER_BYTES = 1 << 16
+SPOOL_BYTES = 1 << 32
+"""More than ten hours of CD's sound: a stream that goes on is none."""
+
 
 PROVENANCE = ("original", "transform")
 """Columns that say what an augmented copy was made from; a manifest without copies has none."""
@@ -41,25 +48,28 @@ def find_sources(
     """Yield tracks and segments in the order of the inputs, and an InputError for what fails.
 
     An input is a sound file, a folder (searched recursively, in sorted order), a manifest (a .csv
-    file) or "-": standard input, a manifest if its first line is a header, else paths. Rows of a
-    manifest come as they are read. The tracks of files and folders get their track_id from the
-    file's name (see `name_tracks`).
+    file), or "-" or a pipe: sound itself, a manifest if the first line is a header, else paths.
+    Rows of a manifest come as they are read. The tracks of files and folders get their track_id
+    from the file's name (see `name_tracks`); sound on standard input is the track "stdin".
 
     Raises UsageError where there is no input, SchemaError where a manifest breaks its schema.
     """
     named: list[tuple[Path, Path] | InputError] = []
     manifests: list[Iterator[Source]] = []
     for entry in inputs:
+        found: list[Path] | Iterator[Source]
         if entry == STANDARD_STREAM:
-            found = _from_standard_input(null_separated)
-            if isinstance(found, list):
-                named += [place for path in found for place in _expand(path)]
-            else:
-                manifests.append(found)
+            found = _from_stream(standard_input(), entry, null_separated)
+        elif _is_pipe(entry):
+            found = _from_pipe(entry, null_separated)
         elif entry.lower().endswith(".csv"):
-            manifests.append(_read_manifest(entry))
+            found = _read_manifest(entry)
         else:
-            named += _expand(Path(entry))
+            found = [Path(entry)] if entry else []
+        if isinstance(found, list):
+            named += [place for path in found for place in _expand(path)]
+        else:
+            manifests.append(found)
     if not named and not manifests:
         raise UsageError("standard input", "names no file", "give files, folders or a manifest")
     yield from name_tracks(named, id_from)
@@ -77,16 +87,17 @@ def name_tracks(
     below the folder they have in common, and at last the suffix is kept.
     """
     files = list(dict.fromkeys(place for place in places if not isinstance(place, InputError)))
-    paths = [path.absolute() for path, _ in files]
+    # Without "..", which would lead out of the folder where files are named by track_id.
+    paths = [Path(os.path.abspath(path)) for path, _ in files]  # noqa: PTH100, links stay
     shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
     candidates = [
         (
             *((path.stem,) if id_from == "stem" else ()),
-            path.absolute().relative_to(folder.absolute()).with_suffix("").as_posix(),
-            path.absolute().relative_to(shared).with_suffix("").as_posix(),
-            path.absolute().relative_to(shared).as_posix(),
+            PurePath(os.path.relpath(path, folder)).with_suffix("").as_posix(),
+            path.relative_to(shared).with_suffix("").as_posix(),
+            path.relative_to(shared).as_posix(),
         )
-        for path, folder in files
+        for path, (_, folder) in zip(paths, files, strict=True)
     ]
     chosen = [0] * len(files)
     while True:
@@ -107,48 +118,101 @@ def name_tracks(
 
 
 def _expand(path: Path) -> list[tuple[Path, Path] | InputError]:
-    if not path.is_dir():
+    """Find the sound files in a folder; anything else is taken to be one."""
+    if not stat.S_ISDIR(file_mode(path)):
         return [(path, path.parent)]
+    refused: list[OSError] = []
     found = sorted(
         Path(folder) / name
-        for folder, folders, names in os.walk(path)
+        for folder, folders, names in os.walk(path, onerror=refused.append)
         for name in names
         if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
     )
-    if not found:
+    errors = [
+        InputError(error.filename, f"cannot be read ({error.strerror})", "check its permissions")
+        for error in refused
+    ]
+    if not found and not errors:
         return [InputError(path, "holds no sound file", "give a folder that does")]
-    return [(file, path) for file in found]
+    return [*((file, path) for file in found), *errors]
 
 
-def _from_standard_input(null_separated: bool) -> list[Path] | Iterator[Source]:
-    stream = sys.stdin.buffer
+def _is_pipe(entry: str) -> bool:
+    """Tell a pipe, such as a shell makes of `<(command)`."""
+    return stat.S_ISFIFO(file_mode(entry))
+
+
+def _from_pipe(entry: str, null_separated: bool) -> list[Path] | Iterator[Source]:
+    # Left open, as rows of a manifest are read one by one.
+    return _from_stream(Path(entry).open("rb"), entry, null_separated)
+
+
+def _from_stream(
+    stream: BinaryIO, entry: str, null_separated: bool
+) -> list[Path] | Iterator[Source]:
+    """Read a stream: the paths it lists, the file that its sound is put into, or a manifest."""
     separator = b"\0" if null_separated else b"\n"
     if null_separated:
         return [Path(name) for name in read_lines(stream, separator)]
-    header = stream.readline(HEADER_BYTES)
-    if not header:
-        raise UsageError("standard input", "is empty", "pipe paths or a manifest into it")
-    text = os.fsdecode(header.removeprefix(b"\xef\xbb\xbf"))
-    columns = set(next(csv.reader([text.strip()])))
-    if MANIFEST_COLUMNS & columns and not Path(text.strip()).exists():
+    head = stream.readline(HEADER_BYTES)
+    if not head:
+        name = "standard input" if entry == STANDARD_STREAM else entry
+        raise UsageError(name, "is empty", "pipe paths, a manifest or sound into it")
+    if _begins_sound(head):
+        return [_spool(head, stream, "stdin" if entry == STANDARD_STREAM else Path(entry).name)]
+    text = os.fsdecode(head.removeprefix(b"\xef\xbb\xbf"))
+    columns = _columns(text)
+    if MANIFEST_COLUMNS & columns and not file_mode(text.strip()):
         lines = io.TextIOWrapper(stream, "utf-8", errors="surrogateescape", newline="")
-        return _parse_manifest(itertools.chain([text], lines), columns, STANDARD_STREAM)
-    rest = read_lines(stream, separator)
-    first = text.rstrip("\r\n")
-    return [Path(name.rstrip("\r")) for name in ([first] if first else []) + list(rest)]
+        return _parse_manifest(itertools.chain([text], lines), columns, entry)
+    names = (name.rstrip("\r\n") for name in itertools.chain([text], read_lines(stream, separator)))
+    return [Path(name) for name in names if name]
+
+
+def _begins_sound(head: bytes) -> bool:
+    """Tell sound from names by its first bytes, up to a newline: no name has a NUL."""
+    is_mpeg = head[:1] == b"\xff" and head[1:2] >= b"\xe0" and head[1:2] != b"\xfe"
+    return is_mpeg or b"\0" in head or head.rstrip() in (b"RIFF", b"FORM")
+
+
+def _spool(head: bytes, stream: BinaryIO, name: str) -> Path:
+    """Put a stream of sound into a temporary file, which goes when the program ends.
+
+    Sound is read more than once, and by several processes.
+    Raises UsageError where it does not end.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mer-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / name
+    n_bytes = len(head)
+    with path.open("wb") as file:
+        file.write(head)
+        while block := stream.read(1 << 20):
+            n_bytes += len(block)
+            if n_bytes > SPOOL_BYTES:
+                raise UsageError(name, f"goes on beyond {SPOOL_BYTES} bytes", "give it as a file")
+            file.write(block)
+    return path
+
+
+def _columns(header: str) -> set[str]:
+    """Name the columns in a table's first line; none where it is no line of CSV."""
+    try:
+        return set(next(csv.reader([header.strip()]), []))
+    except csv.Error:
+        return set()
 
 
 def _read_manifest(source: str) -> Iterator[Source]:
     with open_table(source) as stream:
         header = stream.readline()
-        columns = set(next(csv.reader([header.strip()]), []))
-        yield from _parse_manifest(
-            itertools.chain([header] if header else [], stream), columns, source
-        )
+        lines = itertools.chain([header] if header else [], stream)
+        yield from _parse_manifest(lines, _columns(header), source)
 
 
 def _parse_manifest(lines: Iterator[str], columns: set[str], source: str) -> Iterator[Source]:
-    folder = Path() if source == STANDARD_STREAM else Path(source).parent
+    beside_it = source != STANDARD_STREAM and not _is_pipe(source)
+    folder = Path(source).parent if beside_it else Path()
     row_type: type[Track] | type[Segment] = Segment if "segment_id" in columns else Track
     for row in parse_table(lines, row_type, source):
         # Text, if empty, where the table has the column: who reads it as it comes must know.
@@ -157,5 +221,5 @@ def _parse_manifest(lines: Iterator[str], columns: set[str], source: str) -> Ite
         if "transform" in columns:
             row = replace(row, transform=row.transform or "")
         beside = folder / row.path
-        here = Path(row.path).exists() or not beside.exists()
+        here = file_mode(row.path) or not file_mode(beside)
         yield row if here else replace(row, path=str(beside))

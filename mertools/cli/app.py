@@ -15,6 +15,7 @@ import typer
 
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
+from mertools.cli.commands.annotate import annotate
 from mertools.cli.commands.convert import convert
 from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
@@ -35,6 +36,7 @@ from mertools.cli.commands.transcribe import transcribe
 from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
 from mertools.cli.shared.help import MerCommand, MerGroup
+from mertools.cli.shared.streams import discard_stdout, open_standard_streams
 from mertools.errors import MerError
 from mertools.importers.registry import CORPORA
 from mertools.models.registry import ARCHITECTURES
@@ -42,6 +44,11 @@ from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
 EXIT_INTERRUPTED = 130
+
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EBADF: "leave it open, or give another with -o",
+}
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -51,7 +58,14 @@ def main() -> None:
     for variable in THREADS:
         # Several threads in one operation would change the last bits of results with --jobs.
         os.environ[variable] = "1"
-    app(prog_name="mer")
+    open_standard_streams()
+    try:
+        app(prog_name="mer")
+    except SystemExit as end:
+        status = end.code
+    except OSError as error:  # help is written before any command runs
+        status = _complain(error)
+    sys.exit(_flush(status))
 
 
 app = typer.Typer(
@@ -81,38 +95,50 @@ def mer(
         raise typer.Exit
 
 
-def _discard_stdout() -> None:
-    """Let nothing more be written to a pipe that nobody reads, nor be complained about at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _ended_well(command: Callable[[], None], *, debug: bool) -> None:
     """Run a command; turn every way in which it can end into an exit code and at most one line."""
     try:
         command()
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_stdout()
+        discard_stdout()
     except KeyboardInterrupt:
         raise typer.Exit(EXIT_INTERRUPTED) from None
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
-    except Exception as error:  # noqa: BLE001, told whole by _told, and with --debug
+    except Exception as error:  # noqa: BLE001, said in one line, and with --debug whole
         if debug:
             traceback.print_exc()
-        status, line = _told(error)
-        console.complain(line)
-        raise typer.Exit(status) from None
+        raise typer.Exit(_complain(error)) from None
 
 
-def _told(error: Exception) -> tuple[int, str]:
-    """Give the exit code and the line that tell a person of an error."""
+def _complain(error: Exception) -> int:
+    """Say in one line what went wrong, and give the exit status for it."""
+    status, line = _describe(error)
+    console.complain(line)
+    return status
+
+
+def _flush(status: str | int | None) -> str | int | None:
+    """Write what is left for standard output; give the exit status, which may change by that."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError as error:
+        discard_stdout()
+        return status or _complain(error)
+    return status
+
+
+def _describe(error: Exception) -> tuple[int, str]:
+    """Give the exit status and the line for an error."""
     if isinstance(error, MerError):
         return error.exit_status, str(error)
     if isinstance(error, MemoryError):
         return EXIT_ERROR, "memory: there is not enough of it: lower --jobs"
     if isinstance(error, OSError) and error.errno is not None:
-        remedy = "free some space" if error.errno == errno.ENOSPC else "mend that and run it again"
+        remedy = REMEDIES.get(error.errno, "mend that and run it again")
         return EXIT_ERROR, f"{error.filename or 'standard output'}: {error.strerror}: {remedy}"
     kind = type(error).__name__
     return EXIT_ERROR, f"a fault of mer itself: {kind} ({error}): run with --debug and report it"
@@ -126,8 +152,14 @@ def _with_common_options(command: Callable[..., None], **fixed: object) -> Calla
 
     @functools.wraps(command)
     def run(*, quiet: bool, debug: bool, **arguments: Any) -> None:
+        def checked() -> None:
+            from mertools.cli.shared.overwriting import check_overwriting
+
+            check_overwriting(own.parameters, arguments)
+            command(**fixed, **arguments)
+
         console.set_quiet(quiet)
-        _ended_well(functools.partial(command, **fixed, **arguments), debug=debug)
+        _ended_well(checked, debug=debug)
 
     common = {"quiet": options.Quiet, "debug": options.Debug}
     own = signature(command, eval_str=True)  # get_type_hints wraps hints with None in 3.10
@@ -176,7 +208,11 @@ GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "import": import_group,
         "match": match,
     },
-    "Label": {"aggregate-labels": aggregate_labels, "rate-tags": rate_tags},
+    "Label": {
+        "annotate": annotate,
+        "aggregate-labels": aggregate_labels,
+        "rate-tags": rate_tags,
+    },
     "Learn": {"train": train, "embed": embed},
     "Judge": {"evaluate": evaluate, "align": align, "rank-features": rank_features},
     "Look": {"predict": predict, "models": models, "inspect": inspect, "validate": validate},

@@ -61,7 +61,7 @@ def build_features(
     remove_stale_parts(target.parent, target.name)
     with Journal(target) as journal, ExitStack() as stack:
         former = None
-        if target.exists() and not force:
+        if target.is_file() and not force:
             try:
                 former = stack.enter_context(open_features(target, joined=limits is None))
             except SchemaError:
@@ -138,16 +138,21 @@ class _Store:
                 self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
 
     def _load_journal(self, use: bool) -> None:
-        kinds = {(k.name, k.digest, k.engine, k.device): k for k in self._recipe.kinds}
+        if not use:
+            self._journal.clear()
         for header, offset in self._journal.records():
-            if header["kind"] == NOTES:
-                if use:
+            try:
+                if header["kind"] == NOTES:
                     self._load_notes(header, offset)
-                continue
-            kind = kinds.get(
-                (header["kind"], header["digest"], header["engine"], header.get("device", ""))
-            )
-            if use and kind is not None:
+                else:
+                    self._load_features(header, offset)
+            except (AttributeError, KeyError, TypeError, ValueError):
+                continue  # written by another release, with other fields: it is made anew
+
+    def _load_features(self, header: Header, offset: int) -> None:
+        made_by = (header["kind"], header["digest"], header["engine"], header.get("device", ""))
+        for kind in self._recipe.kinds:
+            if made_by == (kind.name, kind.digest, kind.engine, kind.device):
                 row = FeatureRow(**header["row"])
                 described = kind.describe(tuple(header["shape"]), header["dtype"])
                 self._in_journal[kind.name, row.segment_id] = offset, described
@@ -224,7 +229,7 @@ class _Store:
         notes = [
             (header, self._journal.read(offset, header["n_bytes"]))
             for header, offset in (self._journal.records() if self._recipe.notes else ())
-            if header["kind"] == NOTES
+            if header.get("kind") == NOTES
         ]
         self._journal.clear()
         for header, content in notes:

@@ -15,7 +15,7 @@ from mertools.artifacts.feature_rows import Cutting, FeatureRow, Features
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.convert import read_at_rates
-from mertools.audio.io import check_readable
+from mertools.audio.io import check_rate, check_readable, probe
 from mertools.audio.segment import Cut, cut, cut_out, read_segments, read_track
 from mertools.audio.settings import SegmentSettings
 from mertools.audio.sources import Source
@@ -112,6 +112,11 @@ class SegmentFeatures:
     notes: tuple[NoteEvent, ...] | None = None
     track_s: float | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Tell whether all features exist already, of an earlier run."""
+        return bool(self.features) and all(part is None for part in self.features.values())
+
 
 @dataclass(frozen=True, slots=True)
 class FailedInput:
@@ -188,6 +193,9 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
         source_digest = digest_file(path)
         if task.segments is not None and (rows := _kept_rows(recipe, task, source_digest)):
             return [SegmentFeatures(row, dict.fromkeys(recipe.kind_names())) for row in rows]
+        declared = {row.sample_rate for row in task.segments or (task.track,)} - {None}
+        for rate in declared:
+            check_rate(path, probe(path), rate)
         wholes = _Wholes(path, recipe.rates())
         track_s, all_cuts = _cuts(recipe, task, wholes)
         for segment, cuts in all_cuts:

@@ -8,6 +8,7 @@ label_studio_sdk.converter: a single choice as its name, a rating as `[{"rating"
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from mertools.labels.records import read_records
 from mertools.targets.scale import CLASS_NAMES
 
 TRACK_FIELD = "track_id"
+STRETCH = ("start", "duration")
 MEDIA_FIELDS = ("audio", "path", "url")
 """The fields of a task that name its sound file, the likelier first."""
 
@@ -167,6 +169,7 @@ class _Export:
         if not wanted:
             return
         track_id = self._track_id(data, where)
+        stretch = self._stretch(data, where)
         if isinstance(annotator, dict):
             # The address comes first: exports as CSV and JSON-MIN have nothing else.
             annotator = annotator.get("email") or annotator.get("id")
@@ -184,7 +187,7 @@ class _Export:
                     f"say which rating it is with --map '{target}:{label}=1', name the classes of "
                     f"{target} with --classes, or choose other targets with --target",
                 ) from None
-            yield Rating(track_id, str(annotator), target, value)
+            yield Rating(track_id, str(annotator), target, value, *stretch)
 
     def _label(self, value: Any, where: str) -> str | float | None:
         """Take the one label from a result's value; None where nothing was chosen."""
@@ -237,6 +240,23 @@ class _Export:
                 "name a field that tells them apart with --track-field",
             )
         return track_id
+
+    def _stretch(self, data: object, where: str) -> tuple[float, float] | tuple[None, None]:
+        """Find which stretch of its track a task is of, if it has a start and a duration."""
+        assert isinstance(data, dict)  # noqa: S101, or it would have no track
+        cells = [data.get(name) for name in STRETCH]
+        if any(cell in (None, "") for cell in cells):
+            return None, None
+        try:
+            start, duration = (float(str(cell)) for cell in cells)
+        except ValueError:
+            start, duration = math.nan, math.nan
+        if not (0 <= start < math.inf and 0 < duration < math.inf):
+            raise self.error(
+                f"{where}, start {cells[0]!r} and duration {cells[1]!r} are no stretch of time",
+                "give seconds, or leave both out",
+            )
+        return start, duration
 
     def _objects(self, value: object, where: str) -> list[Mapping[str, Any]]:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):

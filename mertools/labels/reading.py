@@ -17,12 +17,17 @@ from mertools.artifacts.rows import Annotation
 from mertools.artifacts.tables import open_table, parse_table
 from mertools.errors import SchemaError
 from mertools.labels.groups import TRACK_ID, Relatives
-from mertools.labels.label_studio import Conversion, is_export_header, read_csv, read_json
+from mertools.labels.label_studio import (
+    STRETCH,
+    Conversion,
+    is_export_header,
+    read_csv,
+    read_json,
+)
 from mertools.labels.ratings import Rating
 from mertools.labels.records import read_records
 
 ANNOTATOR_ID = "annotator_id"
-STRETCH = ("start", "duration")
 CACHED_RATINGS = 4096
 
 

@@ -92,7 +92,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture by its name.
+    """An architecture by its name; `summary` says in a few words what it is, `description` more.
 
     `objectives` are those that it can learn by, the usual one of each sort of scale first. `units`
     are what a row can be in training. `options` name what `mer train` offers for it alone.
@@ -109,6 +109,7 @@ class Architecture:
     units: tuple[Literal["track", "segment"], ...] = ("segment",)
     pool: Pooling = "mean"
     options: frozenset[str] = frozenset()
+    description: str = ""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -181,7 +182,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     for row in (
         Architecture(
             "svm",
-            "support vector machine with an RBF kernel: calibrated posteriors, or a number (SVR)",
+            "support vector machine",
             (Branch("vectors", ("handcrafted",), "vectors"),),
             "estimator",
             "mertools.models.svm",
@@ -205,11 +206,11 @@ ARCHITECTURES: dict[str, Architecture] = {
                 ),
             ),
             units=("track", "segment"),
+            description="with an RBF kernel: calibrated posteriors of classes, or a number (SVR)",
         ),
         Architecture(
             "kernel",
-            "kernel ridge regression of the annotators' distributions or a number, on several "
-            "kinds of feature",
+            "kernel ridge regression",
             (Branch("vectors", ("musicnn", "tonal"), "vectors"),),
             "estimator",
             "mertools.models.kernel",
@@ -231,32 +232,36 @@ ARCHITECTURES: dict[str, Architecture] = {
                 ),
             ),
             options=frozenset({"share"}),
+            description="of the annotators' distributions or a number, on several kinds of feature",
         ),
         Architecture(
             "cnn",
-            "convolutional network that looks at mel spectrograms",
+            "network on mel spectrograms",
             (_SPECTROGRAM,),
             "network",
             "mertools.models.cnn",
             _ALL_OBJECTIVES,
+            description="four convolution blocks and three linear layers (paper 000)",
         ),
         Architecture(
             "lstm",
-            "recurrent network with self-attention that looks at transcribed notes",
+            "network on transcribed notes",
             (_SEQUENCE,),
             "network",
             "mertools.models.lstm",
             _ALL_OBJECTIVES,
             parameters=(_HEADS,),
+            description="a bidirectional LSTM with self-attention (paper 000)",
         ),
         Architecture(
             "dual",
-            "Dual-Stream: the convolutional and the recurrent network side by side",
+            "Dual-Stream network on both",
             (_SPECTROGRAM, _SEQUENCE),
             "network",
             "mertools.models.dual",
             _ALL_OBJECTIVES,
             parameters=(_HEADS,),
+            description="the cnn's and the lstm's branches side by side (paper 000)",
         ),
         Architecture(
             "seq-cnn",

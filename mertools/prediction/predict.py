@@ -151,10 +151,14 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows of predictions, and the digest of its sound."""
+    """A track's rows of predictions, and the digest of its sound.
+
+    `kept` tells that an interrupted run had predicted them.
+    """
 
     rows: list[Prediction]
     source_digest: str
+    kept: bool = False
 
 
 def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:

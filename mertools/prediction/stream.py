@@ -29,11 +29,13 @@ def predict_resumably(
     A track is kept where the same file was predicted by the same models, level and windows.
     """
     models = [(predictor.digest, _cutting(predictor)) for predictor in predictors]
-    run = digest_json([level, *models])
+    # Rows of a release with other columns are no rows of this run.
+    columns = [field.name for field in dataclasses.fields(Prediction)]
+    run = digest_json([level, columns, *models])
     records = {
         (header["track_id"], header["source_digest"]): (offset, header["n_bytes"])
         for header, offset in journal.records()
-        if header["run"] == run
+        if header.get("run") == run
     }
     # For each track in order: the journal's record of its predictions, or None if to be predicted.
     order: deque[tuple[int, int] | None] = deque()
@@ -52,7 +54,7 @@ def predict_resumably(
         while order and (record := order[0]) is not None:
             order.popleft()
             rows = json.loads(journal.read(*record))
-            yield PredictedTrack([_restore(row) for row in rows], "")
+            yield PredictedTrack([_restore(row) for row in rows], "", kept=True)
 
     for outcome in predict_audio(to_predict(), predictors, level, jobs):
         yield from kept()

@@ -30,6 +30,9 @@ Jobs = int | str | None
 TASKS_AHEAD = 3
 """Tasks handed out for each process: enough to keep it busy, few enough to bound memory."""
 
+PROCESSES_PER_CORE = 8
+"""More than this only take memory, even where they wait for a disk most of the time."""
+
 
 def available_cores() -> int:
     """Count the cores that this process may use."""
@@ -41,9 +44,9 @@ def map_ordered(
 ) -> Iterator[U]:
     """Apply `function` to each item, yielding in order.
 
-    Items are drawn as they are needed. A single item, or `jobs` of 1, is worked on in process. A
-    cluster gets several items at once where they are `grouped`, as those should be that take less
-    than a second.
+    Items are drawn as they are needed. A single item, or `jobs` of 1, is worked on in process.
+    There are no more processes than items, nor than `PROCESSES_PER_CORE` allows. A cluster gets
+    several items at once where they are `grouped`, as those should be that take less than a second.
     Raises what `function` raises, and MerError where a process dies; `map_on_cluster` says what
     else may happen on a cluster.
     """
@@ -53,10 +56,11 @@ def map_ordered(
         yield from map_on_cluster(function, items, jobs, grouped=grouped)
         return
     keep_freed_memory()
-    jobs = jobs or available_cores()
+    jobs = min(jobs or available_cores(), PROCESSES_PER_CORE * available_cores())
     source = iter(items)
-    first = list(itertools.islice(source, 2))
-    if jobs == 1 or len(first) < 2:
+    first = list(itertools.islice(source, max(2, jobs)))
+    jobs = min(jobs, len(first))
+    if jobs < 2:
         yield from map(function, itertools.chain(first, source))
         return
     context = multiprocessing.get_context("fork" if _may_fork() else "spawn")

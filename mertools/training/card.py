@@ -124,7 +124,7 @@ def _describe_network(settings: Settings, final: Fit) -> dict[str, Any]:
     starts = [start.describe() for start in settings.starts]
     return {
         "parameters": recipe.describe(),
-        **({"init": starts[0] if len(starts) == 1 else starts} if starts else {}),
+        **({"init": starts[0] if len(starts) == 1 else {"models": starts}} if starts else {}),
         "epochs": len(final.history),
         "best_epoch": final.kept_epoch,
         "device": settings.device,

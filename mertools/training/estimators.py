@@ -117,8 +117,10 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
 
 
 def _usual_point(plan: Plan, vectors: VectorDataset) -> dict[str, Any]:
-    parameters = plan.settings.architecture.parameters
-    return {**parameter_defaults(parameters, vectors.n_columns), **plan.settings.recipe.values}
+    settings = plan.settings
+    n_columns = settings.count_columns(vectors.n_columns)
+    usual = parameter_defaults(settings.architecture.parameters, n_columns)
+    return {**usual, **settings.recipe.values}
 
 
 def _inner_splits(

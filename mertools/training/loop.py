@@ -118,16 +118,17 @@ def train(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in frozen:
         module.requires_grad_(False)
-    phases = _number_epochs(recipe.list_phases())
+    phases = recipe.list_phases()
+    n_epochs = sum(phase.epochs for phase in phases)
     saved = distributed.from_first(checkpoint.load(state))
     run = _restore_run(saved, network)
     optimiser, scheduler = _begin_phase(network, recipe, phases, run, saved)
     learner = distributed.connect(network)
     saved_at, saving_s = -math.inf, 0.0
-    while not run.is_over(recipe, len(phases)):
+    while not run.is_over(recipe, n_epochs):
         begun = time.perf_counter()
         number = len(run.history) + 1
-        if number > 1 and phases[number - 1] is not phases[number - 2]:
+        if number > 1 and _phase_at(phases, number) is not _phase_at(phases, number - 1):
             optimiser, scheduler = _begin_phase(network, recipe, phases, run, None)
         # An epoch of its own seed draws the same after an interrupt, without states to save.
         torch.manual_seed(_seed_of(seed, number))
@@ -165,9 +166,13 @@ def train(
     return run
 
 
-def _number_epochs(phases: Sequence[Phase]) -> list[Phase]:
-    """Give the phase of each epoch."""
-    return [phase for phase in phases for _ in range(phase.epochs)]
+def _phase_at(phases: Sequence[Phase], number: int) -> Phase:
+    """Give the phase that an epoch is in; epochs count from 1, and the last phase has no end."""
+    for phase in phases[:-1]:
+        if number <= phase.epochs:
+            return phase
+        number -= phase.epochs
+    return phases[-1]
 
 
 Scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau
@@ -184,8 +189,7 @@ def _begin_phase(
 
     `saved` is what an interrupted training had come to, whose schedule is played again.
     """
-    number = min(len(run.history), len(phases) - 1)
-    phase = phases[number]
+    phase = _phase_at(phases, len(run.history) + 1)
     optimiser = _make_optimiser(network, phase)
     if saved is not None:
         _restore_optimiser(optimiser, saved)
@@ -195,8 +199,8 @@ def _begin_phase(
         optimiser, factor=recipe["plateau_factor"], patience=recipe["plateau_patience"]
     )
     # The schedule has no state that is saved: it follows from the losses so far.
-    for epoch, of_epoch in zip(run.history, phases, strict=False):
-        if of_epoch is phase and epoch.validation_loss is not None and saved is not None:
+    for epoch in run.history if saved is not None else ():
+        if _phase_at(phases, epoch.epoch) is phase and epoch.validation_loss is not None:
             scheduler.step(epoch.validation_loss)
     return optimiser, scheduler
 

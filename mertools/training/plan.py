@@ -64,6 +64,10 @@ class Settings:
     device: str = "cpu"
     n_threads: int = 1
 
+    def count_columns(self, n_columns: int) -> int:
+        """Count the columns that are learnt from, of so many."""
+        return n_columns if self.select is None else min(n_columns, self.select.n_columns)
+
 
 @dataclass(frozen=True)
 class Task:

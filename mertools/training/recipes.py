@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,45 +37,45 @@ FREEZE = "freeze"
 _OPTIMISERS = ("adamw", "adam", "sgd")
 TRAINING: tuple[Parameter, ...] = (
     Parameter("batch_size", 32, "segments of a batch", span=(8, 64)),
-    Parameter("learning_rate", 0.001, "of the optimiser", span=(1e-4, 1e-2)),
-    Parameter("optimiser", "adamw", "adamw, adam or sgd", choices=_OPTIMISERS),
-    Parameter("weight_decay", 0.01, "of the optimiser", low_included=True),
-    Parameter("momentum", 0.9, "of sgd", high=1, low_included=True),
+    Parameter("learning_rate", 0.001, "step size of the optimiser", span=(1e-4, 1e-2)),
+    Parameter("optimiser", "adamw", "what takes the steps", choices=_OPTIMISERS),
+    Parameter("weight_decay", 0.01, "strength of weight decay", low_included=True),
+    Parameter("momentum", 0.9, "momentum of sgd", high=1, low_included=True),
     Parameter("nesterov", "no", "sgd with Nesterov's momentum", choices=("no", "yes")),
     Parameter("max_epochs", 100, "epochs at most, all phases together"),
     Parameter(
         "stop",
         "validation_loss",
-        "what ends training: a validation loss or accuracy that gets no better, the training "
-        "accuracy, or the number of epochs",
+        "what ends training",
         choices=("validation_loss", "validation_accuracy", "training_accuracy", "epochs"),
     ),
-    Parameter("patience", 10, "epochs without a better validation"),
+    Parameter("patience", 10, "epochs without improvement before training stops"),
     Parameter(
         "stop_accuracy",
         0.9,
-        "training accuracy at which stop=training_accuracy ends",
+        "where stop=training_accuracy stops",
         high=1.0000001,
     ),
     Parameter(
         "schedule",
         "plateau",
-        "whether the learning rate falls when the validation loss does not",
+        "reduce the learning rate when the validation loss stalls",
         choices=("plateau", "none"),
     ),
     Parameter("plateau_patience", 4, "epochs that the schedule waits", low_included=True),
-    Parameter("plateau_factor", 0.5, "what it multiplies the learning rate by", high=1),
+    Parameter("plateau_factor", 0.5, "what it multiplies the rate by", high=1),
     Parameter("clip_norm", 0.0, "largest norm of the gradient; 0 for none", low_included=True),
     Parameter("validation", 0.15, "share of the tracks for validation", high=1),
     Parameter(
         "class_weights",
         "balanced",
-        "of the objective hard: by inverse frequency, or none",
+        "weights of hard classes",
         choices=("balanced", "none"),
     ),
 )
 
 INTEGERS = frozenset({"batch_size", "max_epochs", "patience", "plateau_patience"})
+_EPOCHS = Parameter("epochs", 100, "of a phase")
 OF_A_PHASE = ("optimiser", "learning_rate", "weight_decay", "momentum", "nesterov")
 
 
@@ -105,7 +105,8 @@ class Recipe:
     phases: tuple[Mapping[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
-        known = {parameter.name: parameter for parameter in parameters_of(self.architecture)}
+        parameters = (*parameters_of(self.architecture), _EPOCHS)
+        known = {parameter.name: parameter for parameter in parameters}
         for values in (self.values, *self.phases):
             for name, value in values.items():
                 # Several branches may be frozen at once.
@@ -143,6 +144,12 @@ class Recipe:
             left -= epochs
         return tuple(phases)
 
+    def check_effect(self, names: Iterable[str]) -> None:
+        """Raise UsageError for a parameter that every phase sets for itself."""
+        for name in names:
+            if self.phases and all(name in phase for phase in self.phases):
+                raise UsageError(name, "is set by every phase of the recipe", "change it there")
+
     def describe(self) -> dict[str, Any]:
         """Say what a card says of the training, the architecture's own parameters left out."""
         own = self.architecture.defaults
@@ -159,7 +166,7 @@ def parameters_of(architecture: Architecture) -> tuple[Parameter, ...]:
     freeze = Parameter(
         FREEZE,
         scenarios[0],
-        "what --init has set and training leaves: a scenario S1 to S4, or a branch",
+        "what stays as --init has it",
         choices=scenarios + branches,
     )
     return (*TRAINING, freeze, *architecture.parameters)
@@ -179,7 +186,8 @@ def usual_recipe(architecture: Architecture) -> Recipe:
 def read_recipe(path: Path, architecture: Architecture) -> Recipe:
     """Read a recipe file.
 
-    Raises UsageError where it cannot be read, SchemaError where it is none.
+    Without `max_epochs` it has as many epochs as its phases together. Raises UsageError where it
+    cannot be read, SchemaError where it is none.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -199,11 +207,17 @@ def read_recipe(path: Path, architecture: Architecture) -> Recipe:
     types: dict[str, Callable[[str], Value]] = {
         name: kind for name, kind in parameter_types(architecture).items() if name in OF_A_PHASE
     }
-    return Recipe(
-        architecture,
-        {**usual.values, **values},
-        tuple(_check_values(path, phase, types | {"epochs": int}) for phase in phases),
-    )
+    of_phases = tuple(_check_values(path, phase, types | {"epochs": int}) for phase in phases)
+    if any("epochs" not in phase for phase in of_phases[:-1]):
+        raise SchemaError(path, "has a phase without epochs before others", "give it epochs")
+    try:
+        recipe = Recipe(architecture, {**usual.values, **values}, of_phases)
+        if of_phases and "epochs" in of_phases[-1] and "max_epochs" not in values:
+            total = sum(int(phase["epochs"]) for phase in of_phases)
+            recipe = recipe.replaced({"max_epochs": total})
+        return recipe
+    except UsageError as error:
+        raise SchemaError(path, f"{error.subject} {error.problem}", error.remedy) from None
 
 
 def _check_values(

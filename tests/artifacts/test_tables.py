@@ -82,42 +82,44 @@ def test_columns_that_repeat_may_be_fewer_for_some_targets() -> None:
     stream = io.StringIO(newline="")
     write_table(stream, Label, rows, 3)
     header, first, second = stream.getvalue().splitlines()
-    assert header.endswith("class,kept,p_1,p_2,p_3,split")
-    assert first.endswith("true,0.5,0.5,,test")
-    assert second.endswith("false,0.0,1.0,0.0,")
+    assert header.endswith("class,kept,p_1,p_2,p_3,split,scale")
+    assert first.endswith("true,0.5,0.5,,test,")
+    assert second.endswith("false,0.0,1.0,0.0,,")
     stream.seek(0)
     assert list(parse_table(stream, Label, "l.csv")) == rows
 
 
 def test_columns_may_stand_in_any_order_among_others() -> None:
     lines = ["value,extra,target,annotator_id,track_id\n", "2,x,arousal,a,7\n"]
-    assert list(parse_table(lines, Annotation, "a.csv")) == [Annotation("7", "a", "arousal", 2.0)]
+    assert list(parse_table(lines, Annotation, "a.csv")) == [Annotation("7", "a", "arousal", "2")]
 
 
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("1,a,arousal,much", "line 2 column value is 'much', not a number"),
-        ("1,a,arousal,nan", "not a finite number"),
-        ("1,a,arousal,0", "below 1"),
-        ("1,,arousal,2", "column annotator_id is empty"),
-        ('1,"a,arousal,2', "not CSV|cells"),
+        ("1,a,arousal,2,much,1", "line 2 column start is 'much', not a number"),
+        ("1,a,arousal,2,nan,1", "not a finite number"),
+        ("1,a,arousal,2,-1,1", "below 0"),
+        ("1,a,arousal,2,1e10,1", "above 1e"),
+        ("1,,arousal,2,0,1", "column annotator_id is empty"),
+        ('1,"a,arousal,2,0,1', "not CSV|cells"),
     ],
 )
 def test_a_broken_cell_is_named(row: str, problem: str) -> None:
-    lines = ["track_id,annotator_id,target,value\n", f"{row}\n"]
+    lines = ["track_id,annotator_id,target,value,start,duration\n", f"{row}\n"]
     with pytest.raises(SchemaError, match=problem):
         list(parse_table(lines, Annotation, "a.csv"))
 
 
 def test_a_report_goes_on_after_a_problem() -> None:
-    lines = ["track_id,annotator_id,target,value\n", "1,a,t,x\n", "1,a,t,2\n", "1,b,t,\n"]
+    header = "track_id,annotator_id,target,value,start\n"
+    lines = [header, "1,a,t,1,x\n", "1,a,t,2,\n", "1,,t,2,\n"]
     problems: list[str] = []
     rows = list(parse_table(lines, Annotation, "a.csv", lambda e: problems.append(e.problem)))
-    assert [row.value for row in rows] == [2.0]
+    assert [row.value for row in rows] == ["2"]
     assert problems == [
-        "line 2 column value is 'x', not a number",
-        "line 4 column value is empty",
+        "line 2 column start is 'x', not a number",
+        "line 4 column annotator_id is empty",
     ]
 
 

@@ -24,7 +24,7 @@ WriteTone = Callable[..., Path]
 
 
 def converted(path: Path, folder: Path, settings: ConvertSettings = ConvertSettings()) -> Track:  # noqa: B008
-    return convert(Track(path.stem, str(path)), folder, settings, force=False)
+    return convert(Track(path.stem, str(path)), folder, settings, force=False).track
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 11025, 22050, 44100, 48000, 96000])

@@ -107,9 +107,9 @@ class Cost:
 class Pair:
     """Ours and a peer's way to do the same work.
 
-    `amount` is the number of `unit`s of work in a round; seconds are given for one. `one_core`: each
-    side has one core and one thread. Pairs with a `cost` or `with_torch` have a profile: torch counts
-    its own products, `cost` all others.
+    `amount` is the number of `unit`s of work in a round; seconds are given for one. `one_core`:
+    each side has one core and one thread. Pairs with a `cost` or `with_torch` have a profile: torch
+    counts its own products, `cost` all others.
     """
 
     name: str

@@ -28,6 +28,7 @@ ORDER = (
     "import emotify",
     "import features",
     "match",
+    "annotate",
     "merge",
     "featurize",
     "aggregate-labels",

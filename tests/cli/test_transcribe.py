@@ -101,10 +101,24 @@ def test_features_notes_and_midi_of_songs(
         for row in of_track:
             n_frames = (float(row["end_s"]) - float(row["start_s"])) * RATE / 256
             assert len(row["bends"].split()) == pytest.approx(n_frames, abs=2)
-    # Of 23 s, the last 3 are less than half a segment.
+    # Of 23 s, the last 3 are less than half a segment, but a track's notes are all its own.
     onsets = sorted(float(row["start_s"]) for row in notes if row["track_id"] == "long")
-    assert {round(onset) for onset in onsets} >= set(range(20))
-    assert max(onsets) < 20
+    assert {round(onset) for onset in onsets} >= set(range(23))
+
+
+def test_notes_are_the_tracks_and_features_the_segments_unless_told(
+    transcribe: Mer, tmp_path: Path, songs: Path
+) -> None:
+    song = songs / "long.wav"
+    transcribe(song, "-o", "plain.h5")
+    transcribe(song, "-o", "noted.h5", "--notes", "default.csv")
+    assert (tmp_path / "plain.h5").read_bytes() == (tmp_path / "noted.h5").read_bytes()
+    for context in ("track", "segment"):
+        transcribe(song, "-o", f"{context}.h5", "--notes", f"{context}.csv", "--context", context)
+    by_default, of_track, of_segments = (
+        (tmp_path / f"{name}.csv").read_text() for name in ("default", "track", "segment")
+    )
+    assert by_default == of_track != of_segments
 
 
 def test_the_whole_of_a_track_is_heard_at_once(

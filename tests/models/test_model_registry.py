@@ -58,5 +58,5 @@ def test_usual_values_may_follow_the_number_of_columns():
 
 
 def test_an_architecture_that_does_not_exist_names_those_that_do():
-    with pytest.raises(UsageError, match="svmm: is no model: choose from svm"):
+    with pytest.raises(UsageError, match="svmm: is no model: did you mean svm"):
         find_architecture("svmm")

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
-from mertools.audio.settings import AudioFormat, ConvertSettings
+from mertools.audio.settings import (
+    HIGHEST_RATE_HZ,
+    LOWEST_RATE_HZ,
+    AudioFormat,
+    ConvertSettings,
+)
 from mertools.cli.shared import options
 
 DEFAULTS = ConvertSettings()
@@ -18,7 +23,13 @@ def convert(
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder for the converted files.")
     ],
     sample_rate: Annotated[
-        int, typer.Option(min=1, metavar="HZ", help="Sampling rate to resample to.")
+        int,
+        typer.Option(
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
+            metavar="HZ",
+            help="Sampling rate to resample to.",
+        ),
     ] = DEFAULTS.sample_rate,
     keep_channels: Annotated[
         bool,
@@ -47,7 +58,7 @@ def convert(
     from functools import partial
     from pathlib import Path
 
-    from mertools.artifacts.files import make_folder, remove_stale_parts
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Track
     from mertools.audio.convert import convert as convert_track
     from mertools.audio.provenance import provenance_columns
@@ -57,9 +68,7 @@ def convert(
     from mertools.cli.shared.tables import open_table_output
 
     folder = Path(output)
-    make_folder(folder)
-    for subfolder in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        remove_stale_parts(subfolder)
+    prepare_folder(folder)
     settings = ConvertSettings(sample_rate, keep_channels, format)
     columns, sources = provenance_columns(
         gather_sources(inputs, null_separated=null, id_from=id_from)
@@ -73,4 +82,5 @@ def convert(
         for converted in track_progress(
             work_on(make, tracks, failed, cluster or jobs), "convert", count_if_known(sources)
         ):
-            write(converted)
+            failed.count_kept(converted.kept)
+            write(converted.track)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mertools.audio.settings import Last, SegmentSettings
+from mertools.audio.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Last, SegmentSettings
 from mertools.cli.shared import options
 
 DEFAULTS = SegmentSettings()
@@ -49,7 +49,8 @@ def featurize(
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
             metavar="HZ",
             help="Sampling rate to compute at; other sound is converted to it.",
             show_default="the manifest's, else the kind's own; networks' own at most",

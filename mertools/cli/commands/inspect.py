@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LONGEST_LIST = 40
@@ -21,6 +22,7 @@ def inspect(
             help="Any artifact or model, or the name of one that mer models lists.",
         ),
     ],
+    brief: Annotated[bool, typer.Option("--brief", help="Print a few lines only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     card: Annotated[
         bool,
@@ -37,6 +39,7 @@ def inspect(
     \b
     Examples:
       mer inspect features.h5
+      mer inspect arousal.skops --brief
       mer inspect arousal.skops --json | jq .scores
       mer inspect emotify-arousal --card
     """
@@ -49,8 +52,13 @@ def inspect(
 
     path = Path(file)
     path = path if path.exists() else find_by_name(file) or path
-    if card and as_json:
-        raise UsageError("--card", "is Markdown, not JSON", "give one of --card and --json")
+    forms = [
+        option
+        for option, is_given in (("--brief", brief), ("--json", as_json), ("--card", card))
+        if is_given
+    ]
+    if len(forms) > 1:
+        raise UsageError(" and ".join(forms), "exclude each other", "give one of them")
     content = describe(path)
     found = find_card(path) if content["artifact"] == "model" else None
     if card:
@@ -59,11 +67,23 @@ def inspect(
         _show_card(found)
     elif as_json:
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    elif brief:
+        for line in _brief_lines(path, content):
+            typer.echo(printable(line))
     else:
         for line in _lines(content):
             typer.echo(printable(line))
         if found is not None:
             typer.echo(f"card: {found} (--card prints it)")
+
+
+def _brief_lines(path: Path, content: dict[str, Any]) -> Iterator[str]:
+    from mertools.artifacts.model_file import read_card
+    from mertools.cli.shared.brief import brief_artifact, brief_model
+
+    if content["artifact"] == "model":
+        return brief_model(read_card(path))
+    return brief_artifact(content)
 
 
 def _show_card(card: Path) -> None:
@@ -84,10 +104,14 @@ def _show_card(card: Path) -> None:
         return
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
     _, _, body = text.partition(f"\n{CARD_FENCE}\n")
     shown = "\n".join(map(printable, body.splitlines()))
-    Console(no_color="NO_COLOR" in os.environ).print(Markdown(shown))
+    # The blue of most terminals cannot be read on black.
+    readable = Theme({"markdown.link": "cyan", "markdown.link_url": "underline cyan"})
+    screen = Console(no_color="NO_COLOR" in os.environ, theme=readable)
+    screen.print(Markdown(shown))
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -105,9 +129,9 @@ def describe(path: Path) -> dict[str, Any]:
 
         return {"artifact": kind} | read_card_json(path)
     if kind == "json":
-        import json
+        from mertools.artifacts.validate import read_json
 
-        report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        report = read_json(path)
         return {"artifact": report.get("schema", kind)} | report
     return {"artifact": kind} | _describe_table(path)
 

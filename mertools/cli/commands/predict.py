@@ -106,6 +106,7 @@ def predict(
     id_from: options.IdFrom = "stem",
     null: options.NullSeparated = False,
     failures: options.FailuresFile = None,
+    force: options.Force = False,
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
@@ -130,7 +131,8 @@ def predict(
 
     Sound is converted, cut and measured in memory just as it was for the model's training. Rows
     come in the order of the inputs, a track's segments before the track, each as soon as known.
-    With -o a run that was interrupted goes on where it was. On a terminal a table of tracks is
+    With -o a run that was interrupted goes on where it was; a file that is finished is predicted
+    anew, as it does not say of what sound it is. On a terminal a table of tracks is
     drawn, or of windows with --over-time.
 
     Without -m the bundled models predict, or those in the folders that MER_MODELS names, separated
@@ -171,7 +173,7 @@ def predict(
     seen: set[str] = set()
     with (
         Failures("predict", failures) as failed,
-        _open_journal(output) as journal,
+        _open_journal(output, force=force) as journal,
         open_presentation(plot, html, models) as show,
         open_predictions(
             output,
@@ -197,6 +199,7 @@ def predict(
                 continue
             seen.add(track_id)
             failed.count_done()
+            failed.count_kept(outcome.kept)
             sound = sounds.get(track_id)
             path = None if sound is None else str(sound)
             rows = [replace(row, path=path) for row in outcome.rows]
@@ -219,7 +222,7 @@ def _is_features(name: str) -> bool:
 
 
 @contextmanager
-def _open_journal(output: str) -> Iterator[Journal | None]:
+def _open_journal(output: str, *, force: bool) -> Iterator[Journal | None]:
     """Open the journal of an output file; there is none for standard output."""
     from mertools.artifacts.files import is_replaced
     from mertools.artifacts.journal import Journal
@@ -228,6 +231,8 @@ def _open_journal(output: str) -> Iterator[Journal | None]:
         yield None
         return
     with Journal(Path(output)) as journal:
+        if force:
+            journal.clear()
         yield journal
         journal.discard()
 

@@ -47,6 +47,7 @@ def segment(
     from functools import partial
     from pathlib import Path
 
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Segment
     from mertools.audio.provenance import provenance_columns
     from mertools.audio.segment import segment_track
@@ -66,6 +67,8 @@ def segment(
     ):
         tracks = tracks_among(sources, failed)
         folder = Path(write_audio) if write_audio else None
+        if folder is not None:
+            prepare_folder(folder)
         cut = partial(segment_track, settings=settings, audio_folder=folder)
         # Headers are read in less time than a process takes to start; only audio is worth several.
         cut_tracks = work_on(cut, tracks, failed, jobs if folder else 1)

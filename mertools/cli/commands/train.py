@@ -10,16 +10,16 @@ import typer
 
 from mertools.cli.shared import options
 from mertools.models.registry import ARCHITECTURES, NOTES, Architecture
+from mertools.models.registry import Parameter as ArchitectureParameter
 from mertools.targets.pooling import Pooling
 from mertools.training.recipes import parameters_of
 
-HELP = """Train a {name}, and cross-validate it: {summary}.
+HELP = """Train and cross-validate a {summary}{description}.
 
-It needs {kinds} features. It learns from the rows of the labels that are kept and not marked test;
-the objective soft learns from what annotators disagree on, too. Augmented copies are learnt from
-with their original, and never scored. {search}
+Needs features of {kinds}. Learns from tracks that the labels keep and do not mark test{soft}.
+Augmented copies are learnt from with their original, and never scored. {search}
 
-Parameters for --set{recipe} and --grid:
+{heading}
 
 \b
 {parameters}
@@ -33,6 +33,9 @@ Examples:
       --predictions {name}.csv -o valence{suffix}
 """
 
+LINE_WIDTH, MEANING_COLUMN = 76, 32
+"""Width of help on a terminal of 80 columns, and where the meanings of parameters begin."""
+
 OF_ESTIMATORS = (
     "Parameters are chosen within each fold's training part, so that the scores are of folds which "
     "had no part in the choice."
@@ -42,6 +45,13 @@ OF_NETWORKS = (
     "score of tracks, is then trained on all. An interrupted run goes on where it was when it is "
     "run again."
 )
+
+OBJECTIVES: dict[str, str] = {
+    "hard": "the class",
+    "soft": "the annotators' distribution",
+    "mse": "a number, by its squared error",
+    "mae": "a number, by its absolute error",
+}
 
 ONLY_NETWORKS = ("recipe", "init", "freeze", "history", "device", "threads", "resume", "force")
 """Arguments of `train` that estimators do without."""
@@ -102,14 +112,18 @@ def train(
             show_default="grid where there are values to try",
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, metavar="N", help="Points that bayes tries.")] = 10,
+    trials: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Points that --search bayes tries.")
+    ] = 10,
     cv: Annotated[
         int, typer.Option(min=0, metavar="N", help="Folds, over whole tracks; 0 for none.")
     ] = 5,
     repeats: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="Repetitions with other folds; with --cv 0 from other seeds."
+            min=1,
+            metavar="N",
+            help="Repeat cross-validation with other folds; with --cv 0, train from other seeds.",
         ),
     ] = 1,
     folds: options.Folds = None,
@@ -288,10 +302,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
 def _with_option(of: Parameter, changed: dict[str, Any], architecture: Architecture) -> Parameter:
     if of.name == "objective":
         names: Any = Literal.__getitem__(architecture.objectives)
+        meanings = "; ".join(f"{name}: {OBJECTIVES[name]}" for name in architecture.objectives)
         option = typer.Option(
-            help="What to learn: the class, the annotators' distribution, or a number by its "
-            "squared or absolute error.",
-            show_default="as the scale suggests",
+            help=f"What to learn. {meanings}.", show_default="as the scale suggests"
         )
         return of.replace(annotation=Annotated[names | None, option])
     if of.name not in changed:
@@ -303,28 +316,42 @@ def _with_option(of: Parameter, changed: dict[str, Any], architecture: Architect
 def train_help(architecture: Architecture) -> str:
     """Write the help text of the command that trains an architecture."""
     files = {"notes.h5" if kind in NOTES else "features.h5": None for kind in architecture.kinds}
-    lines = []
-    for parameter in parameters_of(architecture):
-        usual = f"{parameter.default}" + (" / columns" if parameter.per_column else "")
-        if parameter.grid:
-            usual = ", ".join(map(str, parameter.grid))
-            usual += " / columns" if parameter.per_column else ""
-        lines.append(f"  {parameter.name + ' = ' + usual:<32} {parameter.meaning}")
     network = architecture.is_network
     first = parameters_of(architecture)[0].name
+    also_soft = "soft" in architecture.objectives
     return HELP.format(
         name=architecture.name,
         summary=architecture.summary,
-        kinds=", ".join(architecture.kinds),
+        description=f": {architecture.description}" if architecture.description else "",
+        kinds=f"the kind{'s' * (len(architecture.kinds) > 1)} {', '.join(architecture.kinds)}",
+        soft=", for the objective soft also from those that annotators disagree on"
+        if also_soft
+        else "",
         features=" ".join(f"--features {file}" for file in files),
         search=OF_NETWORKS if network else OF_ESTIMATORS,
-        recipe=", --recipe" if network else "",
-        parameters="\n".join(lines),
+        heading="Parameters, for --set, --recipe and --grid:"
+        if network
+        else "Values that are tried for each parameter; --grid replaces them, --set fixes one:",
+        parameters="\n".join(_describe_parameter(of) for of in parameters_of(architecture)),
         suffix=architecture.suffix,
         example="--search bayes --trials 3 --grid learning_rate=0.001,0.002"
         if network
         else f"--cv 3 --grid {first}=0.1,1",
     )
+
+
+def _describe_parameter(parameter: ArchitectureParameter) -> str:
+    """Describe a parameter: name, usual value, meaning and choices, wrapped under each other."""
+    import textwrap
+
+    usual = ", ".join(map(str, parameter.grid)) if parameter.grid else str(parameter.default)
+    begin = f"  {parameter.name} = {usual}" + (" / columns" if parameter.per_column else "")
+    meaning = parameter.meaning
+    if parameter.choices:
+        meaning += f": {', '.join(parameter.choices)}"
+    lines = textwrap.wrap(meaning, LINE_WIDTH - MEANING_COLUMN)
+    joined = f"\n{'':{MEANING_COLUMN}}".join(lines)
+    return f"{begin:<{MEANING_COLUMN - 1}} {joined}"
 
 
 COMMANDS = {row.name: (*command_of(row), train_help(row)) for row in ARCHITECTURES.values()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mertools.audio.settings import Last, SegmentSettings
+from mertools.audio.settings import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Last, SegmentSettings
 from mertools.cli.shared import options
 
 if TYPE_CHECKING:
@@ -40,14 +40,18 @@ def transcribe(
         ),
     ] = None,
     context: Annotated[
-        Literal["segment", "track"],
-        typer.Option(help="Transcribe each segment by itself, or a track at once and then cut."),
-    ] = "segment",
+        Literal["segment", "track"] | None,
+        typer.Option(
+            help="Transcribe each segment by itself, or a track at once and then cut.",
+            show_default="segment for the features, track for notes and MIDI",
+        ),
+    ] = None,
     device: options.Device = "auto",
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
             metavar="HZ",
             help="Sampling rate to hear the sound at.",
             show_default="the manifest's, at most 22050",
@@ -79,13 +83,13 @@ def transcribe(
     Examples:
       mer transcribe songs/ -o notes.h5
       mer transcribe segments.csv -o notes.h5 --device cuda
-      mer transcribe song.mp3 --context track -o song.h5 --midi . --notes notes.csv
+      mer transcribe song.mp3 -o song.h5 --midi . --notes notes.csv
     """
     from contextlib import ExitStack
     from itertools import groupby
     from pathlib import Path
 
-    from mertools.artifacts.files import make_folder
+    from mertools.artifacts.files import prepare_folder
     from mertools.artifacts.rows import Note
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.features import choose_jobs, make_features
@@ -106,15 +110,18 @@ def transcribe(
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or manifest_rate(first)
         kinds = tuple(
-            request_kind(name, rate, {"context": context}, device=found) for name in KINDS
+            request_kind(name, rate, {"context": context or "segment"}, device=found)
+            for name in KINDS
         )
+        # A note that sounds across the border of two segments is one note of the track.
+        heard = request_kind("note", rate, {"context": context or "track"}, device=found)
         cutting = segment_settings(length, hop, last)
-        return Recipe(kinds, kinds[0].sample_rate, cutting, kinds[0] if notes or midi else None)
+        return Recipe(kinds, kinds[0].sample_rate, cutting, heard if notes or midi else None)
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:
         if midi is not None:
-            make_folder(Path(midi))
+            prepare_folder(Path(midi))
         write = stack.enter_context(open_table_output(notes, Note)) if notes else None
         transcribed = make_features(
             "transcribe",
@@ -166,11 +173,9 @@ def _note_rows(segment: SegmentFeatures) -> list[Note]:
 
 def _write_midi(folder: Path, track_id: str, notes: Sequence[NoteEvent]) -> None:
     """Write a track's notes; segments that overlap may have the same."""
-    from mertools.artifacts.files import make_folder, replacing
-    from mertools.audio.convert import output_path
+    from mertools.artifacts.names import output_path, replacing_named
     from mertools.features.midi import write_midi
 
     target = output_path(folder, track_id, "mid")
-    make_folder(target.parent)
-    with replacing(target) as part:
+    with replacing_named(target) as part:
         part.write_bytes(write_midi(list(dict.fromkeys(notes))))

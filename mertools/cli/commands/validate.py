@@ -25,7 +25,7 @@ def validate(
     from pathlib import Path
 
     from mertools.artifacts.validate import problems_of
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import printable, say
     from mertools.errors import MerError, UsageError
 
     n_broken = 0
@@ -33,10 +33,10 @@ def validate(
         n_problems = 0
         try:
             for problem in problems_of(Path(name)):
-                typer.echo(f"{name}: {problem}")
+                typer.echo(printable(f"{name}: {problem}"))
                 n_problems += 1
         except MerError as error:
-            typer.echo(str(error))
+            typer.echo(printable(str(error)))
             n_problems += 1
         if n_problems:
             n_broken += 1

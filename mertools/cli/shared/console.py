@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Literal, TextIO, TypeVar
 
 T = TypeVar("T")
@@ -30,17 +32,36 @@ def printable(line: str) -> str:
 def say(line: str) -> None:
     """Say one line to a person."""
     if not _quiet:
-        print(line, file=sys.stderr)  # noqa: T201
+        _print(printable(line))
 
 
 def complain(line: str) -> None:
     """Say what is wrong, in one line whatever characters a file's name holds."""
-    print(f"mer: {printable(line)}", file=sys.stderr)  # noqa: T201
+    _print(f"mer: {printable(line)}")
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # a full or closed standard error can be told to nobody
+        print(line, file=sys.stderr)  # noqa: T201
+
+
+def _has_room_for_a_bar() -> bool:
+    """Tell whether a bar on standard error would be seen, and be alone there.
+
+    What reads a pipe on standard output may print on the same terminal: then only the last command
+    of a pipeline draws a bar.
+    """
+    if _quiet or not sys.stderr.isatty():
+        return False
+    try:
+        return not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError):  # closed, or no file at all
+        return True
 
 
 def track_progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """Yield items, with a bar, rate and time left on a terminal if it takes over a second."""
-    if _quiet or not sys.stderr.isatty():
+    if not _has_room_for_a_bar():
         yield from items
         return
     source, started, n_done = iter(items), time.monotonic(), 0
@@ -83,7 +104,7 @@ def follow_long_work(
     items: Iterable[T], what: str, total: int, status: Callable[[], str]
 ) -> Iterator[T]:
     """Yield items that take minutes each; on a terminal `status` tells what goes on meanwhile."""
-    if _quiet or not sys.stderr.isatty():
+    if not _has_room_for_a_bar():
         yield from items
         return
     from rich.console import Console
@@ -143,6 +164,7 @@ def draw_table(
         justify: Literal["left", "right"] = "left" if is_text else "right"
         table.add_column(name, justify=justify, no_wrap=place == 0, overflow="fold")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
+        # Cells break lines where they mean to; all else in them may come from a stranger's file.
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
     Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)

@@ -23,7 +23,7 @@ class Failures:
         self._command = command
         self._file = file
         self._rows: list[Failure] = []
-        self._n_done = 0
+        self._n_done = self._n_kept = 0
 
     def __enter__(self) -> Failures:
         return self
@@ -41,6 +41,10 @@ class Failures:
         """Count an input that did not fail."""
         self._n_done += 1
 
+    def count_kept(self, kept: bool) -> None:
+        """Count an input that is done already if it was kept, as an earlier run had made it."""
+        self._n_kept += kept
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -50,6 +54,8 @@ class Failures:
         if self._file is not None:
             with open_output(self._file) as stream:
                 write_table(stream, Failure, self._rows)
+        if kind is None and self._n_kept:
+            console.say(f"kept {self._n_kept}, made {self._n_done - self._n_kept}")
         if kind is None and self._rows:
             console.say(f"{self._n_done} done, {len(self._rows)} failed")
             raise typer.Exit(EXIT_SOME_FAILED if self._n_done else EXIT_ALL_FAILED)

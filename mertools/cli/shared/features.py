@@ -68,6 +68,7 @@ def make_features(
             failed.add(outcome.error, outcome.track_id, outcome.segment_id)
             continue
         failed.count_done()
+        failed.count_kept(outcome.is_kept)
         n_segments += 1
         n_silent += outcome.row.silent
         n_padded += outcome.row.padded

@@ -41,10 +41,7 @@ from mertools.models.registry import Architecture
 from mertools.runtime.parallel import Jobs
 from mertools.training.plan import Fit, Plan, Settings
 from mertools.training.protocol import PointResult, check_settings, run_protocol
-from mertools.training.recipes import (
-    parameter_types,
-    parameters_of,
-)
+from mertools.training.recipes import parameter_types, parameters_of, usual_recipe
 from mertools.training.search import make_space
 from mertools.training.tables import cv_rows
 
@@ -84,7 +81,15 @@ def run_training(
     data = joined.dataset
     vectors = None if architecture.is_network else load_vectors(data, request.unit)
     n_columns = vectors.n_columns if vectors is not None else 1
+    if selection is not None:
+        n_columns = min(n_columns, selection.n_columns)
     parameters = parameters_of(architecture)
+    if request.recipe is not None:
+        # What a recipe says is not for a search to vary, unless --grid names it.
+        usual = usual_recipe(architecture).values
+        settled = {n for n, v in recipe.values.items() if v != usual[n]}
+        settled |= {name for phase in recipe.phases for name in phase}
+        parameters = tuple(of for of in parameters if of.name not in settled - grid.keys())
     space = make_space(
         parameters, fixed, grid, request.search, request.n_trials, request.seed, n_columns
     )

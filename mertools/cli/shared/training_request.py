@@ -74,6 +74,7 @@ def choose_recipe(
         recipe = usual_recipe(architecture)
     else:
         recipe = read_recipe(Path(request.recipe), architecture)
+    recipe.check_effect([*fixed, *(text.partition("=")[0] for text in request.grid)])
     return recipe.replaced(fixed), fixed
 
 

@@ -10,6 +10,9 @@ from mertools.errors import UsageError, choose_from
 
 T = TypeVar("T")
 
+LONGEST_S = 86_400.0
+"""A day, in seconds: longer than any track."""
+
 
 def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, dict[str, str]]:
     """Parse NAME.KEY=VALUE into values by name and key.
@@ -53,6 +56,10 @@ def segment_settings(length_s: float, hop_s: float | None, last: Last) -> Segmen
     Raises UsageError for a length or hop that is no length of time.
     """
     for option, seconds in (("--length", length_s), ("--hop", hop_s)):
-        if seconds is not None and not 0 < seconds < float("inf"):
-            raise UsageError(option, f"{seconds} s is no length of time", "give more than 0")
+        if seconds is not None and not 0 < seconds <= LONGEST_S:
+            raise UsageError(
+                option,
+                f"{seconds} s is no length of a segment",
+                f"give more than 0 and at most {LONGEST_S:g}",
+            )
     return SegmentSettings(length_s, hop_s, last)
