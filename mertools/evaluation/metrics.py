@@ -88,7 +88,6 @@ def count_cells(outcomes: ClassOutcomes) -> FloatArray:
     n_classes = len(outcomes.classes)
     n_tracks = len(outcomes.track_ids)
     cells = outcomes.reference * n_classes + outcomes.estimated
-    # One number for each pair of track and cell, so that a single bincount counts them all.
     counts = np.bincount(
         outcomes.track * n_classes**2 + cells, minlength=n_tracks * n_classes**2
     ).astype(np.float64)
@@ -324,7 +323,6 @@ def expected_scores(support: FloatArray, probabilities: FloatArray) -> dict[str,
     for name, values in (("precision", precision), ("recall", recall), ("f1", f1)):
         scores[f"macro_{name}"] = float(values.sum() / occurs.sum())
         scores[f"weighted_{name}"] = float(values @ prior)
-    # A class without rows has no AUC, and so neither has the mean.
     ranked = bool((support > 0).all()) and len(support) > 1
     scores["macro_auc"] = CHANCE_AUC if ranked else float("nan")
     return scores
@@ -369,7 +367,6 @@ def _rank_correlation(x: FloatArray, y: FloatArray, weights: FloatArray) -> Floa
     x_ranks = _centred_ranks(x, weights)
     by_y = np.argsort(y, kind="stable")
     y_ranks = np.empty_like(weights)
-    # Back in the order of x, as ranks are multiplied row by row.
     y_ranks[:, by_y] = _centred_ranks(y[by_y], weights[:, by_y])
     weighted = weights * x_ranks
     return _correlate(

@@ -81,12 +81,13 @@ class Parameter:
 class Branch:
     """A named part of a model's input, and the kinds of feature that it looks at.
 
-    Where `accepts` is "vectors", others of one dimension may be asked for in their stead.
+    Where `accepts` is "vectors", others of one dimension may be asked for in their stead; where it
+    is "frames", another one of frames by columns.
     """
 
     name: str
     kinds: tuple[str, ...]
-    accepts: Literal["these", "vectors"] = "these"
+    accepts: Literal["these", "vectors", "frames"] = "these"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ class Architecture:
     def kinds(self) -> tuple[str, ...]:
         """The kinds of feature that it looks at unless others are asked for."""
         return tuple(kind for branch in self.branches for kind in branch.kinds)
+
+    @property
+    def takes_others(self) -> bool:
+        """Whether other kinds than its own may be asked for."""
+        return any(branch.accepts != "these" for branch in self.branches)
 
     @property
     def takes_vectors(self) -> bool:
@@ -162,6 +168,13 @@ class Architecture:
 _HEADS = Parameter("heads", 8, "attention heads of the sequence branch", span=(2, 16))
 _SPECTROGRAM = Branch("spectrogram", ("mel",))
 _SEQUENCE = Branch("sequence", NOTES)
+_FRAMES = Branch("frames", ("mfcc",), "frames")
+_STANDARDISE = Parameter(
+    "standardise",
+    "yes",
+    "each column by the training part's mean and deviation, or not",
+    choices=("yes", "no"),
+)
 _ALL_OBJECTIVES: tuple[Objective, ...] = ("hard", "soft", "mse", "mae")
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -249,6 +262,24 @@ ARCHITECTURES: dict[str, Architecture] = {
             _ALL_OBJECTIVES,
             parameters=(_HEADS,),
             description="the cnn's and the lstm's branches side by side (paper 000)",
+        ),
+        Architecture(
+            "seq-cnn",
+            "convolutional network that looks at frames over time, such as MFCC",
+            (_FRAMES,),
+            "network",
+            "mertools.models.seq_cnn",
+            _ALL_OBJECTIVES,
+            parameters=(_STANDARDISE,),
+        ),
+        Architecture(
+            "seq-lstm",
+            "recurrent network that looks at frames over time, such as MFCC",
+            (_FRAMES,),
+            "network",
+            "mertools.models.seq_lstm",
+            _ALL_OBJECTIVES,
+            parameters=(_STANDARDISE,),
         ),
     )
 }

@@ -45,10 +45,9 @@ MODEL_DIGITS = 12
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model with its card. `digest` is of its file.
+    """A trained model with its card; `digest` is of its file.
 
-    `windows` are how tracks are cut to be predicted over time; without them they are cut as for the
-    model's training.
+    `windows`: how tracks are cut to be predicted over time; None cuts them as in training.
     """
 
     path: Path
@@ -76,13 +75,9 @@ class Predictor:
         cutting = self.card.cutting
         kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
         last = cast(Last, cutting.last)
-        segment = SegmentSettings(cutting.length_s, cutting.hop_s, last)
-        return Recipe(
-            kinds,
-            self.card.sample_rate,
-            self.windows or segment,
-            as_windows=self.windows is not None,
-        )
+        segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
+        is_over_time = self.windows is not None
+        return Recipe(kinds, self.card.sample_rate, segments, as_windows=is_over_time)
 
     @property
     def fixed_length_s(self) -> float | None:
@@ -152,10 +147,7 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows of predictions, and the digest of its sound.
-
-    `kept`: whether an interrupted run had predicted them already.
-    """
+    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them."""
 
     rows: list[Prediction]
     source_digest: str

@@ -68,15 +68,15 @@ def _draw(rows: list[Model], stream: TextIO) -> None:
     from mertools.artifacts.rows import CLASS_SEPARATOR
     from mertools.cli.shared.console import draw_table
 
-    columns = ["name", "target", "model", "features", "classes", "licence", "size"]
+    columns = ["name", "target", "features", "licence", "classes", "model", "size"]
     cells = [
         [
             row.name,
             row.target,
-            row.model,
             row.features.replace(CLASS_SEPARATOR, "\n"),
-            row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",
             row.licence or "",
+            row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",
+            row.model,
             f"{row.bytes / 1e6:.1f} MB",
         ]
         for row in rows

@@ -260,8 +260,10 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     fixed: dict[str, Any] = {"architecture": architecture}
     defaults = {name: of.default for name, of in signature(train).parameters.items()}
     left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
+    if not architecture.takes_others:
+        left_out.append("kind")
     if not architecture.takes_vectors:
-        left_out += ["kind", "select"]
+        left_out.append("select")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
@@ -278,7 +280,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     changed = {
         "kind": typer.Option(
             metavar="NAME",
-            help="Kind of vectors to learn from; repeatable.",
+            help="Kind of vectors to learn from; repeatable."
+            if architecture.takes_vectors
+            else "Kind with frames over time to learn from.",
             autocompletion=options.complete_kinds,
             show_default=", ".join(architecture.kinds),
         ),

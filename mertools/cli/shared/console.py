@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 PROGRESS_AFTER_S = 1.0
 WIDTH_OFF_TERMINAL = 160
+COLUMN_PADDING = 3
+"""Blanks that a table has for each column, beside what it holds."""
 
 _quiet = False
 
@@ -151,22 +153,42 @@ def draw_table(
 ) -> None:
     """Draw a table on a stream, as wide as its terminal.
 
-    Columns of numbers are to the right; the first one, which names the row, is the last to be cut.
+    Columns of numbers are to the right. Lines break between words only: where there is no room for
+    all columns, the last ones are left out and named below.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
-    cells = [list(row) for row in rows]
-    for index, name in enumerate(columns):
-        is_text = any(row[index][:1].isalpha() for row in cells)
-        justify: Literal["left", "right"] = "left" if is_text else "right"
-        table.add_column(name, justify=justify, no_wrap=index == 0, overflow="fold")
-    for row in cells:
-        # Cells break lines where they mean to; all else in them may come from a stranger's file.
-        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
+    # Cells break lines where they mean to; all else in them may come from a stranger's file.
+    cells = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
     # Off a terminal rich would fold tables to 80 columns.
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
-    Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)
+    screen = Console(file=stream, no_color="NO_COLOR" in os.environ, width=width)
+    least = [
+        max(_widest_word(text) for text in (name, *(row[index] for row in cells)))
+        for index, name in enumerate(columns)
+    ]
+    n_shown = len(columns)
+    while n_shown > 1 and sum(least[:n_shown]) + n_shown * COLUMN_PADDING > screen.width - 2:
+        n_shown -= 1
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    for index, name in enumerate(columns[:n_shown]):
+        is_text = any(row[index][:1].isalpha() for row in cells)
+        justify: Literal["left", "right"] = "left" if is_text else "right"
+        table.add_column(
+            name, justify=justify, no_wrap=index == 0, overflow="ellipsis", min_width=least[index]
+        )
+    for row in cells:
+        table.add_row(*map(Text, row[:n_shown]))
+    screen.print(table)
+    if n_shown < len(columns):
+        left_out = ", ".join(columns[n_shown:])
+        screen.print(Text(f"no room for: {left_out}", style="dim"))
+
+
+def _widest_word(text: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, text.split()), default=0)

@@ -93,11 +93,11 @@ def prepare_network(
 
 
 def choose_kinds(architecture: Architecture, asked: Sequence[str]) -> tuple[str, ...]:
-    """Give the kinds that an architecture looks at, with those asked for as its vectors."""
+    """Give the kinds that an architecture looks at, with those asked for in place of its own."""
     return tuple(
         kind
         for branch in architecture.branches
-        for kind in (asked if asked and branch.accepts == "vectors" else branch.kinds)
+        for kind in (asked if asked and branch.accepts != "these" else branch.kinds)
     )
 
 
