@@ -76,20 +76,41 @@ def write_joined(
     """Write a features.h5 of the rows of all shards, whose features stay where they are.
 
     Each shard is given with its number of rows, holds all kinds, and lies in the folder of `path`
-    or below it.
+    or below it. The same rows and names of shards give the same bytes.
     """
     folder = path.parent.resolve()
     parts = [(str(shard.resolve().relative_to(folder)), n_rows) for shard, n_rows in shards]
     with replacing(path) as part, _created(part, rows, kinds, cutting, "v110") as joined:
         for kind in kinds:
-            layout = h5py.VirtualLayout((len(rows), *kind.shape), kind.dtype)
-            begin = 0
-            for name, n_rows in parts:
-                layout[begin : begin + n_rows] = h5py.VirtualSource(
-                    name, f"/features/{kind.name}", (n_rows, *kind.shape), kind.dtype
-                )
-                begin += n_rows
-            _describe_dataset(joined["features"].create_virtual_dataset(kind.name, layout), kind)
+            _describe_dataset(_create_virtual(joined["features"], kind, len(rows), parts), kind)
+
+
+def _create_virtual(
+    group: h5py.Group, kind: KindDescription, n_rows: int, parts: Sequence[tuple[str, int]]
+) -> h5py.Dataset:
+    """Create a dataset of `n_rows` rows that lie in other files, given by name and number of rows.
+
+    By the calls of HDF5, since `create_virtual_dataset` stores the time: each run would give other
+    bytes.
+    """
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.VIRTUAL)
+    properties.set_obj_track_times(False)
+    space = h5py.h5s.create_simple((n_rows, *kind.shape))
+    begin = 0
+    for name, n_part_rows in parts:
+        part_shape = (n_part_rows, *kind.shape)
+        space.select_hyperslab((begin, *(0 for _ in kind.shape)), part_shape)
+        properties.set_virtual(
+            space,
+            os.fsencode(name),
+            f"/features/{kind.name}".encode(),
+            h5py.h5s.create_simple(part_shape),
+        )
+        begin += n_part_rows
+    space.select_all()
+    dtype = h5py.h5t.py_create(np.dtype(kind.dtype), logical=True)
+    return h5py.Dataset(h5py.h5d.create(group.id, kind.name.encode(), dtype, space, properties))
 
 
 @contextmanager

@@ -112,6 +112,11 @@ class SegmentFeatures:
     notes: tuple[NoteEvent, ...] | None = None
     track_s: float | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Check whether all features exist already, of an earlier run."""
+        return bool(self.features) and all(part is None for part in self.features.values())
+
 
 @dataclass(frozen=True, slots=True)
 class FailedInput:

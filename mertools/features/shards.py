@@ -56,9 +56,9 @@ def build_shards(
     """Compute features into shards of `n_tracks` tracks in `folder`, joined in `target`.
 
     Each shard is written as by `build_features`, by the worker that computes it, and what it holds
-    already is reused. Yields the outcomes of `build_features`, in its order, without their
-    features. Once all are drawn, `target` is written and the shards of other runs in `folder` are
-    removed; neither happens where every outcome is a failure.
+    already is reused. Yields the outcomes of `build_features`, in its order, without the features
+    it computed. Once all are drawn, `target` is written and the shards of other runs in `folder`
+    are removed; neither happens where every outcome is a failure.
 
     Raises UsageError where `target` could not refer to the shards, MerError where a shard that a
     worker wrote does not lie in this machine's `folder`.
@@ -125,7 +125,9 @@ def _compute_shard(recipe: Recipe, force: bool, task: _ShardTask) -> _ShardResul
     ):
         if isinstance(outcome, SegmentFeatures):
             result.rows.append(outcome.row)
-            result.outcomes.append(replace(outcome, features={}))
+            # The file has the features; the caller only asks whether they existed already.
+            features = outcome.features if outcome.is_kept else {}
+            result.outcomes.append(replace(outcome, features=features))
         else:
             result.outcomes.append(outcome)
     if result.rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -65,7 +65,16 @@ class SelectingModel:
 
     def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
         """Predict as the model does, from all columns."""
-        return self.model.predict(select_columns(features, self.columns, self.n_others))
+        return self.model.predict(self._select(features))
+
+    @property
+    def unlike(self) -> Callable[[Sequence[Features]], NDArray[np.float64]]:
+        """Score segments as the model does; AttributeError where it has no such score."""
+        score = self.model.unlike  # type: ignore[attr-defined]
+        return lambda features: score(self._select(features))
+
+    def _select(self, features: Sequence[Features]) -> list[Features]:
+        return select_columns(features, self.columns, self.n_others)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Give the model's arrays and the columns."""
@@ -77,8 +86,7 @@ class SelectingModel:
 
     def embed(self, features: Sequence[Features], branch: str | None) -> NDArray[np.float32]:
         """Embed as a network does, from all columns."""
-        selected = select_columns(features, self.columns, self.n_others)
-        embedding: NDArray[np.float32] = cast(Any, self.model).embed(selected, branch)
+        embedding: NDArray[np.float32] = cast(Any, self.model).embed(self._select(features), branch)
         return embedding
 
 

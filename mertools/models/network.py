@@ -165,7 +165,7 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
     architecture = find_architecture(card.architecture)
     form = dict(card.form)
     try:
-        if not architecture.takes_vectors and card.kinds != architecture.kinds:
+        if not architecture.takes_others and card.kinds != architecture.kinds:
             needed = ", ".join(architecture.kinds)
             raise ValueError(f"it needs {needed}, not {', '.join(card.kinds)}")
         parameters = {name: form[name] for name in architecture.defaults}

@@ -153,6 +153,8 @@ def _describe_standardisation(settings: Settings) -> str:
     module = settings.architecture.load_module()
     if not settings.architecture.is_network:
         return str(module.STANDARDISATION)
+    if settings.recipe.form.get("standardise") == "no":
+        return "none"
     return str(getattr(module, "STANDARDISATION", "none"))
 
 

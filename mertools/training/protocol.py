@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.artifacts.feature_rows import KindDescription
 from mertools.errors import UsageError
 from mertools.models.problem import Point
 from mertools.runtime.devices import CPU
@@ -263,6 +264,8 @@ def check_settings(plan: Plan) -> None:
         raise UsageError(
             "--target", f"names several, and {settings.architecture.name} learns one", "give one"
         )
+    if any(branch.accepts == "frames" for branch in settings.architecture.branches):
+        _check_frames(plan.dataset.stored.kinds)
     if settings.oversample is not None:
         _check_oversampling(plan, settings.oversample)
     if settings.pool == "mode" and not plan.dataset.classes:
@@ -273,6 +276,20 @@ def check_settings(plan: Plan) -> None:
         and settings.recipe["stop"] == "training_accuracy"
     ):
         raise UsageError("stop=training_accuracy", "is of classes", "choose another stop")
+
+
+def _check_frames(kinds: Sequence[KindDescription]) -> None:
+    """Check that there is one kind, and that its first dimension is time."""
+    names = ", ".join(kind.name for kind in kinds)
+    if len(kinds) > 1:
+        raise UsageError(f"--kind {names}", "are several kinds", "name one")
+    dimensions = kinds[0].dimensions[1:]
+    if len(dimensions) != 2 or dimensions[0] != "frame":
+        raise UsageError(
+            f"--kind {names}",
+            f"is {' by '.join(dimensions)}, not frames by columns",
+            "name a kind whose first dimension is time, such as mfcc",
+        )
 
 
 def _check_oversampling(plan: Plan, wanted: Oversampling) -> None:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ TRAINING: tuple[Parameter, ...] = (
 )
 
 INTEGERS = frozenset({"batch_size", "max_epochs", "patience", "plateau_patience"})
+_EPOCHS = Parameter("epochs", 100, "of a phase")
 OF_A_PHASE = ("optimiser", "learning_rate", "weight_decay", "momentum", "nesterov")
 
 
@@ -115,7 +116,8 @@ class Recipe:
     parts: Mapping[str, Recipe] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = {parameter.name: parameter for parameter in parameters_of(self.architecture)}
+        parameters = (*parameters_of(self.architecture), _EPOCHS)
+        known = {parameter.name: parameter for parameter in parameters}
         for values in (self.values, *self.phases):
             for name, value in values.items():
                 # Several branches may be frozen at once.
@@ -152,6 +154,12 @@ class Recipe:
                 phases.append(Phase(**values, nesterov=nesterov, epochs=epochs))
             left -= epochs
         return tuple(phases)
+
+    def check_effect(self, names: Iterable[str]) -> None:
+        """Raise UsageError for a parameter that every phase sets for itself."""
+        for name in names:
+            if self.phases and all(name in phase for phase in self.phases):
+                raise UsageError(name, "is set by every phase of the recipe", "change it there")
 
     def describe(self) -> dict[str, Any]:
         """Say what a card says of the training, the architecture's own parameters left out."""
@@ -191,7 +199,8 @@ def usual_recipe(architecture: Architecture) -> Recipe:
 def read_recipe(path: Path, architecture: Architecture) -> Recipe:
     """Read a recipe file.
 
-    Raises UsageError where it cannot be read, SchemaError where it is none.
+    Without `max_epochs` it has as many epochs as its phases together. Raises UsageError where it
+    cannot be read, SchemaError where it is none.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -220,12 +229,17 @@ def _parse_recipe(path: Path, content: dict[str, Any], architecture: Architectur
     types: dict[str, Callable[[str], Value]] = {
         name: kind for name, kind in parameter_types(architecture).items() if name in OF_A_PHASE
     }
-    return Recipe(
-        architecture,
-        {**usual.values, **values},
-        tuple(_check_values(path, phase, types | {"epochs": int}) for phase in phases),
-        parts,
-    )
+    of_phases = tuple(_check_values(path, phase, types | {"epochs": int}) for phase in phases)
+    if any("epochs" not in phase for phase in of_phases[:-1]):
+        raise SchemaError(path, "has a phase without epochs before others", "give it epochs")
+    try:
+        recipe = Recipe(architecture, {**usual.values, **values}, of_phases, parts)
+        if of_phases and "epochs" in of_phases[-1] and "max_epochs" not in values:
+            total = sum(int(phase["epochs"]) for phase in of_phases)
+            recipe = recipe.replaced({"max_epochs": total})
+        return recipe
+    except UsageError as error:
+        raise SchemaError(path, f"{error.subject} {error.problem}", error.remedy) from None
 
 
 def _check_values(

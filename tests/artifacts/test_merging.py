@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -158,3 +159,14 @@ def test_what_cannot_be_merged(
     assert problem in mer("merge", *arguments, status=2).stderr
     assert not (shards / "x.h5").exists()
     assert not (shards / "shards/x.h5").exists()
+
+
+def test_a_file_joined_at_another_time_is_the_same(shards: Path) -> None:
+    joined = []
+    for _ in range(20):
+        merge_features(
+            shards / "j.h5", [shards / "shards/a.h5", shards / "shards/b.h5"], copy=False
+        )
+        joined.append((shards / "j.h5").read_bytes())
+        time.sleep(0.1)  # HDF5 counts whole seconds
+    assert len(set(joined)) == 1

@@ -447,3 +447,24 @@ def test_the_checks_of_a_card_agree_with_jsonschema(data):
         holder[last] = data.draw(scalars | st.lists(scalars, max_size=2) | st.just({}))
     valid = jsonschema.Draft202012Validator(schema).is_valid(card)
     assert (not list(find_problems(card, schema))) == valid
+
+
+@pytest.mark.parametrize("value", [None, True, 1, 2.5, "a", [], {}])
+def test_every_type_in_the_schema_of_cards_can_be_checked(value):
+    schema = load_schema(CARD_SCHEMA)
+    types = {
+        found["type"]
+        for path in places_of(schema)
+        if "type" in (found := follow(schema, path)) and isinstance(found["type"], str)
+    }
+    assert "boolean" in types
+    for name in types:
+        valid = jsonschema.Draft202012Validator({"type": name}).is_valid(value)
+        assert (not list(find_problems(value, {"type": name}))) == valid
+
+
+def follow(value: Any, path: list[Any]) -> dict[str, Any]:
+    """Give the object at a path of keys; an empty one where there is something else."""
+    for key in path:
+        value = value[key]
+    return value if isinstance(value, dict) else {}

@@ -271,8 +271,10 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     fixed: dict[str, Any] = {"architecture": architecture}
     defaults = {name: of.default for name, of in signature(train).parameters.items()}
     left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
+    if not architecture.takes_others:
+        left_out.append("kind")
     if not architecture.takes_vectors:
-        left_out += ["kind", "select"]
+        left_out.append("select")
     if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
         left_out.append("oversample")
     if len(architecture.units) < 2:
@@ -283,6 +285,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     if not architecture.is_network:
         fixed["device"] = "cpu"
 
+    # typer reads options from a function's signature, so each command needs its own function.
     def run(**arguments: Any) -> None:
         train(**arguments)
 
@@ -290,7 +293,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     changed = {
         "kind": typer.Option(
             metavar="NAME",
-            help="Kind of vectors to learn from; repeatable.",
+            help="Kind of vectors to learn from; repeatable."
+            if architecture.takes_vectors
+            else "Kind with frames over time to learn from.",
             autocompletion=options.complete_kinds,
             show_default=", ".join(architecture.kinds),
         ),

@@ -76,6 +76,7 @@ def choose_recipe(
         recipe = usual_recipe(architecture)
     else:
         recipe = read_recipe(Path(request.recipe), architecture)
+    recipe.check_effect([*fixed, *(text.partition("=")[0] for text in request.grid)])
     return recipe.replaced(fixed), fixed
 
 
@@ -94,11 +95,11 @@ def prepare_network(
 
 
 def choose_kinds(architecture: Architecture, asked: Sequence[str]) -> tuple[str, ...]:
-    """Give the kinds that an architecture looks at, with those asked for as its vectors."""
+    """Give the kinds that an architecture looks at, with those asked for in place of its own."""
     return tuple(
         kind
         for branch in architecture.branches
-        for kind in (asked if asked and branch.accepts == "vectors" else branch.kinds)
+        for kind in (asked if asked and branch.accepts != "these" else branch.kinds)
     )
 
 
