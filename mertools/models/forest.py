@@ -109,7 +109,8 @@ def grow(problem: Problem, X: NDArray[np.float32], point: Point) -> Any:
         **({"max_features": share} if share else {}),
     }
     if are_numbers([problem.target]):
-        return RandomForestRegressor(**settings).fit(X, problem.numbers)
+        error = "absolute_error" if problem.objective == "mae" else "squared_error"
+        return RandomForestRegressor(criterion=error, **settings).fit(X, problem.numbers)
     return RandomForestClassifier(**settings).fit(X, problem.y)
 
 

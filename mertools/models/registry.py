@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from mertools.errors import UsageError, choose_from
 from mertools.models.architecture import (
+    OF_CLASSES,
     SKOPS_SUFFIX,
     Architecture,
     Branch,
@@ -29,6 +30,7 @@ from mertools.models.architecture import (
 __all__ = [
     "ARCHITECTURES",
     "NOTES",
+    "OF_CLASSES",
     "Architecture",
     "Branch",
     "Objective",
@@ -138,7 +140,7 @@ _OF_THE_COMPARISON = (
         (_VECTORS,),
         "estimator",
         "mertools.models.forest",
-        ("hard", "mse"),
+        ("hard", "mse", "mae"),
         parameters=(
             Parameter(
                 "max_features",

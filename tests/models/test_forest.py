@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from typer.testing import CliRunner, Result
 from mertools.cli.app import app
 from mertools.models import forest
 from mertools.models.problem import Problem
-from mertools.models.registry import find_architecture
+from mertools.models.registry import Objective, find_architecture
 from mertools.targets.scale import Classes, Range, Target
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
@@ -60,8 +61,9 @@ def test_defaults_are_scikit_learns_with_seed_1() -> None:
     np.testing.assert_allclose(model.predict([X]), expected, rtol=0, atol=1e-12)
 
 
-def test_numbers_are_scikit_learns_on_the_targets_scale() -> None:
-    given = problem(Target("arousal", Range(1, 9)))
+@pytest.mark.parametrize("objective", ["mse", "mae"])
+def test_numbers_are_scikit_learns_on_the_targets_scale(objective: Objective) -> None:
+    given = replace(problem(Target("arousal", Range(1, 9))), objective=objective)
     (model,) = forest.fit(given, [POINT])
     X = np.random.default_rng(1).normal(size=(50, 9)).astype(np.float32)
     reference = forest.grow(given, np.concatenate(given.features, axis=1), POINT)
