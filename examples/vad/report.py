@@ -193,8 +193,8 @@ def compare_labels(results: Results) -> list[str]:
     lines += [
         "Both come from the same listeners' choices, so their noise is common to them. Between "
         "halves of each track's listeners it is not: words of some are held against ratings of "
-        "others, beside what ratings and words reach among themselves. The last column is r divided by the "
-        "root of these two, an estimate for as many listeners as one likes.",
+        "others, beside what ratings and words reach among themselves. The last column is r "
+        "divided by the root of these two, an estimate for as many listeners as one likes.",
         "",
         *table(header, rows),
     ]
