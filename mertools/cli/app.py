@@ -1,4 +1,4 @@
-"""`mer`: the group of commands, and the one place where failures become lines and exit codes."""
+"""`mer`: the group of commands, and how failures become one line and an exit code."""
 
 from __future__ import annotations
 

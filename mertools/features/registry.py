@@ -47,7 +47,7 @@ class FeatureKind:
     before.
 
     A pretrained network has a `highest_rate` in Hz, the one it hears sound at: sound at a higher
-    rate is converted to it. `on_devices` tells that it can run on an accelerator. `of_window`
+    rate is converted to it. `on_devices`: whether it can run on an accelerator. `of_window`
     computes the features of a window of a track like those of a segment, but reuses what it
     computed of windows that overlap it. `user_weights` names a network whose weights are the user's
     (see `pretrained.user_weights`); the parameter `weights` then has the digest of their file.
@@ -229,13 +229,13 @@ class RequestedKind:
     def compute_window(self, excerpt: Excerpt) -> Features:
         """Compute the features of a window of a track, after those before it.
 
-        They are those of a segment, or close to them where windows can share their work.
+        They are those of a segment, or close to them where windows can share computations.
         """
         of_window = KINDS[self.name].of_window
         return of_window(excerpt, self.params) if of_window else self.compute(excerpt)
 
     def fills_up(self, y: NDArray[np.int16]) -> bool:
-        """Tell whether a segment is shorter than a window and has to be filled up."""
+        """Check whether a segment is shorter than a window and has to be filled up."""
         return len(y) < KINDS[self.name].window(self.params)
 
     @cache  # noqa: B019, as what is asked for stays the same while a command runs

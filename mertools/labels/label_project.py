@@ -35,6 +35,7 @@ def make_task(source: Track | Segment, root: Path) -> dict[str, dict[str, object
         raise InputError(path, f"is not below {root}", "give a --root that all sound is below")
     data: dict[str, object] = {
         "track_id": source.track_id,
+        # By its bytes, as a file's name need not be UTF-8.
         "audio": LOCAL_FILES + quote(os.fsencode(path.relative_to(root))),
         "title": source.track_id,
     }

@@ -1,6 +1,6 @@
 """Reading ratings from annotations.csv, a Label Studio export, or columns of any table.
 
-Annotations and exports are told apart by content.
+Whether a file holds annotations or an export shows in its content.
 """
 
 from __future__ import annotations
@@ -58,10 +58,13 @@ class Reader:
         """
         name = "standard input" if source == STANDARD_STREAM else source
         with open_table(source) as stream:
+            # The first line shows the format. It is put back, as standard input cannot be read
+            # twice.
             first = next((line for line in stream if line.strip()), "")
             lines: Iterable[str] = chain([first] if first else [], stream)
             header = _parse_header(first)
             if self.relatives is not None and self.relatives.are_in(header):
+                # Read twice: once for the groups and once for the ratings.
                 lines = list(lines)
                 self.relatives.read(lines, name)
             if self.columns:

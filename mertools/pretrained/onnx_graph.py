@@ -32,7 +32,7 @@ Attribute = int | str | Sequence[int]
 
 
 class Graph:
-    """A graph of operators that is added to, one after the other.
+    """A graph to which operators are added one after the other.
 
     With `external`, constants of float32 are not written into the model; `external` holds them by
     name, for `start_session`.
@@ -45,7 +45,7 @@ class Graph:
         self.external: Arrays = {}
 
     def add(self, operator: str, *inputs: str | Array, **attributes: Attribute) -> str:
-        """Add an operator; return the name of what it gives. Its inputs are names or constants."""
+        """Add an operator; return its output's name. Inputs are names of outputs, or constants."""
         names = [item if isinstance(item, str) else self._constant(item) for item in inputs]
         output = f"{operator}_{len(self._nodes)}"
         fields: list[Field] = [(1, name) for name in names]
@@ -65,6 +65,7 @@ class Graph:
             location = write_message([(1, "location"), (2, "memory")])
             fields += [(13, location), (14, EXTERNAL)]
         else:
+            # The format is little-endian on every machine.
             fields.append((9, values.astype(values.dtype.newbyteorder("<")).tobytes()))
         self._constants[name] = write_message(fields)
         return name
@@ -78,6 +79,7 @@ class Graph:
         shape. Shapes are without the first dimension, which is of any size.
         """
         for name, (output, _) in outputs.items():
+            # Results are named after operators; an identity adds the name that callers know.
             self._nodes.append(write_message([(1, output), (2, name), (4, "Identity")]))
         graph = [(1, node) for node in self._nodes] + [(2, "graph")]
         graph += [(5, constant) for constant in self._constants.values()]

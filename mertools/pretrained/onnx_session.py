@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 def start_session(
     content: bytes, external: Mapping[str, NDArray[Any]] | None = None
 ) -> onnxruntime.InferenceSession:
-    """Make a model ready to run on a CPU, with one thread: files are spread over processes.
+    """Load a model for the CPU, with one thread, as files are already spread over processes.
 
-    `external` are the constants that lie outside of the model, by name.
+    `external`: the constants that are stored outside the model, by name.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -104,8 +104,10 @@ def featurize(
     chosen = [find_kind(name) for name in dict.fromkeys(kind)]
     if weights:
         name_weights(parse_weights(weights, chosen))
+    # An accelerator limits the processes only if one of the kinds computes on it.
     jobs = choose_jobs(jobs, found if any(kind.on_devices for kind in chosen) else CPU)
 
+    # The first input decides, as a manifest may know its sampling rate.
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or manifest_rate(first)
         kinds = tuple(

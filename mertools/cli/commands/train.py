@@ -272,6 +272,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     if not architecture.is_network:
         fixed["device"] = "cpu"
 
+    # typer reads options from a function's signature, so each command needs its own function.
     def run(**arguments: Any) -> None:
         train(**arguments)
 

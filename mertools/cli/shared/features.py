@@ -47,6 +47,7 @@ def make_features(
     it holds is said, once all are drawn. Raises UsageError where there is no source.
     """
     waiting = iter(sources)
+    # Only one source is read ahead, as standard input may still be growing.
     first = next(waiting, None)
     if first is None:
         raise UsageError("the manifest", "names no segment", "give one with rows")

@@ -118,6 +118,7 @@ def run_training(
         request.seed,
     )
     plan = Plan(data, settings, tuple(folds), vectors)
+    # Settings that do not fit the data should end the run now, not after hours of training.
     check_settings(plan)
     if architecture.is_network:
         _train_network(plan, joined, outputs, beside, jobs, force=request.force)
@@ -139,6 +140,7 @@ def _train_network(
     for line in check_points(plan):
         say(line)
     with ExitStack() as stack:
+        # The first process alone writes the outputs; what the others write is thrown away.
         if not distributed.is_first():
             beside = Path(stack.enter_context(TemporaryDirectory())) / beside.name
             model = str(beside) if outputs.model is not None else None
