@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO
 
@@ -85,7 +86,11 @@ def open_output(target: str) -> Iterator[TextIO]:
 
 def standard_input() -> BinaryIO:
     """Give standard input to read bytes from. Raises UsageError where the caller has closed it."""
-    if fcntl.fcntl(sys.stdin.fileno(), fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+    try:
+        descriptor = sys.stdin.fileno()
+    except UnsupportedOperation:  # a program that calls mer has put bytes of its own there
+        return sys.stdin.buffer
+    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
         raise UsageError("standard input", "is closed", "pipe something into it")
     return sys.stdin.buffer
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from mertools.artifacts.files import replacing
-from mertools.errors import InputError
+from mertools.errors import InputError, UsageError
 
 LONGEST_NAME_BYTES = 255
 """What file systems allow a file's or folder's name to take."""
@@ -45,3 +45,7 @@ def replacing_named(path: Path) -> Iterator[Path]:
             yield part
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise clash from None
+    except UsageError:
+        if path.is_dir():  # another process has made it meanwhile
+            raise clash from None
+        raise

@@ -364,3 +364,21 @@ class Tag(Row):
     track_id: str
     tag: str
     weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagCoverage(Row):
+    """A row of the table that `mer rate-tags --report` names: how much of a track's tags counted.
+
+    `reason` says why the track has no label; it is empty where it has one.
+    """
+
+    table: ClassVar[str] = "tag_coverage"
+    any_size: ClassVar[bool] = True
+    track_id: str
+    n_tags: int
+    n_genre: int
+    n_matched: int
+    weight_matched: float
+    weight_total: float
+    reason: str | None = None

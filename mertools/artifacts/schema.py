@@ -26,6 +26,7 @@ TABLES = (
     "failures",
     "lyrics",
     "tags",
+    "tag_coverage",
 )
 REPEATED = "{k}"
 """Stands in a field's name where a table has a column for each class: p_{k} for p_1, p_2, ..."""

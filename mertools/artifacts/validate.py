@@ -28,6 +28,7 @@ from mertools.artifacts.rows import (
     Row,
     Segment,
     Tag,
+    TagCoverage,
     Track,
 )
 from mertools.artifacts.schema import load_schema, load_table_schema
@@ -47,6 +48,7 @@ ROW_TYPES: tuple[type[Row], ...] = (
     History,
     CrossValidation,
     Model,
+    TagCoverage,
     Tag,
     Lyrics,
     Track,

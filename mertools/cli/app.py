@@ -1,4 +1,4 @@
-"""`mer`: the group of commands, and the one place where failures become lines and exit codes."""
+"""`mer`: the group of commands, and how failures become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ import typer
 
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
+from mertools.cli.commands.annotate import annotate
+from mertools.cli.commands.augment import augment
 from mertools.cli.commands.convert import convert
 from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
 from mertools.cli.commands.featurize import featurize
 from mertools.cli.commands.import_corpus import corpus_help, import_corpus
 from mertools.cli.commands.import_features import import_features
+from mertools.cli.commands.import_weights import import_weights
 from mertools.cli.commands.inspect import inspect
 from mertools.cli.commands.match import match
 from mertools.cli.commands.merge import merge
 from mertools.cli.commands.models import models
 from mertools.cli.commands.predict import predict
 from mertools.cli.commands.rank_features import rank_features
+from mertools.cli.commands.rate_tags import rate_tags
 from mertools.cli.commands.segment import segment
 from mertools.cli.commands.train import COMMANDS
 from mertools.cli.commands.transcribe import transcribe
@@ -186,17 +190,19 @@ for _name, (_function, _fixed, _help) in COMMANDS.items():
 
 import_group = typer.Typer(
     cls=MerGroup,
-    help="Import a public corpus, or another program's features.",
+    help="Import a public corpus, another program's features, or a network's weights.",
     no_args_is_help=True,
 )
 for _corpus in CORPORA.values():
     _command = _with_common_options(import_corpus, corpus=_corpus)
     import_group.command(_corpus.name, cls=MerCommand, help=corpus_help(_corpus))(_command)
 import_group.command("features", cls=MerCommand)(_with_common_options(import_features))
+import_group.command("weights", cls=MerCommand)(_with_common_options(import_weights))
 
 GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Prepare": {
         "convert": convert,
+        "augment": augment,
         "segment": segment,
         "featurize": featurize,
         "transcribe": transcribe,
@@ -204,7 +210,11 @@ GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "import": import_group,
         "match": match,
     },
-    "Label": {"aggregate-labels": aggregate_labels},
+    "Label": {
+        "annotate": annotate,
+        "aggregate-labels": aggregate_labels,
+        "rate-tags": rate_tags,
+    },
     "Learn": {"train": train, "embed": embed},
     "Judge": {"evaluate": evaluate, "align": align, "rank-features": rank_features},
     "Look": {"predict": predict, "models": models, "inspect": inspect, "validate": validate},

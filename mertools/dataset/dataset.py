@@ -94,10 +94,11 @@ class Dataset:
         if isinstance(self.targets[0].scale, Classes):
             return self.labels.y
         # By rank and not by value: a skewed number has as many tracks in each stratum, too.
-        order = np.argsort(self.labels.numbers[:, 0], kind="stable")
-        strata = np.empty(len(order), np.int64)
-        strata[order] = np.arange(len(order)) * N_QUANTILES // len(order)
-        return strata
+        # Copies do not move the bounds, so that folds of originals do not depend on them.
+        numbers = self.labels.numbers[:, 0]
+        ranked = np.sort(numbers[~self.is_copy])
+        ranks: NDArray[np.int64] = np.searchsorted(ranked, numbers).clip(max=len(ranked) - 1)
+        return ranks * N_QUANTILES // len(ranked)
 
 
 @dataclass(frozen=True)

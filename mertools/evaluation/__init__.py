@@ -1,1 +1,1 @@
-"""Judging predictions against labels. Tables only: no model and no feature is known here."""
+"""Scores of predictions against labels. Works on tables alone, without models or features."""

@@ -5,8 +5,8 @@ classes. JSD(P, Q) = KL(P, M) / 2 + KL(Q, M) / 2, M their midpoint (Lin, *Diverg
 on the Shannon entropy*, IEEE Transactions on Information Theory 37, 1991); it is the square of
 `scipy.spatial.distance.jensenshannon`. The similarity is exp(-JSD).
 
-Beside a model stand answers that need no model, on the same tracks: a uniform posterior, the mean
-distribution of other tracks, and one half of a track's annotators for the other half.
+For comparison, answers that need no model are scored on the same tracks: a uniform posterior, the
+mean distribution of other tracks, and one half of a track's annotators against the other half.
 
 n is the number of tracks, K of classes.
 """
@@ -54,6 +54,7 @@ def jensen_shannon(P: FloatArray, Q: FloatArray, base: float = math.e) -> FloatA
 
 def _relative_entropy(P: FloatArray, M: FloatArray) -> FloatArray:
     """Give KL(P, M) in nats; M is above 0 wherever P is, but for what underflows."""
+    # Where P is 0 the ratio stays 1 and its logarithm 0, as 0 log 0 counts as 0.
     ratios = np.divide(P, M, out=np.ones_like(P), where=(P > 0) & (M > 0))
     divergence: FloatArray = (P * np.log(ratios)).sum(axis=-1)
     return divergence
@@ -61,7 +62,7 @@ def _relative_entropy(P: FloatArray, M: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Scored:
-    """How near some answers are to the annotators' distributions: both (n,), a value a track."""
+    """How near answers are to the annotators' distributions: (n,) each, one value a track."""
 
     jsd: FloatArray
     similarity: FloatArray
@@ -149,12 +150,13 @@ def prior_distributions(track_ids: Sequence[str], labels: Mapping[str, Label]) -
     if not n_others.all():
         return None
     others = np.array([total - sources.get(name, 0.0) for name in track_ids])
+    # Subtracting from a sum can leave a share a little below 0.
     prior: FloatArray = np.maximum(others, 0) / n_others[:, np.newaxis]
     return prior
 
 
 def count_ratings(label: Label) -> NDArray[np.int64] | None:
-    """Tell how many annotators chose each class, (K,), from their number and their shares.
+    """Count the annotators who chose each class, (K,), from their number and their shares.
 
     None where the shares are not those of so many annotators, each with one choice, or their number
     is not known.
@@ -163,6 +165,7 @@ def count_ratings(label: Label) -> NDArray[np.int64] | None:
         return None
     products = label.n_annotators * np.array(label.distribution)
     counts: NDArray[np.int64] = np.rint(products).astype(np.int64)
+    # Tables round shares, so a product may be a little off. Halves, as in quadrants, are refused.
     if counts.sum() != label.n_annotators or np.abs(products - counts).max() > COUNT_TOLERANCE:
         return None
     return counts
@@ -183,6 +186,7 @@ def split_half(
         n_ratings = int(of_track.sum())
         if n_ratings < 2:
             continue
+        # Drawing from the counts equals shuffling the annotators, and needs no list of them.
         half = generator.multivariate_hypergeometric(of_track, n_ratings // 2, size=n_halvings)
         other = of_track - half
         each = Scored.between(half.astype(np.float64), other.astype(np.float64), base)

@@ -1,4 +1,4 @@
-"""What answers that ignore the music reach.
+"""The scores of predictions that ignore the music.
 
 Classes: the majority and chance. Numbers: the mean, the median and a random number.
 """
@@ -49,6 +49,7 @@ def number_baselines(
     rows themselves, and `source` says so.
     """
     source = "train" if training else "scored"
+    # Sorted, so that the rounding of the mean does not depend on the order of the rows.
     known = np.array(sorted(training)) if training else outcomes.reference
     baselines: dict[str, dict[str, float | str]] = {}
     for name, answer in (("mean", float(known.mean())), ("median", float(np.median(known)))):

@@ -71,6 +71,7 @@ def read_column(table: str, column: str | None) -> tuple[str, dict[str, str]]:
     values: dict[str, str] = {}
     for row in rows:
         value = row[column]
+        # The same value again is harmless: labels.csv, for one, has a row for each target.
         if value and values.setdefault(row[KEY], value) != value:
             raise SchemaError(
                 table,
@@ -89,8 +90,10 @@ def group_tracks(values: Mapping[str, str], scored: Set[str], source: str) -> li
     if not values:
         raise UsageError(source, "has no value for a scored track", "give a table of these tracks")
     numbers = _parse_numbers(values)
+    # Of five different numbers or fewer, each is a group, as quintiles could coincide.
     if numbers is not None and len(set(numbers.values())) > N_PARTS:
         return _cut(numbers)
+    # Numbers are sorted as numbers, so that 10 comes after 9.
     words = sorted(set(values.values()), key=lambda word: (_sort_number(word), word))
     if len(words) > MAX_GROUPS:
         raise UsageError(
@@ -122,6 +125,7 @@ def _cut(numbers: Mapping[str, float]) -> list[Group]:
     """Cut numbers at their quintiles, each of which belongs to the lower group."""
     array = np.array(list(numbers.values()))
     edges = np.quantile(array, np.arange(1, N_PARTS) / N_PARTS)
+    # Equal numbers fall on the same side of an edge, so that no value is in two groups.
     part = np.searchsorted(edges, array, side="left")
     groups = []
     for k in range(N_PARTS):

@@ -103,6 +103,7 @@ def join_tables(
         labelled[label.target].append(label)
     joined = {}
     for target, rows in sorted(predicted.items()):
+        # One row stands for all: `_group_predictions` has refused rows that differ from the first.
         _check_scales(rows[0], labelled[target], predictions_name, labels_name)
         joined[target] = _join_target(rows, labelled[target], split)
     return joined
@@ -131,7 +132,7 @@ def _group_predictions(rows: Iterable[Prediction], name: str) -> dict[str, list[
 
 
 def _mismatch(row: Prediction, first: Prediction) -> str | None:
-    """Say what tells a prediction's scale from that of `first`, the first one of its target."""
+    """Describe how a scale differs from that of `first`, the target's first row; None if equal."""
     if row.classes != first.classes:
         return f"has the classes {row.classes}, the target's first row {first.classes}"
     if row.parse_scale() != first.parse_scale():
@@ -188,6 +189,7 @@ def _join_target(
     kept = [label for label in labels if label.kept]
     wanted = [label for label in kept if split in (None, label.split)]
     of_track = {label.track_id: label for label in wanted if label.start is None}
+    # In a fixed order, so that no figure depends on the order of the table's rows.
     segments = sorted(
         (row for row in rows if row.level == SEGMENT),
         key=lambda row: (row.track_id, row.repeat or 0, row.start or 0.0, row.segment_id or ""),
@@ -210,6 +212,7 @@ def _join_target(
         _count(rows, labels, wanted, scored, averages, n_unmatched),
         _find_origins(rows, scored),
         {
+            # Of every part, also where one `split` is scored: baselines need the training labels.
             (label.track_id, label.start): label.mean
             for label in kept
             if label.split == TRAIN and label.mean is not None
@@ -256,7 +259,7 @@ def _find_origins(rows: Sequence[Prediction], scored: Pairs) -> dict[str, Origin
 def _average_segments(
     segments: Sequence[Prediction], apart: set[tuple[str, int | None]]
 ) -> list[Prediction]:
-    """Make a track's prediction from its segments', for those that are not in `apart`."""
+    """Average the segments of each track and repetition, except for those in `apart`."""
     groups: dict[tuple[str, int | None], list[Prediction]] = defaultdict(list)
     for row in segments:
         if (row.track_id, row.repeat) not in apart:
@@ -293,6 +296,7 @@ def _match_stretches(segments: Sequence[Prediction], labels: Sequence[Label]) ->
             rows[row.track_id].append(row)
     pairs = []
     for track_id, of_track in rows.items():
+        # By time, so that of two equally long overlaps the earlier stretch is taken.
         in_order = sorted(stretches[track_id], key=lambda label: label.start or 0.0)
         pairs += match_windows(of_track, in_order)
     return pairs, sum(map(len, rows.values())) - len(pairs)
@@ -307,6 +311,7 @@ def _lay_out(pairs: Pairs) -> Outcomes:
     base = (
         tuple(track_ids),
         np.array([track_index[row.track_id] for row in rows], dtype=np.intp),
+        # Other programs' tables may have no names of segments; a start identifies one as well.
         np.array(["" if whole else row.segment_id or f"{row.start}" for row in rows]),
         np.array([(row.repeat or 0, row.fold or 0) for row in rows], dtype=np.intp),
     )

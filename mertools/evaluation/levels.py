@@ -69,6 +69,8 @@ def describe_numbers(
         ):
             scores = score_numbers(outcomes.reference, answers)
             baselines[name] = {**scores, "source": plane.source}
+        # A model that knows the quadrant and nothing else reaches 0; what is above it is
+        # regression.
         scorers.append(_within_quadrants(outcomes, centres))
     return {
         **describe_scores(outcomes, n_resamples, seed, *scorers),
@@ -106,6 +108,7 @@ def describe_folds(outcomes: Outcomes) -> Json:
         rows = outcomes.take(np.flatnonzero((outcomes.folds == (repeat, fold)).all(axis=1)))
         scores = score_outcomes(rows, np.ones((1, len(rows.track_ids))))
         described.append({name: number(values[0]) for name, values in scores.items()})
+        # 0 stands for a row that names no repetition or no fold.
         heads.append({"repeat": repeat or None, "fold": fold or None, "n": len(rows.track)})
     return {
         "folds": [head | {"scores": s} for head, s in zip(heads, described, strict=True)],
@@ -116,7 +119,7 @@ def describe_folds(outcomes: Outcomes) -> Json:
 
 
 def describe_within_tracks(outcomes: NumberOutcomes, n_resamples: int, seed: int) -> Json:
-    """Average over tracks how well the course within each track is followed.
+    """Score the windows of each track among themselves, and average over tracks.
 
     A track in which a score is not defined, such as the correlation of a constant, is left out of
     that score's mean; `n_tracks` says how many are in it.
@@ -135,6 +138,8 @@ def describe_within_tracks(outcomes: NumberOutcomes, n_resamples: int, seed: int
             defined = ~np.isnan(scores)
             drawn = weights[:, defined]
             total = drawn.sum(axis=1)
+            # A resample may have drawn none of these tracks: divide by 1, then call the mean
+            # undefined.
             mean = (drawn * scores[defined]).sum(axis=1) / np.where(total > 0, total, 1)
             means[name] = np.where(total > 0, mean, np.nan)
         return means
@@ -174,6 +179,7 @@ def _within_quadrants(outcomes: NumberOutcomes, centres: FloatArray) -> Scorer:
     oracle = (outcomes.reference - centres) ** 2
 
     def score(weights: FloatArray) -> dict[str, FloatArray]:
+        # A track that is drawn twice brings each of its rows twice.
         of_rows = weights[:, outcomes.track]
         total = (of_rows * oracle).sum(axis=1)
         ratio = (of_rows * squares).sum(axis=1) / np.where(total > 0, total, np.nan)

@@ -2,7 +2,7 @@
 
 Each is a function of how often every track counts. Counting each once gives the score itself;
 counting them as often as a resample drew them gives, in one matrix product, the score in
-thousands of bootstrap resamples. scikit-learn would work them out one by one.
+thousands of bootstrap resamples. scikit-learn would compute them one by one.
 
 Conventions, which are scikit-learn's defaults with `zero_division=0`: a precision, recall or F1
 with nothing to divide by is 0; macro means are taken over the classes that occur in the reference
@@ -102,6 +102,7 @@ def score_confusions(cells: FloatArray) -> dict[str, FloatArray]:
     n_classes = round(cells.shape[-1] ** 0.5)
     confusions = cells.reshape(-1, n_classes, n_classes)
     support = confusions.sum(axis=2)
+    # As in scikit-learn, a class that neither side has takes no part in a macro mean.
     occurs = support + confusions.sum(axis=1) > 0
     n_rows = support.sum(axis=1)
     scores = {"accuracy": np.trace(confusions, axis1=1, axis2=2) / n_rows}
@@ -132,6 +133,7 @@ def roc_auc(positive: BoolArray, scores: FloatArray, weights: FloatArray) -> Flo
     (Hanley and McNeil, 1982); NaN where there are no rows of either kind.
     """
     order = np.argsort(scores, kind="stable")
+    # Rows of equal scores form one group, so that ties count half whatever their order.
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
     ordered = weights[:, order]
     positives = np.add.reduceat(ordered * positive[order], starts, axis=1)
@@ -148,6 +150,7 @@ def roc_curve(positive: BoolArray, scores: FloatArray) -> Curve:
     point takes nothing for the class; its threshold is infinite. Both kinds of rows must occur.
     """
     thresholds, hits, false_alarms = _cumulate(positive, scores)
+    # Where the steps of both counts stay the same, the curve goes straight on.
     corner = np.ones(len(hits), dtype=bool)
     corner[1:-1] = (np.diff(hits, 2) != 0) | (np.diff(false_alarms, 2) != 0)
     hits, false_alarms = hits[corner], false_alarms[corner]
@@ -282,6 +285,7 @@ def _moment_scores(
     product = _comoment(sums, "x", "y")
     mse = _divide(sums["squares"], totals, np.nan)
     bias = _divide(sums["errors"], totals, np.nan)
+    # The denominator of `ccc` times the number of rows, as all terms here are sums.
     spreads = reference_spread + estimated_spread + totals * bias**2
     return {
         "mse": mse,
@@ -309,7 +313,9 @@ def expected_scores(support: FloatArray, probabilities: FloatArray) -> dict[str,
     for k, probability in enumerate(probabilities):
         chances = _binomial(n_rows, float(probability))
         answers = np.arange(n_rows + 1)
+        # Precision is the prior on average for any number of answers but none, where it is 0.
         precision[k] = prior[k] * (1 - chances[0])
+        # F1 is not linear in the number of answers, so it is averaged over all numbers.
         f1[k] = (chances * _divide(2 * answers * prior[k], answers + support[k], 0)).sum()
     recall = np.where(support > 0, probabilities, 0)
     occurs = (support > 0) | (probabilities > 0)
@@ -337,6 +343,7 @@ def _comoment(sums: Mapping[str, FloatArray], x: str, y: str) -> FloatArray:
     products = sums[x + y]
     means = _divide(sums[x] * sums[y], sums["n"], 0)
     spread = np.sqrt(sums[x + x] * sums[y + y])
+    # The difference is only rounding where a column is constant, and would pass for a spread.
     comoment: FloatArray = np.where(
         np.abs(products - means) > NEGLIGIBLE * spread, products - means, 0
     )
@@ -345,6 +352,7 @@ def _comoment(sums: Mapping[str, FloatArray], x: str, y: str) -> FloatArray:
 
 def _correlate(product: FloatArray, spread: FloatArray, other: FloatArray) -> FloatArray:
     """Give the correlation from the sums of products about the means."""
+    # Rounding can take a perfect correlation past 1.
     correlation: FloatArray = np.clip(_divide(product, np.sqrt(spread * other), np.nan), -1, 1)
     return correlation
 
@@ -398,9 +406,11 @@ def _divide(numerator: FloatArray, denominator: FloatArray, undefined: float) ->
 def _binomial(n: int, probability: float) -> FloatArray:
     """Give the probabilities of 0 to n successes in n trials."""
     k = np.arange(n + 1)
+    # A certain outcome is written down, as the logarithm of 0 is infinite.
     if probability in (0, 1):
         certain: FloatArray = np.where(k == n * probability, 1.0, 0.0)
         return certain
+    # In logarithms, as the factorial of 171 already exceeds a float.
     logs = np.append(0.0, np.cumsum(np.log(np.arange(1, n + 1))))
     chances: FloatArray = np.exp(
         logs[n] - logs[k] - logs[n - k] + k * np.log(probability) + (n - k) * np.log1p(-probability)

@@ -50,7 +50,7 @@ class ScoredRows:
         return self.take(np.flatnonzero(wanted[self.track]))
 
     def has_rows_of(self, other: ScoredRows) -> bool:
-        """Tell whether both are of the same segments or tracks, row by row."""
+        """Check whether both are of the same segments or tracks, row by row."""
         return (
             self.track_ids == other.track_ids
             and np.array_equal(self.track, other.track)

@@ -35,12 +35,13 @@ class Overlap:
 
 def hash_track(track_id: str) -> str:
     """Hash a track's key as model cards do."""
+    # Keys that come from file names may hold bytes that are not UTF-8.
     key = track_id.encode("utf-8", "surrogateescape")
     return hashlib.blake2b(key, digest_size=DIGEST_BYTES).hexdigest()[:HASH_DIGITS]
 
 
 def parse_hashes(text: str) -> frozenset[str]:
-    """Take apart the joined hashes of a card."""
+    """Split the joined hashes of a model's card."""
     return frozenset(text[i : i + HASH_DIGITS] for i in range(0, len(text), HASH_DIGITS))
 
 
@@ -53,6 +54,7 @@ def count_overlap(origins: Mapping[str, Origin], learnt: Mapping[str, Set[str]])
     for track_id, origin in origins.items():
         known = [learnt[model] for model in origin.models if model and model in learnt]
         others = [model for model in origin.models if model not in learnt]
+        # All rows are of folds, whose models did not learn from the track.
         if not origin.models:
             counts["out_of_fold"] += 1
         elif any(hash_track(track_id) in hashes for hashes in known):
@@ -66,7 +68,7 @@ def count_overlap(origins: Mapping[str, Origin], learnt: Mapping[str, Set[str]])
 
 
 def find_warnings(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
-    """Yield what makes scores too good to be true, a line each."""
+    """Yield a line for each reason why scores may be too high."""
     for target, overlap in overlaps.items():
         of_all = f"of {overlap.tracks} scored tracks"
         if overlap.learnt_from:
@@ -82,7 +84,7 @@ def find_warnings(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
 
 
 def find_notes(overlaps: Mapping[str, Overlap]) -> Iterator[str]:
-    """Yield what is not known, a line each."""
+    """Yield a line for each target whose overlap with training is unknown."""
     for target, overlap in overlaps.items():
         if overlap.unknown:
             yield (

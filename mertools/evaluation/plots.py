@@ -52,7 +52,7 @@ def draw_figures(
 
     Classes have a confusion matrix, ROC and precision-recall curves; numbers a scatter of predicted
     against true and a histogram of errors; valence and arousal together their plane. `joined` is
-    what the report was made of. Files are named after target, level and kind, such as
+    what the report describes. Files are named after target, level and kind, such as
     `arousal_track_confusion.png`. Raises UsageError where the folder cannot be written to.
     """
     make_folder(folder)
@@ -213,6 +213,7 @@ def draw_plane(
     )
     axes.set_box_aspect(1)
     axes.set_title(name, fontsize=9)
+    # One legend serves both panels, beside the right one.
     if name == "estimated":
         axes.legend(
             title="colour: true quadrant",
@@ -234,6 +235,7 @@ def draw_confusion(axes: Axes, description: Description) -> None:
     """Draw a confusion matrix: counts, and their share of each reference class as the shade."""
     classes = description["confusion"]["classes"]
     counts = np.array(description["confusion"]["counts"])
+    # A class without rows has shares of 0 rather than undefined ones.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
@@ -274,6 +276,7 @@ def draw_precision_recall(axes: Axes, description: Description) -> None:
         line = _line(index)
         label = f"{entry['average_precision']:.2f}  {name}"
         recall, precision = entry["pr"]["recall"], entry["pr"]["precision"]
+        # In steps: straight lines between points would promise too much (Davis and Goadrich, 2006).
         axes.plot(recall, precision, **line, label=label, drawstyle="steps-post")
         share = entry["support"] / description["n"]
         axes.plot([0, 1], [share, share], **line, linewidth=0.8, label=f"{share:.2f}  by chance")
@@ -310,7 +313,7 @@ def draw_boxes(path: Path, title: str, classes: Sequence[str], panels: Sequence[
 
 
 def _are_crowded(names: Sequence[str], room: int) -> bool:
-    """Tell whether names side by side take more than the room for so many letters."""
+    """Check whether names side by side need more than `room` letters."""
     return len(names) * max(len(name) for name in names) > room
 
 

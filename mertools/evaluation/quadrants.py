@@ -1,7 +1,7 @@
 """Quadrants of the valence-arousal plane, where both are numbers that the same rows predict.
 
-They answer whether a model regresses or only classifies: one that knows a track's quadrant and
-nothing else answers with the quadrant's mean. Q1 is high arousal and positive valence, Q2 high and
+They show whether a model does more than classify: one that knows only a track's quadrant can do no
+better than predict the quadrant's mean. Q1 is high arousal and positive valence, Q2 high and
 negative, Q3 low and negative, Q4 low and positive; the middle of a scale counts as high.
 """
 
@@ -32,12 +32,12 @@ class Plane:
     """What the centres are the means of: `train`, or `scored` where no label is marked so."""
 
     def true_centres(self, target: str) -> FloatArray:
-        """Answer with the centre of the quadrant that a row is in, (n,): an oracle."""
+        """Predict the centre of each row's true quadrant, (n,): an oracle."""
         column: FloatArray = self.centres[:, AXES.index(target)]
         return column[self.quadrants.reference]
 
     def predicted_centres(self, target: str) -> FloatArray:
-        """Answer with the centre of the quadrant that the model's own answer is in, (n,)."""
+        """Predict the centre of the quadrant that the model predicts, (n,)."""
         column: FloatArray = self.centres[:, AXES.index(target)]
         return column[self.quadrants.estimated]
 
@@ -50,7 +50,7 @@ def find_quadrants(valence: FloatArray, arousal: FloatArray, middle: FloatArray)
 
 
 def find_plane(joined: Mapping[str, JoinedTarget], level: str) -> Plane | None:
-    """Lay valence and arousal together; None unless both are numbers of the same rows."""
+    """Find the quadrants of rows; None unless both axes are numbers predicted for the same rows."""
     if not set(AXES) <= joined.keys():
         return None
     valence, arousal = (joined[target].levels.get(level) for target in AXES)

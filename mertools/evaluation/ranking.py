@@ -1,4 +1,4 @@
-"""Ranking features by how well they tell classes apart, or follow a number.
+"""Ranking features by how well they separate classes, or follow a number.
 
 `f`: F of a one-way analysis of variance between classes (Fisher, 1925), as in
 `sklearn.feature_selection.f_classif`; for a number F of its linear regression on the feature, as in
@@ -7,7 +7,7 @@
 `relieff`: ReliefF (Kononenko, "Estimating attributes", ECML 1994); for a number RReliefF
 (Robnik-Sikonja and Kononenko, Machine Learning 53, 2003). A feature is good if it differs between a
 row and its nearest rows of other classes, and does not among its nearest of the same class; so
-features that tell classes apart only together are found.
+features that separate classes only together are found.
 
 n is the number of rows (tracks), D of features, C of classes that have rows.
 """
@@ -61,9 +61,11 @@ def drop_correlated(X: FloatArray, order: IndexArray, max_correlation: float) ->
     """
     centred = X - X.mean(axis=0)
     norms = np.sqrt((centred**2).sum(axis=0))
+    # A constant's rounded mean would leave it a direction, and correlations by chance.
     norms[_is_constant(X)] = 0
     unit = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
     kept: list[int] = []
+    # From the best down, so that of two similar columns the better one stays.
     for column in order.tolist():
         correlations = unit[:, kept].T @ unit[:, column]
         if not (np.abs(correlations) > max_correlation).any():
@@ -88,6 +90,7 @@ def analyse_variance(X: FloatArray, y: NDArray[Any]) -> tuple[FloatArray, FloatA
     between = sum(len(rows) * (rows.mean(axis=0) - centre) ** 2 for rows in of_class)
     between = np.where(_is_constant(X), 0, between)
     within = sum(_scatter(rows) for rows in of_class)
+    # Division by 0 is meant: it gives the infinite and the undefined F of the docstring.
     with np.errstate(divide="ignore", invalid="ignore"):
         F: FloatArray = (between / (n_classes - 1)) / (within / (n_rows - n_classes))
     p: FloatArray = fdtrc(n_classes - 1, n_rows - n_classes, F)
@@ -129,6 +132,7 @@ def relieff(X: FloatArray, y: NDArray[Any], k: int = N_NEIGHBOURS) -> FloatArray
     scaled, prior = _scale(X), sizes / len(y)
     weights = np.zeros(X.shape[1])
     for rows, distances in _distances(scaled):
+        # Class by class, so that a rare class has as many neighbours as a common one.
         for c in range(len(classes)):
             members = np.flatnonzero(index == c)
             of_class = distances[:, members]
@@ -136,10 +140,12 @@ def relieff(X: FloatArray, y: NDArray[Any], k: int = N_NEIGHBOURS) -> FloatArray
             nearest = members[np.argsort(of_class, axis=1, kind="stable")[:, :k]]
             for row, neighbours in zip(rows.tolist(), nearest, strict=True):
                 others = neighbours[neighbours != row]
+                # The only row of its class has no neighbour of its own kind.
                 if not len(others):
                     continue
                 difference = np.abs(scaled[others] - scaled[row]).mean(axis=0)
                 own = index[row]
+                # To differ from rows of the same class counts against a column, from others for it.
                 weights += -difference if own == c else prior[c] / (1 - prior[own]) * difference
     mean: FloatArray = weights / len(y)
     return mean
@@ -155,6 +161,7 @@ def relieff_numbers(X: FloatArray, y: Values, k: int = N_NEIGHBOURS) -> FloatArr
     scaled, target = _scale(X), _scale(y.reshape(-1, 1)).ravel()
     k = min(k, len(y) - 1)
     ranks = np.exp(-((np.arange(1, k + 1) / RANK_SPREAD) ** 2))
+    # A row's neighbours weigh 1 together, so that the sums below are numbers of rows.
     ranks /= ranks.sum()
     different_y, different_column = 0.0, np.zeros(X.shape[1])
     both = np.zeros(X.shape[1])
@@ -163,6 +170,7 @@ def relieff_numbers(X: FloatArray, y: Values, k: int = N_NEIGHBOURS) -> FloatArr
         for row, neighbours in zip(rows.tolist(), nearest, strict=True):
             of_y = np.abs(target[neighbours] - target[row]) * ranks
             of_columns = np.abs(scaled[neighbours] - scaled[row])
+            # Numbers have no classes to agree in; by Bayes' rule these three sums suffice.
             different_y += of_y.sum()
             different_column += (of_columns * ranks[:, np.newaxis]).sum(axis=0)
             both += (of_columns * of_y[:, np.newaxis]).sum(axis=0)

@@ -42,6 +42,7 @@ def bootstrap_intervals(
     drawn: dict[str, list[FloatArray]] = {}
     for size in _blocks(n_resamples, max(n_tracks, n_rows)):
         picks = generator.integers(n_tracks, size=(size, n_tracks))
+        # Each resample gets its own range of numbers, so that one bincount counts the whole block.
         picks += n_tracks * np.arange(size)[:, np.newaxis]
         counts = np.bincount(picks.ravel(), minlength=size * n_tracks).astype(np.float64)
         for name, values in score(counts.reshape(size, n_tracks)).items():
@@ -68,6 +69,7 @@ def permutation_test(
     """
     if first.track_ids != other.track_ids:
         raise ValueError("a permutation test needs outcomes of the same tracks")
+    # Scores follow from sums over tracks, so a shuffle deals out sums and touches no rows.
     pool = np.concatenate([_sum_tracks(first), _sum_tracks(other)])
     score = _score_errors if isinstance(first, NumberOutcomes) else score_confusions
     deal = _swap if paired else _shuffle
@@ -112,6 +114,7 @@ def correct_by_holm(p_values: Sequence[float]) -> list[float]:
     corrected = [0.0] * len(p_values)
     highest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        # A larger p-value may not end up below a smaller one.
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
@@ -133,6 +136,7 @@ def _score_errors(sums: FloatArray) -> dict[str, FloatArray]:
     """Give the compared scores of numbers, (B,), from the sums of `_sum_tracks`, (B, 5)."""
     n_rows, reference, squares, squared_errors, absolute_errors = sums.T
     spread = squares - reference**2 / n_rows
+    # Equal references have no R2: what the subtraction leaves is rounding.
     spread = np.where(spread > ROUNDING * squares, spread, np.nan)
     return {
         "mse": squared_errors / n_rows,
@@ -146,6 +150,7 @@ def _score_groups(
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Score the outcomes in the first group and the rest: `in_first` (B, 2 T), sums (2 T, D)."""
     first = in_first @ pool
+    # The second group is the rest, which saves a second matrix product.
     return score(first), score(pool.sum(axis=0) - first)
 
 

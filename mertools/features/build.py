@@ -91,7 +91,7 @@ def build_features(
 
 
 class _Inputs:
-    """Sources to read once; `have_segments` tells whether any read so far was a segment."""
+    """Sources to read once; `have_segments`: whether any read so far was a segment."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = sources
@@ -147,7 +147,7 @@ class _Store:
                 else:
                     self._load_features(header, offset)
             except (AttributeError, KeyError, TypeError, ValueError):
-                continue  # written by another release, with other fields: it is made anew
+                continue  # written by another release, with other fields: it is computed anew
 
     def _load_features(self, header: Header, offset: int) -> None:
         made_by = (header["kind"], header["digest"], header["engine"], header.get("device", ""))
@@ -236,7 +236,7 @@ class _Store:
             self._journal.append(header, content)
 
     def is_former(self, rows: Sequence[FeatureRow], cutting: Cutting | None) -> bool:
-        """Tell whether the former file is what would be written."""
+        """Check whether the former file is what would be written."""
         return (
             self._former is not None
             and self._former.rows == rows

@@ -114,7 +114,7 @@ class SegmentFeatures:
 
     @property
     def is_kept(self) -> bool:
-        """Tell whether all features exist already, of an earlier run."""
+        """Check whether all features exist already, of an earlier run."""
         return bool(self.features) and all(part is None for part in self.features.values())
 
 

@@ -300,7 +300,7 @@ def _mel_filters(sample_rate: int, n_bins: int) -> NDArray[np.float64]:
     low, centre, high = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
     height = 2 / (high - low)
     hz = (np.arange(n_bins) / n_bins * sample_rate)[:, None]
-    # Sides are told apart by whole bins, so that rounding at an edge falls as in the reference.
+    # Sides are divided at whole bins, so that rounding at an edge falls as in the reference.
     passed = np.arange(n_bins)[:, None] > np.floor(edges_hz * n_bins / sample_rate)
     rising = passed[:, :-2] & ~passed[:, 1:-1]
     falling = passed[:, 1:-1] & ~passed[:, 2:]

@@ -26,7 +26,7 @@ _Event = tuple[int, tuple[int, ...], bytes]
 
 
 def write_midi(notes: Sequence[NoteEvent]) -> bytes:
-    """Make a MIDI file of notes: one instrument, 120 beats a minute, 2.3 ms a tick.
+    """Write a MIDI file of notes: one instrument, 120 beats a minute, 2.3 ms a tick.
 
     Bends are those of notes that overlap with no other, as a channel bends as a whole; they are
     cropped to two semitones.
@@ -62,7 +62,7 @@ def _bend_events(note: NoteEvent) -> Iterable[_Event]:
 
 
 def _are_alone(notes: Sequence[NoteEvent]) -> list[bool]:
-    """Tell which of the notes, sorted by their start, overlap with no other."""
+    """Find which of the notes, sorted by their start, overlap with no other."""
     are_alone = [True] * len(notes)
     for i, note in enumerate(notes):
         for j in range(i + 1, len(notes)):

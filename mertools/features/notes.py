@@ -112,6 +112,7 @@ def _find_notes(
     spans = _Spans(note)
     found: list[tuple[int, int, int]] = []
     frames, rows = np.nonzero(_is_onset(onset, note))
+    # From the last onset back, as in the reference: a note silences the frames that it takes.
     for start, row in zip(frames[::-1].tolist(), rows[::-1].tolist(), strict=True):
         end = spans.end_of_note(start, row)
         if end - start > MIN_NOTE_FRAMES:
@@ -169,11 +170,11 @@ class _Spans:
         self._quiet = [bytearray(row.tobytes()) for row in quiet]
 
     def sounds(self, frame: int, row: int) -> bool:
-        """Tell whether a note sounds in a frame."""
+        """Check whether a note sounds in a frame."""
         return not self._quiet[row][frame]
 
     def sounding(self) -> NDArray[np.bool_]:
-        """Tell where notes sound: (n_frames, n_rows)."""
+        """Return where notes sound: (n_frames, n_rows)."""
         quiet = np.array([np.frombuffer(row, np.uint8) for row in self._quiet])
         sounding: NDArray[np.bool_] = quiet.T == 0
         return sounding

@@ -14,9 +14,21 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.errors import UsageError, choose_from
-from mertools.features import handcrafted, mel, musicnn, tonal, transcription
+from mertools.features import (
+    handcrafted,
+    mel,
+    mfcc,
+    musicnn,
+    musicnn_frames,
+    notestats,
+    tonal,
+    transcription,
+    vggish,
+    wave,
+)
 from mertools.features.excerpt import Excerpt
 from mertools.features.params import stored_params
+from mertools.pretrained.user_weights import digest_weights
 from mertools.runtime.devices import CPU
 
 DEFAULT_ENGINE = "fast"
@@ -37,9 +49,10 @@ class FeatureKind:
     before.
 
     A pretrained network has a `highest_rate` in Hz, the one it hears sound at: sound at a higher
-    rate is converted to it. `on_devices` tells that it can run on an accelerator. `of_window`
+    rate is converted to it. `on_devices`: whether it can run on an accelerator. `of_window`
     computes the features of a window of a track like those of a segment, but reuses what it
-    computed of windows that overlap it.
+    computed of windows that overlap it. `user_weights` names a network whose weights are the user's
+    (see `pretrained.user_weights`); the parameter `weights` then has the digest of their file.
     """
 
     name: str
@@ -53,6 +66,7 @@ class FeatureKind:
     highest_rate: int | None = None
     on_devices: bool = False
     of_window: Callable[[Excerpt, Any], Features] | None = None
+    user_weights: str | None = None
 
     @property
     def has_time_axis(self) -> bool:
@@ -148,6 +162,58 @@ KINDS: Mapping[str, FeatureKind] = {
             on_devices=True,
             of_window=tonal.window_feature,
         ),
+        FeatureKind(
+            "notestats",
+            transcription.TranscriptionParams,
+            {DEFAULT_ENGINE: notestats.feature},
+            ("segment", "column"),
+            lambda params: notestats.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=transcription.SAMPLE_RATE,
+            on_devices=True,
+        ),
+        FeatureKind(
+            "wave",
+            wave.WaveParams,
+            {DEFAULT_ENGINE: _of_samples(wave.wave)},
+            ("segment", "frame"),
+            lambda params: (),
+            "1",
+            lambda params: 1,
+        ),
+        FeatureKind(
+            "mfcc",
+            mfcc.MfccParams,
+            {DEFAULT_ENGINE: mfcc.feature, "librosa": mfcc.reference},
+            ("segment", "frame", "coefficient"),
+            lambda params: params.columns,
+            "dB",
+            lambda params: params.n_fft,
+        ),
+        FeatureKind(
+            "vggish",
+            vggish.VggishParams,
+            {DEFAULT_ENGINE: vggish.feature},
+            ("segment", "frame", "column"),
+            lambda params: vggish.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=vggish.SAMPLE_RATE,
+            on_devices=True,
+            user_weights="vggish",
+        ),
+        FeatureKind(
+            "musicnn-frames",
+            musicnn_frames.MusicnnFramesParams,
+            {DEFAULT_ENGINE: musicnn_frames.feature},
+            ("segment", "frame", "column"),
+            lambda params: musicnn_frames.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=musicnn.SAMPLE_RATE,
+            on_devices=True,
+        ),
     )
 }
 
@@ -185,13 +251,13 @@ class RequestedKind:
     def compute_window(self, excerpt: Excerpt) -> Features:
         """Compute the features of a window of a track, after those before it.
 
-        They are those of a segment, or close to them where windows can share their work.
+        They are those of a segment, or close to them where windows can share computations.
         """
         of_window = KINDS[self.name].of_window
         return of_window(excerpt, self.params) if of_window else self.compute(excerpt)
 
     def fills_up(self, y: NDArray[np.int16]) -> bool:
-        """Tell whether a segment is shorter than a window and has to be filled up."""
+        """Check whether a segment is shorter than a window and has to be filled up."""
         return len(y) < KINDS[self.name].window(self.params)
 
     @cache  # noqa: B019, as what is asked for stays the same while a command runs
@@ -224,7 +290,8 @@ def request_kind(
     `settings` are parameters unlike the defaults. The rate is at most the kind's highest, unless
     `settings` give another. A kind that `engine` does not compute is computed by the default one,
     and on the CPU where it cannot use `device`.
-    Raises UsageError for a kind, parameter or value that does not exist.
+    Raises UsageError for a kind, parameter or value that does not exist, and where a network's
+    weights are missing that the user has to bring.
     """
     kind = find_kind(name)
     fields = {field.name: field for field in dataclasses.fields(kind.params_type)}
@@ -242,6 +309,8 @@ def request_kind(
                 f"{text!r} does not fit",
                 f"give a number like {fields[key].default}",
             ) from None
+    if kind.user_weights and not values.get("weights"):
+        values["weights"] = digest_weights(kind.user_weights)
     return RequestedKind(
         name,
         kind.params_type(**values),

@@ -48,6 +48,7 @@ MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.
 MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 """How well each pitch class above the tonic fits a key, as listeners said."""
 KEYS = np.array([[np.roll(scale, tonic) for tonic in range(OCTAVE)] for scale in (MAJOR, MINOR)])
+# Centred here once, so that products with a centred profile are correlations but for the norms.
 KEYS -= KEYS.mean(axis=2, keepdims=True)
 
 CONSONANCE = np.array([-1.428, -0.582, 0.594, 0.386, 1.240, -0.453])
@@ -122,6 +123,7 @@ def _key(profile: Floats) -> list[float]:
     correlations = np.divide(KEYS @ centred, norms, out=np.zeros((2, OCTAVE)), where=norms > 0)
     major, minor = correlations.max(axis=1)
     tonic = int(correlations.max(axis=0).argmax())
+    # The third above the likeliest tonic is what distinguishes major from minor.
     third = profile[(tonic + 4) % OCTAVE] - profile[(tonic + 3) % OCTAVE]
     fourier = np.abs(np.fft.rfft(profile))[1:]
     return [major, minor, major - minor, max(major, minor), third, *fourier]
@@ -168,6 +170,7 @@ def _register(note: Floats, sounding: Floats) -> list[float]:
     mean = float(weights @ pitches)
     spread = float(np.sqrt(weights @ (pitches - mean) ** 2))
     sure = note > SURE_THRESHOLD
+    # On reversed rows argmax finds the highest note that sounds.
     top = pitches[-1] - sure[sure.any(axis=1), ::-1].argmax(axis=1)
     moves = np.abs(np.diff(top))
     step = float(np.minimum(moves[moves > 0], 2 * OCTAVE).mean()) if moves.any() else 0.0

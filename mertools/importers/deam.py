@@ -133,6 +133,7 @@ def _read_metadata(folder: Path) -> dict[str, dict[str, str]]:
     metadata = {}
     for path in find_files(folder, "metadata_20*.csv"):
         for record in read_published(path):
+            # A table may have its ids as floats, such as 2001.0.
             song = (record.cells.get("song_id") or record.cells.get("id", "")).removesuffix(".0")
             metadata[song] = {
                 column: next((record.cells[name] for name in names if name in record.cells), "")

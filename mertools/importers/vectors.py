@@ -185,7 +185,7 @@ def _read_csv(source: str) -> VectorTable:
     for name in header:
         if name in about:
             continue
-        # Text and broken numbers are told apart by the whole column: one word among numbers is a
+        # The whole column shows whether it is text or a broken number: one word among numbers is a
         # mistake, while a column of words was never meant as a feature.
         column = [_number(cell) for cell in cells.get(name, ())]
         if all(value is None for value in column):

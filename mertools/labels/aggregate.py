@@ -1,4 +1,4 @@
-"""Many annotators' ratings of a track taken together: mean, spread, distribution and class.
+"""Labels from several annotators' ratings of a track: mean, spread, distribution and class.
 
 Statistics of levels are ratios of whole numbers, computed from the counts of each level: a mean or
 deviation equal to a limit compares as equal to it. Statistics of real ratings are rounded to the
@@ -58,7 +58,7 @@ class TargetLabels:
 def aggregate(
     ratings: Ratings, scales: Scales, max_mad: Mapping[str, float]
 ) -> Iterator[TargetLabels]:
-    """Take the ratings of each item and target together, a target at a time.
+    """Yield the labels of one target after the other, from the ratings of each item.
 
     `max_mad` limits the mean absolute deviation per target, or for `EVERY_TARGET`: items above the
     limit are not kept. Raises UsageError where settings of a target contradict each other.
@@ -109,6 +109,7 @@ def _label_numbers(
     """Label each item with the class of its mean rating, or with the mean itself."""
     rows = ratings.rows_of(name)
     value = ratings.value[rows]
+    # Where nobody gave the scale, the highest rating says how many levels it has.
     rule = scales.rule(name, float(value.max()))
     item, group = np.unique(ratings.item[rows], return_inverse=True)
     n = np.bincount(group)
@@ -154,6 +155,7 @@ def _level_statistics(counts: NDArray[np.int64]) -> tuple[FloatArray, FloatArray
     levels = np.arange(1, counts.shape[1] + 1)
     n = counts.sum(axis=1)
     total = counts @ levels
+    # Multiplied out by n, so that all steps but the last are exact in whole numbers.
     deviations = np.abs(n[:, None] * levels - total[:, None])  # n |level - mean|
     mad = (counts * deviations).sum(axis=1) / n**2
     std = np.sqrt((n * (counts @ levels**2) - total**2) / n**2)
@@ -184,6 +186,7 @@ def label_rows(
     owners = np.repeat(np.arange(len(labels)), [len(target.item) for target in labels])
     rows = np.concatenate([np.arange(len(target.item)) for target in labels])
     items = np.concatenate([target.item for target in labels])
+    # Only indices are sorted: rows are built while they are written, not held all at once.
     for index in np.lexsort((items, owners, ratings.item_track[items])).tolist():
         yield _label_row(ratings, labels[owners[index]], int(rows[index]), split)
 

@@ -1,4 +1,4 @@
-"""How well annotators agree, and what became of their ratings."""
+"""How well annotators agree, and how many labels each target has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Measurement = Literal["ordinal", "nominal", "interval"]
 
 @dataclass(frozen=True)
 class TargetSummary:
-    """What the ratings for one target amount to.
+    """The ratings and labels of one target, in figures.
 
     n_labels: rows of labels.csv, more than tracks where stretches were rated. n_missing: empty
     ratings, left out. class_counts: the kept labels of each class in each part of the split ("" is
@@ -135,6 +135,7 @@ def krippendorff_alpha(
     """
     import krippendorff
 
+    # An item with one rating cannot show whether annotators agree.
     pairable = counts[counts.sum(axis=1) > 1]
     if np.count_nonzero(pairable.sum(axis=0)) < 2:
         return None

@@ -36,6 +36,7 @@ def default_thresholds(n_classes: int) -> tuple[float, ...]:
 
     For three classes these are the thesis' 1.66 and 2.33.
     """
+    # In whole numbers, as rounding of floats could cut a threshold to the hundredth below.
     hundredths = (100 * (n_classes + k * (n_classes - 1)) // n_classes for k in range(1, n_classes))
     return tuple(cut / 100 for cut in hundredths)
 
@@ -84,6 +85,7 @@ class LabelRule:
         """
         half = len(self.classes) // 2
         lower, upper = self.thresholds[:half], self.thresholds[half:]
+        # The two searches differ in where a rating equal to a threshold goes.
         reached = np.searchsorted(lower, ratings, side="right")
         passed = np.searchsorted(upper, ratings, side="left")
         return (1 + reached + passed).astype(np.int64)
@@ -117,7 +119,7 @@ class Scales:
             self._check_cuts(target)
 
     def names(self, target: str) -> tuple[str, ...] | None:
-        """Name a target's classes; None where only its ratings tell how many there are."""
+        """Name a target's classes; None where their number follows from the ratings only."""
         self._check_cuts(target)
         cuts = for_target(self.thresholds, target)
         if target in self.classes:
@@ -173,7 +175,7 @@ class Scales:
             )
 
     def word_rule(self, target: str, words: Sequence[str]) -> LabelRule:
-        """Settle how a target rated in words is labelled; `words` are those that were given."""
+        """Return the rule for a target rated in words; `words` are those that occur."""
         if target in self.rescaled:
             raise UsageError(
                 f"--rescale {target}={self.rescaled[target]}",
@@ -184,7 +186,7 @@ class Scales:
         return LabelRule(Target(target, Classes(names, ordered=False)))
 
     def rule(self, target: str, highest: float) -> LabelRule:
-        """Settle how a target rated in numbers is labelled; `highest` is the highest rating given.
+        """Return the rule for a target rated in numbers; `highest` is the highest rating.
 
         Raises UsageError where options contradict each other.
         """
@@ -210,6 +212,7 @@ class Scales:
                 )
             return LabelRule(Target(target, rescaled), ratings=Range(1, len(names)))
         if names is None:
+            # A scale has two levels or more, even where every rating happens to be 1.
             names = class_names(target, max(int(highest), 2))
         n_classes = len(names)
         if given is not None:

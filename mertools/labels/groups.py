@@ -19,10 +19,10 @@ ORIGINAL = "original"
 
 @dataclass
 class Relatives:
-    """What tables by track_id say of which tracks belong together.
+    """Which tracks belong together, as tables by track_id say.
 
     column: the column of groups, where one was asked for. groups: each track's group. originals:
-    what each augmented copy was made from.
+    the original of each augmented copy.
     """
 
     column: str | None = None
@@ -30,7 +30,7 @@ class Relatives:
     originals: dict[str, str] = field(default_factory=dict)
 
     def are_in(self, header: Sequence[str]) -> bool:
-        """Tell whether a table with this header says anything of relatives."""
+        """Check whether a table with this header has groups or originals of tracks."""
         return TRACK_ID in header and (ORIGINAL in header or self.column in header)
 
     def read_file(self, source: str) -> None:
@@ -54,6 +54,7 @@ class Relatives:
         header: list[str] = []
         for line, record in read_records(lines, name):
             header = header or list(record)
+            # Nothing is known of tracks here; `read_file` reports the missing column.
             if TRACK_ID not in record:
                 break
             track_id = record[TRACK_ID]
@@ -69,7 +70,8 @@ class Relatives:
         return header
 
     def find_original(self, track_id: str) -> str:
-        """Follow a copy, and copies of copies, to the track they were made from."""
+        """Follow a copy, and copies of copies, to their original."""
+        # A table may name copies in a circle; a track seen before ends the walk.
         passed = {track_id}
         while (original := self.originals.get(track_id, track_id)) not in passed:
             passed.add(original)
@@ -87,6 +89,7 @@ class Relatives:
             original = self.find_original(track_id)
             # A copy is in its original's group, whatever its own row says or leaves empty.
             group = self.groups.get(original, self.groups.get(track_id))
+            # Tagged, so that a track and a group of the same name stay two units.
             key = (TRACK_ID, original) if group is None else ("group", group)
             found.append(units.setdefault(key, len(units)))
         return np.array(found, np.int64)

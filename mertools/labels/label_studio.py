@@ -8,6 +8,7 @@ label_studio_sdk.converter: a single choice as its name, a rating as `[{"rating"
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from mertools.labels.records import read_records
 from mertools.targets.scale import CLASS_NAMES
 
 TRACK_FIELD = "track_id"
+STRETCH = ("start", "duration")
 MEDIA_FIELDS = ("audio", "path", "url")
 """The fields of a task that name its sound file, the likelier first."""
 
@@ -34,7 +36,7 @@ _LOCAL_FILES = "/data/local-files/"
 
 @dataclass(frozen=True)
 class Conversion:
-    """How what a file says becomes ratings.
+    """How the labels in a file become ratings.
 
     values: the rating of each (target, label), the label in lower case, with `EVERY_TARGET` for any
     target. targets: the wanted ones, all where it is empty. track_field: the field of a task that
@@ -47,11 +49,11 @@ class Conversion:
     track_field: str | None = None
 
     def is_wanted(self, target: str) -> bool:
-        """Tell whether a target's ratings are to be read."""
+        """Check whether a target's ratings are to be read."""
         return not self.targets or target in self.targets
 
     def is_target(self, column: str) -> bool:
-        """Tell whether a column of a flat record is known by its name to hold ratings."""
+        """Check whether a column of a flat record is known by its name to hold ratings."""
         if self.targets:
             return column in self.targets
         mapped = {target for target, _ in self.values}
@@ -74,13 +76,15 @@ class Conversion:
                 self.scales.check(target, mapped)
                 return float(mapped)
         are_ordered = classes_are_ordered and target in self.scales.classes
+        # Whoever maps one word to a number means an order, for the other words too.
         is_mapped = any(name in (target, EVERY_TARGET) for name, _ in self.values)
+        # JSON may have the class "3" as the number 3.0.
         text = str(label).removesuffix(".0")
         return self.scales.parse(target, text, are_ordered=are_ordered or is_mapped)
 
 
 def is_export_header(header: Sequence[str]) -> bool:
-    """Tell whether a CSV table with this header is an export of Label Studio."""
+    """Check whether a CSV table with this header is an export of Label Studio."""
     return {"annotator", "annotation_id"} <= set(header)
 
 
@@ -117,7 +121,7 @@ def read_csv(lines: Iterable[str], name: str, conversion: Conversion) -> Iterato
 
 
 class _Export:
-    """The reading of one export: its name, how labels convert, and which file each track is."""
+    """Reads one export, and remembers the file of each track to notice two of one name."""
 
     def __init__(self, name: str, conversion: Conversion) -> None:
         self._name = name
@@ -130,6 +134,7 @@ class _Export:
     def read_task(self, task: Mapping[str, Any], where: str) -> Iterator[Rating]:
         """Yield the ratings of a task of a JSON export, which `where` names in errors."""
         for annotation in self._objects(task["annotations"], f"{where}, annotations"):
+            # A task that an annotator skipped is exported as a cancelled annotation.
             if annotation.get("was_cancelled"):
                 continue
             annotated = f"{where}, annotation {annotation.get('id', '?')}"
@@ -167,6 +172,7 @@ class _Export:
         if not wanted:
             return
         track_id = self._track_id(data, where)
+        stretch = self._stretch(data, where)
         if isinstance(annotator, dict):
             # The address comes first: exports as CSV and JSON-MIN have nothing else.
             annotator = annotator.get("email") or annotator.get("id")
@@ -184,7 +190,7 @@ class _Export:
                     f"say which rating it is with --map '{target}:{label}=1', name the classes of "
                     f"{target} with --classes, or choose other targets with --target",
                 ) from None
-            yield Rating(track_id, str(annotator), target, value)
+            yield Rating(track_id, str(annotator), target, value, *stretch)
 
     def _label(self, value: Any, where: str) -> str | float | None:
         """Take the one label from a result's value; None where nothing was chosen."""
@@ -222,6 +228,7 @@ class _Export:
                 "name one with --track-field",
             )
         text = str(data[found])
+        # A field of any name may hold an address, of which only the file's name is the track.
         if found not in MEDIA_FIELDS and not (text.startswith("/") or "://" in text):
             return text
         location = _location(text)
@@ -237,6 +244,23 @@ class _Export:
                 "name a field that tells them apart with --track-field",
             )
         return track_id
+
+    def _stretch(self, data: object, where: str) -> tuple[float, float] | tuple[None, None]:
+        """Find which stretch of its track a task is of, if it has a start and a duration."""
+        assert isinstance(data, dict)  # noqa: S101, or it would have no track
+        cells = [data.get(name) for name in STRETCH]
+        if any(cell in (None, "") for cell in cells):
+            return None, None
+        try:
+            start, duration = (float(str(cell)) for cell in cells)
+        except ValueError:
+            start, duration = math.nan, math.nan
+        if not (0 <= start < math.inf and 0 < duration < math.inf):
+            raise self.error(
+                f"{where}, start {cells[0]!r} and duration {cells[1]!r} are no stretch of time",
+                "give seconds, or leave both out",
+            )
+        return start, duration
 
     def _objects(self, value: object, where: str) -> list[Mapping[str, Any]]:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
@@ -276,7 +300,7 @@ def _unpack(cell: object) -> object:
 
 
 def _is_lone_rating(value: object) -> bool:
-    """Tell whether a flat record's value is the result of a rating or a number field.
+    """Check whether a flat record's value is the result of a rating or a number field.
 
     A choice is exported by its name alone, like any other text of the task, and cannot be seen.
     """

@@ -339,7 +339,7 @@ def _quadrants(
 
 
 def _disagreement(rows: Iterable[Label]) -> bool:
-    """Tell whether rows know how far their annotators are apart."""
+    """Check whether rows have a spread of their annotators' ratings."""
     return any(
         row.mad is not None
         or row.std is not None

@@ -91,6 +91,7 @@ class _Columns:
     """Ratings in the order in which they are read, names as codes by first appearance."""
 
     def __init__(self) -> None:
+        # Columns of numbers take far less memory than as many objects.
         self._codes: tuple[dict[str, int], ...] = ({}, {}, {})
         self._names = tuple(array("i") for _ in range(3))  # target, track, annotator
         self._value, self._start, self._duration = array("d"), array("d"), array("d")
@@ -136,6 +137,7 @@ class _Columns:
             for codes, column in zip(self._codes, self._names, strict=True)
         ]
         start = np.frombuffer(self._start)
+        # lexsort sorts by its last key first.
         order = np.lexsort((keys[2], start, keys[1], keys[0]))
         target, track, annotator = (key[order] for key in keys)
         start, duration = start[order], np.frombuffer(self._duration)[order]

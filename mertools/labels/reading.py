@@ -1,6 +1,6 @@
 """Reading ratings from annotations.csv, a Label Studio export, or columns of any table.
 
-Annotations and exports are told apart by content.
+Whether a file holds annotations or an export shows in its content.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from mertools.artifacts.rows import Annotation
 from mertools.artifacts.tables import open_table, parse_table
 from mertools.errors import SchemaError
 from mertools.labels.groups import TRACK_ID, Relatives
-from mertools.labels.label_studio import Conversion, is_export_header, read_csv, read_json
+from mertools.labels.label_studio import (
+    STRETCH,
+    Conversion,
+    is_export_header,
+    read_csv,
+    read_json,
+)
 from mertools.labels.ratings import Rating
 from mertools.labels.records import read_records
 
 ANNOTATOR_ID = "annotator_id"
-STRETCH = ("start", "duration")
 CACHED_RATINGS = 4096
 
 
@@ -53,10 +58,13 @@ class Reader:
         """
         name = "standard input" if source == STANDARD_STREAM else source
         with open_table(source) as stream:
+            # The first line shows the format. It is put back, as standard input cannot be read
+            # twice.
             first = next((line for line in stream if line.strip()), "")
             lines: Iterable[str] = chain([first] if first else [], stream)
             header = _parse_header(first)
             if self.relatives is not None and self.relatives.are_in(header):
+                # Read twice: once for the groups and once for the ratings.
                 lines = list(lines)
                 self.relatives.read(lines, name)
             if self.columns:

@@ -84,6 +84,7 @@ class SplitRule:
 
 def find_well_rated(ratings: Ratings, minimum: int) -> NDArray[np.bool_]:
     """Find the tracks that at least `minimum` annotators rated, for whichever target."""
+    # An annotator counts once a track, also with ratings for several targets.
     pairs = np.unique(np.stack([ratings.track, ratings.annotator]), axis=1)
     return np.bincount(pairs[0], minlength=len(ratings.track_ids)) >= minimum
 
@@ -153,6 +154,7 @@ def _most_frequent(
     n_codes = int(code.max(initial=0)) + 1
     counts = np.bincount(owner * n_codes + code, minlength=n_owners * n_codes)
     counts = counts.reshape(n_owners, n_codes)
+    # Code 0 is no class, however frequent it is.
     counts[:, 0] = 0
     most: NDArray[np.int64] = counts.argmax(axis=1)
     return most

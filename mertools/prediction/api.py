@@ -77,8 +77,7 @@ def predict(
     `sample_rate` in Hz, (n_samples,) or (n_samples, n_channels), of floats in [-1, 1) or int16.
     `models` are files or names as in `mer predict -m`. With `over_time` each track has `windows`
     of `window` seconds, one each `hop` seconds, by default as in `mer predict --over-time`. `jobs`
-    above 1 starts processes; a script then
-    needs `if __name__ == "__main__"`.
+    above 1 starts processes; a script then needs `if __name__ == "__main__"`.
 
     Raises UsageError for an argument that is wrong, and InputError for the first sound that cannot
     be read.
@@ -92,6 +91,7 @@ def predict(
         for outcome in predict_audio(sources, predictors, "both" if over_time else "track", jobs):
             if isinstance(outcome, FailedInput):
                 raise outcome.error
+            # The whole track sorts last; windows stay in the order of time.
             *windows, track = sorted(
                 gather_emotions(outcome.rows), key=lambda emotion: emotion.segment_id is None
             )
@@ -116,6 +116,7 @@ def _sources(
         yield list(find_sources([os.fspath(path) for path in paths]))
         return
     _check_array(sound, sample_rate)
+    # Through a file, so that an array is mixed and resampled exactly as a file would be.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{ARRAY_ID}.wav"
         subtype = "PCM_16" if sound.dtype == np.int16 else "FLOAT"

@@ -26,7 +26,7 @@ BATCH_SIZE = 64
 def embed_features(
     target: Path, paths: Sequence[Path], predictor: Predictor, name: str, layer: str
 ) -> int:
-    """Write features.h5 with what a layer of a network gives for segments, and count these.
+    """Write the outputs of a network's layer to features.h5; return the number of segments.
 
     Augmented copies are embedded, too. `layer` is "last" or the name of a branch, which looks at
     its own kinds only. Raises UsageError where the model is no network, has no such branch, or
@@ -60,9 +60,11 @@ def embed_features(
                 )
             kinds.append((needed.level, locate_rows(holders, needed.kind, lambda _row: True)))
         aligned = align_levels(kinds)
+        # Segments that lack one of the inputs cannot be embedded.
         ids = [name for name in aligned[0] if all(name in of_kind for of_kind in aligned)]
         rows = [aligned[0][name].row for name in ids]
         read = _reader(predictor, aligned, rows, None if layer == LAST_LAYER else layer)
+        # The shape of embeddings is known only from one that was computed.
         first = read(name, 0)
         description = _describe(predictor, name, layer, first.shape, rows)
         remove_stale_parts(target.parent, target.name)

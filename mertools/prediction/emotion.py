@@ -1,9 +1,9 @@
-"""Predictions of several targets gathered: the emotion of a track, or of a window of one.
+"""The emotion of a track or window: the predictions of all its targets together.
 
-One rule for all that is shown: a number is the mean, and words follow it. `predicted` is the
-likeliest class, as in predictions.csv, and always stands with its probability. The quadrant and
-Russell's word are those of the point that the means of valence and arousal give. So a track may be
-"strong 45 %" with a mean near 0 and the word `neutral`: listeners would disagree.
+Numbers that are shown are means, and words are chosen by the means. `predicted` is the likeliest
+class, as in predictions.csv, and is always shown with its probability. The quadrant and Russell's
+word are those of the point with the mean valence and arousal. So a track may be "strong 45 %" with
+a mean near 0 and the word `neutral`: listeners would disagree.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Rating:
         """
         if isinstance(self.scale, Range):
             return format_on(self.scale, self.value)
+        # Adding 0 turns -0.0 into 0.0, which would be written as "-0.00".
         return "" if self.mean is None else f"{round(self.mean, 2) + 0.0:+.2f}"
 
     def format_class(self) -> str:
@@ -198,6 +199,7 @@ def _gather(rows: list[Prediction]) -> Emotion:
         ratings,
         quadrant,
         word,
+        # One model that does not know such music makes the whole answer doubtful.
         max((row.unlike for row in rows if row.unlike is not None), default=None),
         path=first.path,
     )

@@ -82,6 +82,7 @@ def choose_models(names: Sequence[str]) -> list[Path]:
         return [_choose(name) for name in names]
     chosen: dict[str, Path] = {}
     for path in find_installed():
+        # The first one stays, so that a user's own model goes before the bundled one.
         chosen.setdefault(read_card(path).title, path)
     if not chosen:
         raise UsageError(

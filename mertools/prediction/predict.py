@@ -45,10 +45,9 @@ MODEL_DIGITS = 12
 
 @dataclass(frozen=True)
 class Predictor:
-    """A trained model with its card. `digest` is of its file.
+    """A trained model with its card; `digest` is of its file.
 
-    `windows` are how tracks are cut to be predicted over time; without them they are cut as for the
-    model's training.
+    `windows`: how tracks are cut to be predicted over time; None cuts them as in training.
     """
 
     path: Path
@@ -68,7 +67,7 @@ class Predictor:
         return len(self.card.targets[0].classes)
 
     def recipe(self) -> Recipe:
-        """Say how its features are made from sound.
+        """Return how its features are computed from sound.
 
         Raises SchemaError where this program computes them otherwise than for its training, and
         UsageError where it cannot compute them from sound.
@@ -76,13 +75,9 @@ class Predictor:
         cutting = self.card.cutting
         kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
         last = cast(Last, cutting.last)
-        segment = SegmentSettings(cutting.length_s, cutting.hop_s, last)
-        return Recipe(
-            kinds,
-            self.card.sample_rate,
-            self.windows or segment,
-            as_windows=self.windows is not None,
-        )
+        segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
+        is_over_time = self.windows is not None
+        return Recipe(kinds, self.card.sample_rate, segments, as_windows=is_over_time)
 
     @property
     def fixed_length_s(self) -> float | None:
@@ -91,7 +86,7 @@ class Predictor:
         return self.card.cutting.length_s if has_frames else None
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
-        """Give the same model for windows of `length_s`, one each `hop_s`, in place of segments.
+        """Return the same model for windows of `length_s`, one each `hop_s`, instead of segments.
 
         Windows end with the track: none is filled up with silence, unless the track is shorter
         than one. Raises UsageError for what is no length of time, and where its features have
@@ -128,6 +123,7 @@ class Predictor:
                 )
         of_segments: NDArray[np.float64] = self.model.predict(features)
         one_track = np.zeros(len(durations), np.int64)
+        # Such a model learnt from mean features of tracks, so segments' outputs are not pooled.
         if self.card.unit == "track":
             means = duration_weighted_means(side_by_side(features), one_track, durations)
             return of_segments, self.model.predict(_split(means, self.card.inputs))[0]
@@ -151,10 +147,7 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows of predictions, and the digest of its sound.
-
-    `kept` tells that an interrupted run had predicted them.
-    """
+    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them."""
 
     rows: list[Prediction]
     source_digest: str
@@ -162,7 +155,7 @@ class PredictedTrack:
 
 
 def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
-    """Take vectors of several kinds side by side apart again."""
+    """Split vectors of several kinds, joined by `side_by_side`, into the kinds."""
     ends = np.cumsum([math.prod(needed.shape) for needed in inputs])
     return np.split(X, ends[:-1], axis=1)
 
@@ -337,6 +330,7 @@ def predict_audio(
     """
     sources = skip_copies(sources)
     recipes, indices = join_recipes([predictor.recipe() for predictor in predictors])
+    # Every recipe reads all sources; an iterator would be empty after the first.
     if len(recipes) > 1:
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
@@ -344,6 +338,7 @@ def predict_audio(
         predictions: list[Prediction] = []
         for predictor, index in zip(predictors, indices, strict=True):
             track = tracks[index]
+            # Each track gets rows of all models or of none.
             if isinstance(track, FailedInput):
                 yield track
                 break

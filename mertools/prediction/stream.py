@@ -1,4 +1,4 @@
-"""Predicting many files in order; tracks that an interrupted run had predicted are kept."""
+"""Predicting many files in order, without repeating tracks of an interrupted run."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def predict_resumably(
         last_track = None
         for source in skip_copies(sources):
             record = records.get(_key(source)) if records and isinstance(source, Track) else None
+            # Segments of a track in a row are predicted together, so they have one entry.
             if not isinstance(source, Segment) or source.track_id != last_track:
                 order.append(record)
             last_track = source.track_id if isinstance(source, Segment) else None
@@ -57,6 +58,7 @@ def predict_resumably(
             yield PredictedTrack([_restore(row) for row in rows], "", kept=True)
 
     for outcome in predict_audio(to_predict(), predictors, level, jobs):
+        # Kept tracks that come before this one go first, which keeps the order of the inputs.
         yield from kept()
         order.popleft()
         if isinstance(outcome, PredictedTrack):

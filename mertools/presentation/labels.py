@@ -24,18 +24,21 @@ def place_labels(axes: Axes, points: NDArray[np.float64], names: Sequence[str]) 
 
     The axes must have their final size.
     """
+    # In points, the unit of letters, so that the figure's resolution does not matter.
     per_point = 72 / axes.figure.dpi
     centres = axes.transData.transform(points) * per_point
     box = axes.bbox
     inside = np.array([box.x0, box.y0, box.x1, box.y1]) * per_point
     taken: NDArray[np.float64] = np.empty((0, 4))
     for point, centre, name in zip(points, centres, names, strict=True):
+        # Measured from the letters' outlines, as nothing is drawn before it has room.
         width = TextPath((0, 0), name, size=SIZE).get_extents().width + 1
         for side in SIDES:
             rectangle = _rectangle(centre, side, width)
             if _is_free(rectangle, inside, taken, centres):
                 break
         else:
+            # No side is free: the point stays without a name.
             continue
         taken = np.vstack([taken, rectangle])
         axes.annotate(
@@ -66,7 +69,7 @@ def _is_free(
     taken: NDArray[np.float64],
     centres: NDArray[np.float64],
 ) -> bool:
-    """Tell whether a rectangle lies inside the axes and covers neither a name nor a point."""
+    """Check whether a rectangle lies inside the axes and covers neither a name nor a point."""
     left, bottom, right, top = rectangle
     if left < inside[0] or bottom < inside[1] or right > inside[2] or top > inside[3]:
         return False

@@ -30,6 +30,7 @@ def open_presentation(
     """
     writers: list[PageWriter | PlotWriter] = []
     for path in (plot, html):
+        # Before any track is predicted, which may take hours.
         if path is not None:
             _check_path(path)
     if plot is not None:
@@ -50,6 +51,7 @@ def open_presentation(
                 writer.add(track)
 
     yield show
+    # Not in a `finally`: after an error, a figure of some of the tracks would mislead.
     for writer in writers:
         writer.write()
 

@@ -106,6 +106,7 @@ class PageWriter:
         style = _read_file("page.css")
         n = len(self._tracks)
         title = f"{_enumerate(list(first.curves))} of {first.name if n == 1 else f'{n} tracks'}"
+        # Scripts are named by digest, so that one hidden in a track's name would not run.
         policy = (
             f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
             "media-src 'self' file: data:; base-uri 'none'; form-action 'none'"
@@ -136,6 +137,7 @@ class PageWriter:
             "sounds": self._sounds(first),
             "quadrants": [(name, *corner) for name, corner in plane.QUADRANTS.items()],
         }
+        # The object stays open, so that tracks are written one by one and never joined in memory.
         yield format_json(shared)[:-1] + ',"tracks":['
         for index, track in enumerate(self._tracks):
             yield f"{',' if index else ''}\n{track}"
@@ -205,6 +207,7 @@ def _format_curve(curve: Curve | Shares) -> list[Any]:
     Of a curve: means, spreads, and both of the whole track; of shares: the posteriors of each
     class, and those of the whole track.
     """
+    # Whole numbers keep the page small, and finer steps could not be seen.
     times = [round(10 * time) for time in curve.times.tolist()]
     whole = curve.whole
     if isinstance(curve, Shares):

@@ -69,6 +69,7 @@ class PlotWriter:
 
     def add(self, track: ShownTrack) -> None:
         """Add a track; of more than one only the ratings of the whole tracks are kept."""
+        # Curves are drawn of a single track only; without them thousands of tracks fit in memory.
         if self._tracks:
             self._tracks[0] = replace(self._tracks[0], curves={})
             track = replace(track, curves={})
@@ -148,6 +149,7 @@ def draw_tracks(tracks: Sequence[ShownTrack], models: Sequence[Model] = ()) -> F
     _write_caption(figure, _explain_bars(tracks[0], targets), "", "", models)
     if in_plane:
         n_named = _draw_points(figure, columns[0], tracks)
+        # Names are fitted in after the layout, so only now is it known how many had room.
         if n_named < len(tracks):
             heading.set_text(f"{title} ({n_named} have room for their names)")
     return figure
@@ -344,5 +346,6 @@ def _name_scale(set_ticks: Callable[..., object], scale: Scale) -> None:
         return
     names = scale.names
     places = np.linspace(-1, 1, len(names))
+    # The ends, and the middle where there is one: more names would not fit.
     shown = range(0, len(names), (len(names) - 1) // 2 if len(names) % 2 else len(names) - 1)
     set_ticks([places[k] for k in shown], [shorten(names[k], 16) for k in shown], fontsize=9)

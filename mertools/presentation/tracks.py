@@ -178,6 +178,7 @@ def _find_window(windows: Sequence[Emotion]) -> tuple[float, float] | None:
 
 def _make_curve(target: str, whole: Emotion, windows: Sequence[Emotion]) -> Curve | Shares:
     rated = [window for window in windows if target in window.ratings]
+    # A target without windows becomes a level line at the whole track's rating.
     shown = rated[:: -(-len(rated) // MAX_WINDOWS)] if rated else [whole]
     ratings = [window[target] for window in shown]
     times = np.array([_middle(window) for window in shown])
@@ -201,6 +202,7 @@ def read_outline(sound: Path, n_bins: int) -> tuple[FloatArray, float]:
         peaks.append(np.maximum.reduceat(np.abs(block), starts).max(axis=1))
         n_frames += len(block)
     all_peaks = np.concatenate(peaks)
+    # Reduced twice, as the number of frames, and so the bins' edges, is known only at the end.
     edges = np.arange(n_bins) * len(all_peaks) // n_bins
     outline = np.maximum.reduceat(all_peaks, edges).astype(np.float64)
     return outline / (outline.max() or 1.0), n_frames / info.sample_rate

@@ -40,19 +40,20 @@ def cut_harmonics(
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
     """Cut a convolution of stacked harmonics into products with bands of the spectrogram.
 
-    Yields the band's first bin, its end and a matrix, (n_bins, n_frames, 44, n_out): bin and frame
-    of the spectrogram, bin and channel of the result, whose next 44 bins it makes.
+    Yields (begin, end, matrix) for every 44 bins of the result, from the lowest. They depend on the
+    spectrogram's bins from `begin` to `end` only; the matrix is (end - begin, n_frames, 44, n_out).
     """
     matrix = _unfold_harmonics(weight)
     for first in range(0, N_CONTOUR_BINS, CONTOUR_BINS_AT_ONCE):
         block = matrix[:, :, first : first + CONTOUR_BINS_AT_ONCE]
+        # Harmonics reach only some bins; the others are zero and need not be multiplied.
         used = np.flatnonzero(block.any(axis=(1, 2, 3)))
         begin, end = int(used[0]), int(used[-1]) + 1
         yield begin, end, block[begin:end]
 
 
 def _unfold_harmonics(weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Make the matrix of a convolution of stacked harmonics, which is zero beyond a band.
+    """Build the matrix of a convolution of stacked harmonics, which is zero beyond a band.
 
     Returns (309, n_frames, 264, n_out), as `cut_harmonics` has them.
     """

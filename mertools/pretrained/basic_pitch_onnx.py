@@ -50,6 +50,7 @@ def build_model(weights: Weights) -> bytes:
     x = graph.add("Relu", _convolve_thirds(graph, contour, w, "note_stack"))
     note = graph.add("Sigmoid", _convolve_to_one(graph, x, w["note_weight"], w["note_bias"]))
     x = graph.add("Relu", _convolve_thirds(graph, _stack_harmonics(graph, S), w, "onset_stack"))
+    # A convolution of concatenated inputs is the sum of two, which spares the concatenation.
     from_note, from_stack = np.split(w["onset_weight"], [1], axis=1)
     onset = graph.add(
         "Add",
@@ -74,6 +75,7 @@ def build_model(weights: Weights) -> bytes:
 def _spectrogram(graph: Graph, weights: Weights) -> str:
     """Compute the constant-Q spectrogram in decibels, scaled to its range: (n, 309, 172)."""
     y, n_samples = graph.add("Unsqueeze", "sound", np.array([1, 2])), WINDOW_SAMPLES
+    # One set of kernels serves all octaves, as the sound's rate is halved from one to the next.
     kernels = weights["cqt_kernels"][:, None, None]
     octaves = []
     for octave in range(N_OCTAVES):
@@ -95,6 +97,7 @@ def _spectrogram(graph: Graph, weights: Weights) -> str:
     x = graph.add("Mul", graph.add("Mul", x, _number(BELS_PER_NEPER)), _number(10))
     x = graph.add("Sub", x, graph.add("ReduceMin", x, axes=[1, 2]))
     loudest = graph.add("ReduceMax", x, axes=[1, 2])
+    # The range of silence is 0; divided by 1 it stays 0 and does not become NaN.
     silent = graph.add("Equal", loudest, _number(0))
     x = graph.add("Div", x, graph.add("Where", silent, _number(1), loudest))
     return graph.add("Add", graph.add("Mul", x, weights["scale"]), weights["offset"])

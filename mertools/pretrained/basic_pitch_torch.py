@@ -72,6 +72,7 @@ class BasicPitch(nn.Module):
     def _spectrogram(self, y: Tensor) -> Tensor:
         """Compute the constant-Q spectrogram in decibels, scaled to its range: (n, 172, 309)."""
         w = self.get_buffer
+        # One set of kernels serves all octaves, as the sound's rate is halved from one to the next.
         kernels = w("cqt_kernels")[:, None]
         octaves = []
         for octave in range(N_OCTAVES):
@@ -96,6 +97,8 @@ class BasicPitch(nn.Module):
         before, step = KERNEL_SAMPLES // 2 - 1, 2 * len(lowpass)
         n_read = step * (n_blocks - 1) + lowpass.shape[1]
         padded = F.pad(y[:, None], (before, n_read - before - y.shape[1]))
+        # Each filter yields one of many samples: a convolution with a single output channel is
+        # slow.
         blocks = F.conv1d(padded, lowpass[:, None], stride=step)
         return blocks.mT.flatten(1)[:, :n_made]
 

@@ -4,9 +4,8 @@ J. Pons and X. Serra, *musicnn: pre-trained convolutional neural networks for mu
 ISMIR 2019 late-breaking session. The reference is `MSD_musicnn` of musicnn 0.1.0, whose `models.py`
 TensorFlow ran.
 
-Of the network's 753 channels 541 give the same whatever is heard: in training their filters
-withered to nothing, or came never to fire. They are left out here, and what they add further on is
-in biases.
+541 of the network's 753 channels are constant: training left their filters at zero, or their units
+never active. They are left out here; their constant contribution is added to later biases.
 """
 
 from __future__ import annotations
@@ -48,5 +47,5 @@ LIVE_CHANNELS = (
 
 
 def padding(n_frames: int) -> tuple[int, int]:
-    """Tell how many zeros a filter of some frames has before and after its input, as TensorFlow."""
+    """Count the zeros before and after the input of a filter of `n_frames`, as TensorFlow pads."""
     return (n_frames - 1) // 2, n_frames // 2

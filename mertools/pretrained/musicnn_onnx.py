@@ -32,6 +32,7 @@ def build_model(weights: Weights) -> bytes:
     x = graph.add("Min", graph.add("Max", x, w["front_lowest"]), w["front_highest"])
     x = graph.add("Add", graph.add("Mul", x, w["front_scale"]), w["front_offset"])
     layers = [x]  # (n, 64, 187)
+    # The first layer changes the number of channels in the original, so only later ones add x.
     for index in range(N_MIDDLE):
         convolved = _middle(graph, x, w, index)
         x = graph.add("Add", convolved, x) if index else convolved

@@ -30,6 +30,7 @@ class Musicnn(nn.Module):
         front = torch.clamp(front, w("front_lowest"), w("front_highest"))
         x = front * w("front_scale") + w("front_offset")  # (n, 64, 187)
         layers = [x]
+        # The first layer changes the number of channels in the original, so only later ones add x.
         for index in range(N_MIDDLE):
             convolved = self._middle(x, index)
             x = convolved + x if index else convolved

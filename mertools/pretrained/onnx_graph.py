@@ -19,6 +19,7 @@ OPERATORS = 17
 """Versions of the format and of the operators, which onnxruntime reads since 1.13."""
 
 FLOAT, INT64 = 1, 7
+EXTERNAL = 1
 VARINT, BYTES = 0, 2
 ATTRIBUTE_INT, ATTRIBUTE_STRING, ATTRIBUTE_INTS = 2, 3, 7
 
@@ -26,18 +27,25 @@ Field = tuple[int, int | bytes | str]
 """A field's number and its value."""
 
 Array = NDArray[np.float32] | NDArray[np.int64]
+Arrays = dict[str, Array]
 Attribute = int | str | Sequence[int]
 
 
 class Graph:
-    """A graph of operators that is added to, one after the other."""
+    """A graph to which operators are added one after the other.
 
-    def __init__(self) -> None:
+    With `external`, constants of float32 are not written into the model; `external` holds them by
+    name, for `start_session`.
+    """
+
+    def __init__(self, *, external: bool = False) -> None:
         self._nodes: list[bytes] = []
         self._constants: dict[str, bytes] = {}
+        self._keeps_apart = external
+        self.external: Arrays = {}
 
     def add(self, operator: str, *inputs: str | Array, **attributes: Attribute) -> str:
-        """Add an operator; return the name of what it gives. Its inputs are names or constants."""
+        """Add an operator; return its output's name. Inputs are names of outputs, or constants."""
         names = [item if isinstance(item, str) else self._constant(item) for item in inputs]
         output = f"{operator}_{len(self._nodes)}"
         fields: list[Field] = [(1, name) for name in names]
@@ -49,9 +57,17 @@ class Graph:
     def _constant(self, values: Array) -> str:
         name = f"constant_{len(self._constants)}"
         kind = INT64 if values.dtype == np.int64 else FLOAT
-        data = values.astype(values.dtype.newbyteorder("<")).tobytes()
         fields: list[Field] = [(1, size) for size in values.shape]
-        self._constants[name] = write_message([*fields, (2, kind), (8, name), (9, data)])
+        fields += [(2, kind), (8, name)]
+        if self._keeps_apart and kind == FLOAT:
+            self.external[name] = values
+            # Where external data lie must be said, although they are handed over in memory.
+            location = write_message([(1, "location"), (2, "memory")])
+            fields += [(13, location), (14, EXTERNAL)]
+        else:
+            # The format is little-endian on every machine.
+            fields.append((9, values.astype(values.dtype.newbyteorder("<")).tobytes()))
+        self._constants[name] = write_message(fields)
         return name
 
     def model(
@@ -63,6 +79,7 @@ class Graph:
         shape. Shapes are without the first dimension, which is of any size.
         """
         for name, (output, _) in outputs.items():
+            # Results are named after operators; an identity adds the name that callers know.
             self._nodes.append(write_message([(1, output), (2, name), (4, "Identity")]))
         graph = [(1, node) for node in self._nodes] + [(2, "graph")]
         graph += [(5, constant) for constant in self._constants.values()]

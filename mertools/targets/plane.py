@@ -95,4 +95,5 @@ def find_word(valence: float, arousal: float) -> str:
     if math.hypot(valence, arousal) < NEUTRAL_RADIUS:
         return NEUTRAL
     turns = math.atan2(arousal, valence) / math.tau
+    # Turns run from -1/2 to 1/2; the modulo counts those below the axis from the last word back.
     return WORDS[round(turns * len(WORDS)) % len(WORDS)]

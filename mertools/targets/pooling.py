@@ -1,4 +1,4 @@
-"""Bringing segments together: their features to a vector, their predictions to a track's.
+"""Pooling: a track's prediction from its segments', and one vector from several features.
 
 numpy is imported where it is used, as the registry of architectures, which `--help` reads, names
 the methods of pooling.
@@ -33,14 +33,15 @@ def pool_segments(
 ) -> NDArray[np.float64]:
     """Pool the outputs of segments by track: (n_rows, n_outputs) to (n_tracks, n_outputs).
 
-    groups: (n_rows,), the index of each row's track, from 0 up without gaps. `are_posteriors`
-    tells posteriors of classes, whose rows sum to 1, from numbers; numbers have no mode. Rows of
+    groups: (n_rows,), the index of each row's track, from 0 up without gaps. `are_posteriors`:
+    whether outputs are posteriors of classes, whose rows sum to 1; numbers have no mode. Rows of
     zeros, which nothing was predicted of, stay zeros.
     """
     import numpy as np
 
     counts = np.bincount(groups)
     sums = np.zeros((len(counts), outputs.shape[1]))
+    # `sums[groups] += outputs` would count a repeated index once.
     np.add.at(sums, groups, outputs)
     means: NDArray[np.float64] = sums / counts[:, None]
     if method == "mean":
@@ -55,7 +56,7 @@ def pool_segments(
     np.maximum.at(largest, groups, outputs)
     if are_posteriors:
         totals = largest.sum(axis=1, keepdims=True)
-        # Tracks that are in no fold have zeros in place of posteriors, and stay as they are.
+        # Tracks that are in no fold have zeros instead of posteriors, and stay as they are.
         np.divide(largest, totals, out=largest, where=totals > 0)
     return largest
 

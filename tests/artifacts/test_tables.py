@@ -24,6 +24,7 @@ from mertools.artifacts.rows import (
     Row,
     Segment,
     Tag,
+    TagCoverage,
     Track,
 )
 from mertools.artifacts.schema import TABLES, load_table_schema
@@ -46,6 +47,7 @@ ROW_TYPES: list[type[Row]] = [
     Failure,
     Lyrics,
     Tag,
+    TagCoverage,
 ]
 
 # A carriage return alone is a line end in CSV, NUL cannot stand in one.

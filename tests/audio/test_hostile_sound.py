@@ -180,7 +180,8 @@ def test_a_conversion_that_was_cut_off_is_made_again(
 ) -> None:
     source = write_tone(tmp_path / "a.wav", 20.0, 16000)
     settings = ConvertSettings(format=form)
-    target = Path(convert(Track("a", str(source)), tmp_path / "w", settings, force=False).path)
+    converted = convert(Track("a", str(source)), tmp_path / "w", settings, force=False)
+    target = Path(converted.track.path)
     whole = target.read_bytes()
     for share in (0.1, 0.5, 0.999):
         target.write_bytes(whole[: round(share * len(whole))])

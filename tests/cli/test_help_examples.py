@@ -24,13 +24,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = (
     "convert",
+    "augment",
     "segment",
     "import emotify",
     "import features",
     "match",
+    "annotate",
     "merge",
     "featurize",
     "aggregate-labels",
+    "rate-tags",
     "train svm",
     "train kernel",
     "train cnn",
@@ -49,9 +52,22 @@ ORDER = (
 NOT_RUN = {
     "mer import emopia": "the help of mer import emotify, word for word, for another corpus",
     "mer import deam": "the help of mer import emotify, word for word, for another corpus",
+    "mer import 4qaed": "the help of mer import emotify, word for word, for another corpus",
+    "mer import merge": "the help of mer import emotify, word for word, for another corpus",
     "mer import pmemo": "the help of mer import emotify, word for word, for another corpus",
     "mer transcribe segments.csv -o notes.h5 --device cuda": "needs a GPU",
     "mer train lstm": "the help of mer train cnn, word for word, for another network",
+    "mer import weights": "VGGish's weights are the user's",
+    "mer train seq-cnn": "the help of mer train cnn, word for word, for another network",
+    "mer train seq-lstm": "the help of mer train cnn, word for word, for another network",
+    "mer train choi": "the help of mer train cnn, word for word, for another network",
+    "mer train cnn-gru": "the help of mer train cnn, word for word, for another network",
+    "mer train crnn": "the help of mer train cnn, word for word, for another network",
+    "mer train dnn": "the help of mer train cnn, word for word, for another network",
+    "mer train short-chunk": "the help of mer train cnn, word for word, for another network",
+    "mer train sample-cnn": "the help of mer train cnn, word for word, for another network",
+    "mer train hybrid": "the help of mer train cnn, word for word, for another network",
+    "mer train forest": "the help of mer train svm, word for word, for another estimator",
     "mer train dual": "the help of mer train cnn, word for word, for another network",
 }
 """Why an example is not run, by how it begins."""
@@ -103,6 +119,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "genres.csv").write_text("\n".join(["track_id,genre", *genres]) + "\n")
     shutil.copy(ROOT / "tests" / "labels" / "exports" / "project.json", tmp_path)
     lay_out_emotify(tmp_path / "emotify")
+    (tmp_path / "tags.csv").write_text("track_id,tag,weight\npiece01,Sad,56\npiece02,happy,12\n")
+    lexicon = "Word\tValence\tArousal\tDominance\nsad\t.225\t.333\t.149\nhappy\t1\t.735\t.772\n"
+    (tmp_path / "lexicon.txt").write_text(lexicon)
+    (tmp_path / "warriner.csv").write_text(
+        "Word,V.Mean.Sum,A.Mean.Sum,D.Mean.Sum\nsad,2.1,3.49,3.84\nhappy,8.47,6.05,7.21\n"
+    )
+    (tmp_path / "genres.txt").write_text("rock\n")
     (tmp_path / "charts.csv").write_text("file,weeks\npiece02.mp3,7\npiece99.mp3,1\n")
     (tmp_path / "vectors.csv").write_text("track_id,x,y\npiece01,0.5,1\npiece02,0.25,2\n")
     (tmp_path / "shards").mkdir()

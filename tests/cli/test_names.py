@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mertools.artifacts.names import output_path
+from mertools.artifacts.names import output_path, replacing_named
 from mertools.errors import InputError
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
@@ -177,3 +177,15 @@ def test_what_a_killed_run_left_among_segments_goes(
     (tmp_path / "w/.0_0000.wav.0badcafe.part").write_bytes(b"left")
     mer(*command)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_folder_made_meanwhile_is_a_failed_input_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may make the folder after it was looked for."""
+    (tmp_path / "b.wav").mkdir()
+    answers = iter([False])
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: next(answers, None) or is_dir(path))
+    with pytest.raises(InputError, match="files of other ids"), replacing_named(tmp_path / "b.wav"):
+        pass

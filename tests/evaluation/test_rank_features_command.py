@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from mertools.artifacts.feature_rows import FeatureRow, KindDescription
 from mertools.artifacts.features_file import write_features
-from mertools.artifacts.rows import Label
+from mertools.artifacts.rows import Label, Ranking
+from mertools.artifacts.tables import read_table, write_table
 from mertools.cli.app import app
-from mertools.cli.commands.rank_features import rank_rows
 from mertools.evaluation.ranking import relieff
 
 COLUMNS = ("constant", "noise", "loudness", "tiny", "split")
@@ -257,13 +257,27 @@ def test_relieff_ranks_by_weight(made: Made, tmp_path: Path) -> None:
     assert imread(tmp_path / "r.png").shape[1] > 300
 
 
-def test_numbers_have_rows_without_classes() -> None:
+def test_numbers_have_rows_without_classes(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    X = generator.normal(size=(30, 2))
-    y = X[:, 1] + 0.1 * generator.normal(size=30)
-    arguments = (X, y, "valence", ["a", "b"], ["x", "y"], [])
+    X = generator.random((30, 2)).astype("float32")
+    y = X[:, 1]
+    tracks = [f"t{k:02}" for k in range(30)]
+    rows = [FeatureRow(name, name, 0.0, 10.0, False, False, "") for name in tracks]
+    description = kind("handcrafted", ["x", "y"])
+    write_features(tmp_path / "f.h5", rows, [description], lambda _kind, k: X[k])
+    labels = [
+        Label(name, "valence", 5, float(v), None, None, None, None, True, scale="0..1")
+        for name, v in zip(tracks, y, strict=True)
+    ]
+    with (tmp_path / "labels.csv").open("w") as stream:
+        write_table(stream, Label, labels)
     for method in ("f", "relieff"):
-        (column, first), _ = rank_rows(*arguments, method)
-        assert (column, first.kind, first.feature, first.rank) == (1, "b", "y", 1)
+        table = tmp_path / f"{method}.csv"
+        options = ("--labels", tmp_path / "labels.csv", "--target", "valence", "-o", table)
+        run(tmp_path / "f.h5", *options, "--method", method)
+        first, _ = list(read_table(str(table), Ranking))
+        assert (first.kind, first.feature, first.rank) == ("handcrafted", "y", 1)
         assert (first.classes, first.means) == (None, ())
-        assert (first.f is None) == (first.weight is not None) == (method == "relieff")
+        assert (first.weight is None) == (method == "f")
+        plot = run(tmp_path / "f.h5", *options, "--plot", tmp_path / "x.png", status=2)
+        assert "box plots are of classes" in plot.stderr

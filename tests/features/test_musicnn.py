@@ -288,3 +288,22 @@ def test_onnxruntime_and_numpy_suffice() -> None:
     command = [sys.executable, "-W", "error", "-c", script]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("", "")
+
+
+def test_frames_are_the_penultimate_layer_of_patches(corpus: Path) -> None:
+    """With the hop of `musicnn`, their mean and deviation are that kind's columns."""
+    from mertools.audio.convert import read_at_rates
+    from mertools.features import musicnn_frames
+    from mertools.features.excerpt import Excerpt
+    from mertools.features.musicnn import COLUMN_NAMES, MusicnnParams
+    from mertools.features.musicnn import feature as statistics_of
+
+    (y,) = read_at_rates(corpus / "audio" / "001.ogg", [16000])
+    excerpt = Excerpt(y[: 15 * 16000])
+    assert musicnn_frames.feature(excerpt, musicnn_frames.MusicnnFramesParams()).shape == (13, 200)
+    same_hop = musicnn_frames.MusicnnFramesParams(hop_frames=MusicnnParams().hop_frames)
+    frames = musicnn_frames.feature(excerpt, same_hop)
+    expected = dict(zip(COLUMN_NAMES, statistics_of(excerpt, MusicnnParams()), strict=True))
+    for name, column in zip(musicnn_frames.COLUMN_NAMES, frames.T, strict=True):
+        assert column.mean() == pytest.approx(expected[f"{name}_mean"], rel=1e-5, abs=1e-6)
+        assert column.std() == pytest.approx(expected[f"{name}_std"], rel=1e-4, abs=1e-6)

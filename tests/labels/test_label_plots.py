@@ -32,7 +32,7 @@ def names(folder: Path) -> list[str]:
 def test_every_picture_is_drawn_and_the_same_again(tmp_path: Path, sliders: Path) -> None:
     options = ["--scale", "1..9", "--quadrants", "--max-mad", "2", "--validation-fraction", "0.3"]
     for folder in ("first", "second"):
-        done = mer(sliders, *options, "--plots", tmp_path / folder, "-o", tmp_path / "l.csv")
+        done = mer(sliders, *options, "--plot", tmp_path / folder, "-o", tmp_path / "l.csv")
         assert done.exit_code == 0, done.exception
         assert f"{folder}: 8 figures" in done.stderr
     assert names(tmp_path / "first") == [
@@ -54,7 +54,7 @@ def test_quadrants_meet_where_they_are_said_to(tmp_path: Path, sliders: Path) ->
     counts = []
     for centre in ("3", "7"):
         folder = tmp_path / centre
-        quadrants = ["--quadrants", "--quadrant-centre", centre, "--plots", folder]
+        quadrants = ["--quadrants", "--quadrant-centre", centre, "--plot", folder]
         mer(sliders, *options, *quadrants, "-o", tmp_path / "labels.csv")
         picture = (folder / "plane.svg").read_text()  # texts stand in comments
         assert "arousal (mean, 0..1)" in picture

@@ -34,13 +34,13 @@ def tracks(text: str) -> dict[tuple[str, str], dict[str, str]]:
 def test_they_are_small_and_say_what_they_are(mer: Mer) -> None:
     models = models_in(BUNDLED)
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 10e6
-    cards = {card["target"]: card for card in map(read_card, models)}
+    cards = {card.title: card for card in map(read_card, models)}
     assert set(cards) == {"arousal", "valence"}
     told = (BUNDLED / "README.md").read_text("utf-8")
     for target, card in cards.items():
-        assert "non-commercial" in card["licence"]
+        assert "non-commercial" in (card.licence or "")
         assert f"| {target} |" in told
-        assert card["training"]["digest"] in told
+        assert card.training["digest"] in told
     listed = list(csv.DictReader(io.StringIO(mer("models").stdout)))
     assert [row["target"] for row in listed] == ["arousal", "valence"]
     assert all("non-commercial" in row["licence"] for row in listed)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_segments import CLASSES, write_segments
 from safetensors.numpy import load_file
 from typer.testing import CliRunner, Result
 
+from made_segments import CLASSES, write_segments
 from mertools.cli.app import app
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]

@@ -259,11 +259,13 @@ def aggregate_labels(
     centres = values.parse_per_target("--quadrant-centre", quadrant_centre, values.parse_number)
     columns = values.parse_columns(column)
     label_values = values.parse_label_values(label_map)
+    # Quadrants need ratings of both axes; those not asked for are left out of the labels below.
     wanted = {*(target or ()), *(AXES if target and quadrants else ())}
     conversion = Conversion(scales, label_values, frozenset(wanted), track_field)
     relatives = Relatives(group)
     if groups is not None:
         relatives.read_file(groups)
+    # Without --groups, the tables of ratings may say which tracks belong together.
     reader = Reader(conversion, columns, relatives if groups is None else None)
     ratings = collect_ratings((name, reader.read(name)) for name in files)
     if not ratings.targets:
@@ -278,6 +280,7 @@ def aggregate_labels(
         limits,
     )
     named = {*wanted, *(key for keys in per_target for key in keys)}
+    # A misspelt target in an option would have no effect, and nobody would notice.
     _check_targets(sorted(named - {QUADRANT} if quadrants else named), ratings)
     if group is not None and not relatives.groups:
         raise UsageError(

@@ -100,7 +100,7 @@ def align(
 
 
 def _choose_reference(labels: str | None, annotations: str | None, split: str) -> str:
-    """Give the one of the two that is given; raise UsageError where it is not just one."""
+    """Return the one of the two that is given; raise UsageError for both or none."""
     from mertools.errors import UsageError
 
     if labels is not None and annotations is None:
@@ -139,7 +139,7 @@ def _check_scales(predictions: Sequence[Prediction], name: str) -> None:
 def _read_reference(
     source: str, predictions: Sequence[Prediction], *, are_labels: bool
 ) -> list[Label]:
-    """Read labels, or make them from ratings of the targets and classes that are predicted."""
+    """Read labels, or aggregate them from ratings of the predicted targets and classes."""
     from mertools.artifacts.rows import Label
     from mertools.artifacts.tables import read_table
     from mertools.labels.aggregate import aggregate, label_rows
@@ -150,6 +150,7 @@ def _read_reference(
 
     if are_labels:
         return list(read_table(source, Label))
+    # The predictions' classes, so that both distributions are over the same ones.
     scales = Scales(classes={row.target: row.class_names() for row in predictions})
     conversion = Conversion(scales, {}, frozenset(scales.classes), None)
     ratings = collect_ratings([(scoring.name_source(source), read_ratings(source, conversion))])

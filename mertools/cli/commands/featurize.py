@@ -22,7 +22,7 @@ def featurize(
         typer.Option(
             metavar="NAME",
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour; repeatable.",
+            "contour, mfcc, vggish, musicnn-frames; repeatable.",
             autocompletion=options.complete_kinds,
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
@@ -33,10 +33,18 @@ def featurize(
     engine: Annotated[
         Literal["fast", "librosa", "pyaudioanalysis"],
         typer.Option(
-            help="Who computes them: we, or the reference, librosa for mel and pyaudioanalysis for "
-            "handcrafted; both agree."
+            help="Who computes them: we, or the reference, librosa for mel and mfcc, and "
+            "pyaudioanalysis for handcrafted; both agree."
         ),
     ] = "fast",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=FILE",
+            help="Weights of a network that mer import weights has written, repeatable.",
+            show_default="those in MER_MODELS or the user's data folder",
+        ),
+    ] = None,
     device: options.Device = "cpu",
     sample_rate: Annotated[
         int | None,
@@ -75,15 +83,17 @@ def featurize(
       mer featurize songs/ --kind mel --set mel.n_mels=64 -o mel.h5
       mer featurize songs/ --kind mel --set mel.reference=absolute -o decibels.h5
       mer featurize songs/ --kind musicnn -o musicnn.h5
+      mer featurize songs/ --kind mfcc --length 15 -o mfcc.h5
     """
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
-    from mertools.cli.shared.features import choose_jobs, make_features
+    from mertools.cli.shared.features import choose_jobs, make_features, parse_weights
     from mertools.cli.shared.inputs import gather_sources
     from mertools.cli.shared.values import parse_assignments, segment_settings
     from mertools.errors import UsageError
     from mertools.features.extract import Recipe, manifest_rate
     from mertools.features.registry import find_kind, request_kind
+    from mertools.pretrained.user_weights import name_weights
     from mertools.runtime.devices import CPU, find_device
 
     found = find_device(device)
@@ -92,8 +102,12 @@ def featurize(
         if name not in kind:
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
     chosen = [find_kind(name) for name in dict.fromkeys(kind)]
+    if weights:
+        name_weights(parse_weights(weights, chosen))
+    # An accelerator limits the processes only if one of the kinds computes on it.
     jobs = choose_jobs(jobs, found if any(kind.on_devices for kind in chosen) else CPU)
 
+    # The first input decides, as a manifest may know its sampling rate.
     def choose_recipe(first: Source) -> Recipe:
         rate = sample_rate or manifest_rate(first)
         kinds = tuple(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_LIST = 40
-"""Items of a list that are all told to a person; JSON has all."""
+"""Longer lists are shortened for a person; JSON has all items."""
 
 
 def inspect(
@@ -51,6 +51,7 @@ def inspect(
     from mertools.prediction.installed import find_by_name, find_card
 
     path = Path(file)
+    # A file goes before a model of that name. A path that is neither fails when it is read.
     path = path if path.exists() else find_by_name(file) or path
     forms = [
         option
@@ -104,10 +105,14 @@ def _show_card(card: Path) -> None:
         return
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.theme import Theme
 
     _, _, body = text.partition(f"\n{CARD_FENCE}\n")
     shown = "\n".join(map(printable, body.splitlines()))
-    Console(no_color="NO_COLOR" in os.environ).print(Markdown(shown))
+    # The blue of most terminals cannot be read on black.
+    readable = Theme({"markdown.link": "cyan", "markdown.link_url": "underline cyan"})
+    screen = Console(no_color="NO_COLOR" in os.environ, theme=readable)
+    screen.print(Markdown(shown))
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -141,6 +146,7 @@ def _describe_features(path: Path) -> dict[str, Any]:
         rows = features.rows
         kinds = [dataclasses.asdict(kind) for kind in features.kinds.values()]
     for kind in kinds:
+        # Hundreds of names would hide everything else.
         kind["columns"] = f"{kind['columns'][0]} to {kind['columns'][-1]}"
     return {
         "segments": len(rows),

@@ -57,6 +57,7 @@ def models(
         for path in found:
             try:
                 write(describe_model(path))
+            # One broken file should not hide the models beside it.
             except SchemaError as error:
                 failed.add(InputError(error.subject, error.problem, error.remedy))
             else:
@@ -67,15 +68,15 @@ def _draw(rows: list[Model], stream: TextIO) -> None:
     from mertools.artifacts.rows import CLASS_SEPARATOR
     from mertools.cli.shared.console import draw_table
 
-    columns = ["name", "target", "model", "features", "classes", "licence", "size"]
+    columns = ["name", "target", "features", "licence", "classes", "model", "size"]
     cells = [
         [
             row.name,
             row.target,
-            row.model,
             row.features.replace(CLASS_SEPARATOR, "\n"),
-            row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",
             row.licence or "",
+            row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",
+            row.model,
             f"{row.bytes / 1e6:.1f} MB",
         ]
         for row in rows

@@ -162,7 +162,9 @@ def predict(
     predictors = load_predictors(choose_models(model or []), device)
     predictors = _cut_as_asked(predictors, over_time, length, hop)
     n_classes = max(predictor.n_classes for predictor in predictors)
+    # Neighbouring inputs of one sort are read together, which keeps the order of all inputs.
     runs = [(are, list(names)) for are, names in groupby(inputs, key=_is_features)]
+    # The header is written before the first row, so its columns follow from models and inputs.
     optional = ["model"]
     if any(predictor.tells_unlike for predictor in predictors):
         optional.append("unlike")
@@ -193,6 +195,7 @@ def predict(
                 failed.add(outcome.error, outcome.track_id, outcome.segment_id)
                 continue
             track_id = outcome.rows[0].track_id
+            # Rows of two tracks under one id could not be separated later.
             if track_id in seen:
                 again = InputError(track_id, "is the track_id of two tracks", "predict them apart")
                 failed.add(again, track_id)
@@ -234,6 +237,7 @@ def _open_journal(output: str, *, force: bool) -> Iterator[Journal | None]:
         if force:
             journal.clear()
         yield journal
+        # Reached without an error only: after one, the next run goes on from the journal.
         journal.discard()
 
 

@@ -1,4 +1,4 @@
-"""`mer rank-features`: features by how well they tell a target's classes, or its number."""
+"""`mer rank-features`: features by how well they separate classes, or follow a number."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ def rank_features(
     from mertools.dataset.vectors import load_vectors
 
     if plot is not None:
+        # Before ranking, which takes long on a large corpus.
         _check_plot(plot, top)
     paths = [Path(name) for name in features]
     _check_kinds(paths, kind)
@@ -114,10 +115,11 @@ class _Tracks:
 
 
 def _originals(vectors: VectorDataset) -> _Tracks:
-    """Take the tracks that are no copies."""
+    """Leave out augmented copies."""
     import numpy as np
 
     data = vectors.dataset
+    # Copies would count a track several times, and make p too small.
     originals = ~data.is_copy
     X = np.concatenate(vectors.features, axis=1).astype(np.float64)
     values = data.labels.y if data.classes else data.labels.numbers[:, 0]
@@ -143,7 +145,7 @@ def _check_plot(plot: Path, top: int) -> None:
 
 
 def _check_kinds(paths: Sequence[Path], kinds: Sequence[str]) -> None:
-    """Raise UsageError where a kind is a picture of each segment: its numbers have no names."""
+    """Raise UsageError for a kind with several dimensions, whose numbers are no named columns."""
     from mertools.artifacts.features_file import open_features
     from mertools.errors import UsageError
 

@@ -151,6 +151,16 @@ def train(
             show_default=False,
         ),
     ] = None,
+    oversample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD[:N]",
+            help="Add synthetic rows within each part learnt from, N of each class or else as many "
+            "as make classes equally large: smote or borderline-smote2 of vectors; deepsmote of "
+            "mel spectrograms (25 of each class).",
+            show_default=False,
+        ),
+    ] = None,
     pool: Annotated[
         Pooling | None,
         typer.Option(help="How a track follows from its segments.", show_default="mean"),
@@ -241,6 +251,7 @@ def train(
             group=group,
             groups=groups,
             select=select,
+            oversample=oversample,
             pool=pool or architecture.pool,
             starts=tuple(init or ()),
             freeze=freeze,
@@ -260,8 +271,12 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     fixed: dict[str, Any] = {"architecture": architecture}
     defaults = {name: of.default for name, of in signature(train).parameters.items()}
     left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
+    if not architecture.takes_others:
+        left_out.append("kind")
     if not architecture.takes_vectors:
-        left_out += ["kind", "select"]
+        left_out.append("select")
+    if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
+        left_out.append("oversample")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
@@ -270,6 +285,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     if not architecture.is_network:
         fixed["device"] = "cpu"
 
+    # typer reads options from a function's signature, so each command needs its own function.
     def run(**arguments: Any) -> None:
         train(**arguments)
 
@@ -277,7 +293,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     changed = {
         "kind": typer.Option(
             metavar="NAME",
-            help="Kind of vectors to learn from; repeatable.",
+            help="Kind of vectors to learn from; repeatable."
+            if architecture.takes_vectors
+            else "Kind with frames over time to learn from.",
             autocompletion=options.complete_kinds,
             show_default=", ".join(architecture.kinds),
         ),

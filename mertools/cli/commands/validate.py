@@ -35,6 +35,7 @@ def validate(
             for problem in problems_of(Path(name)):
                 typer.echo(printable(f"{name}: {problem}"))
                 n_problems += 1
+        # A file that cannot be opened counts as broken; the others are still checked.
         except MerError as error:
             typer.echo(printable(str(error)))
             n_problems += 1

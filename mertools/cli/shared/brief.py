@@ -35,7 +35,7 @@ def brief_model(card: ModelCard) -> Iterator[str]:
 
 
 def brief_artifact(content: Mapping[str, Any]) -> Iterator[str]:
-    """Say what else `mer inspect` tells, a line each, without what lies deeper."""
+    """Yield the lines of `mer inspect` for other artifacts, without nested values."""
     for key, value in content.items():
         if key == "features":
             shapes = (f"{name} {' x '.join(map(str, of['shape']))}" for name, of in value.items())

@@ -14,18 +14,20 @@ T = TypeVar("T")
 
 PROGRESS_AFTER_S = 1.0
 WIDTH_OFF_TERMINAL = 160
+COLUMN_PADDING = 3
+"""Blanks that a table has for each column, beside what it holds."""
 
 _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-    """Silence all that is not a failure."""
+    """Silence everything but failures."""
     global _quiet
     _quiet = quiet
 
 
 def printable(line: str) -> str:
-    """Write out what is no character to be seen, such as what a terminal would obey."""
+    """Escape characters that are not printable, such as a terminal's control codes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
@@ -41,12 +43,12 @@ def complain(line: str) -> None:
 
 
 def _print(line: str) -> None:
-    with suppress(OSError):  # a full or closed standard error can be told to nobody
+    with suppress(OSError):  # a full or closed standard error cannot be reported
         print(line, file=sys.stderr)  # noqa: T201
 
 
 def _has_room_for_a_bar() -> bool:
-    """Tell whether a bar on standard error would be seen, and be alone there.
+    """Check whether a bar on standard error would be seen, and be the only one there.
 
     What reads a pipe on standard output may print on the same terminal: then only the last command
     of a pipeline draws a bar.
@@ -68,6 +70,7 @@ def track_progress(items: Iterable[T], what: str, total: int | None = None) -> I
     for item in source:
         yield item
         n_done += 1
+        # A shorter run is over before anybody could read a bar.
         if time.monotonic() - started > PROGRESS_AFTER_S:
             break
     else:
@@ -103,7 +106,7 @@ def track_progress(items: Iterable[T], what: str, total: int | None = None) -> I
 def follow_long_work(
     items: Iterable[T], what: str, total: int, status: Callable[[], str]
 ) -> Iterator[T]:
-    """Yield items that take minutes each; on a terminal `status` tells what goes on meanwhile."""
+    """Yield items that take minutes each; on a terminal a bar shows `status()` meanwhile."""
     if not _has_room_for_a_bar():
         yield from items
         return
@@ -150,21 +153,42 @@ def draw_table(
 ) -> None:
     """Draw a table on a stream, as wide as its terminal.
 
-    Columns of numbers are to the right; the first one, which names the row, is the last to be cut.
+    Columns of numbers are to the right. Lines break between words only: where there is no room for
+    all columns, the last ones are left out and named below.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
-    cells = [list(row) for row in rows]
-    for place, name in enumerate(columns):
-        is_text = any(row[place][:1].isalpha() for row in cells)
-        justify: Literal["left", "right"] = "left" if is_text else "right"
-        table.add_column(name, justify=justify, no_wrap=place == 0, overflow="fold")
-    for row in cells:
-        # Cells break lines where they mean to; all else in them may come from a stranger's file.
-        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
+    # Cells break lines where they mean to; all else in them may come from a stranger's file.
+    cells = [["\n".join(map(printable, cell.split("\n"))) for cell in row] for row in rows]
+    # Off a terminal rich would fold tables to 80 columns.
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
-    Console(file=stream, no_color="NO_COLOR" in os.environ, width=width).print(table)
+    screen = Console(file=stream, no_color="NO_COLOR" in os.environ, width=width)
+    least = [
+        max(_widest_word(text) for text in (name, *(row[index] for row in cells)))
+        for index, name in enumerate(columns)
+    ]
+    n_shown = len(columns)
+    while n_shown > 1 and sum(least[:n_shown]) + n_shown * COLUMN_PADDING > screen.width - 2:
+        n_shown -= 1
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    for index, name in enumerate(columns[:n_shown]):
+        is_text = any(row[index][:1].isalpha() for row in cells)
+        justify: Literal["left", "right"] = "left" if is_text else "right"
+        table.add_column(
+            name, justify=justify, no_wrap=index == 0, overflow="ellipsis", min_width=least[index]
+        )
+    for row in cells:
+        table.add_row(*map(Text, row[:n_shown]))
+    screen.print(table)
+    if n_shown < len(columns):
+        left_out = ", ".join(columns[n_shown:])
+        screen.print(Text(f"no room for: {left_out}", style="dim"))
+
+
+def _widest_word(text: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, text.split()), default=0)

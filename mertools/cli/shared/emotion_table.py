@@ -129,6 +129,7 @@ def _fitting(emotions: Sequence[Emotion], width: int) -> tuple[Columns, list[str
         if _width(columns) - GAP <= width:
             return columns, []
     n_shown = len(columns)
+    # At least one target stays, even if its cells are cut off.
     while n_shown > 1 and _width(columns) - GAP > width:
         n_shown -= 1
         columns.popitem()

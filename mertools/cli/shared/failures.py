@@ -1,4 +1,4 @@
-"""Inputs that fail: a line for each, a table of them, and the exit code that they make."""
+"""Inputs that fail: a line for each, a table of all, and the exit code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Failures:
         self._n_done += 1
 
     def count_kept(self, kept: bool) -> None:
-        """Count an input that is done already if it was kept, as an earlier run had made it."""
+        """Count an input, done by now, whose result an earlier run had left."""
         self._n_kept += kept
 
     def __exit__(
@@ -51,6 +51,7 @@ class Failures:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Also after an error: what failed until then is worth knowing.
         if self._file is not None:
             with open_output(self._file) as stream:
                 write_table(stream, Failure, self._rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mertools.artifacts.rows import Segment
@@ -11,9 +11,10 @@ from mertools.audio.sources import Source
 from mertools.cli.shared.console import say, track_progress
 from mertools.cli.shared.failures import Failures
 from mertools.cli.shared.inputs import count_if_known
-from mertools.errors import UsageError
+from mertools.errors import UsageError, choose_from
 from mertools.features.build import build_features
 from mertools.features.extract import FailedInput, Recipe, SegmentFeatures
+from mertools.features.registry import FeatureKind
 from mertools.features.shards import build_shards
 from mertools.runtime.devices import CPU
 from mertools.runtime.parallel import Jobs, available_cores
@@ -46,6 +47,7 @@ def make_features(
     it holds is said, once all are drawn. Raises UsageError where there is no source.
     """
     waiting = iter(sources)
+    # Only one source is read ahead, as standard input may still be growing.
     first = next(waiting, None)
     if first is None:
         raise UsageError("the manifest", "names no segment", "give one with rows")
@@ -74,3 +76,18 @@ def make_features(
         yield outcome
     if n_segments:
         say(f"{output}: {n_segments} segments, {n_silent} silent, {n_padded} padded")
+
+
+def parse_weights(entries: Sequence[str], kinds: Sequence[FeatureKind]) -> dict[str, str]:
+    """Parse KIND=FILE into files by network. Raises UsageError where that makes no sense."""
+    networks = {kind.name: kind.user_weights for kind in kinds if kind.user_weights}
+    files: dict[str, str] = {}
+    for entry in entries:
+        name, _, file = entry.partition("=")
+        if name not in networks:
+            remedy = choose_from(networks, name) if networks else "leave it out, or add the --kind"
+            raise UsageError(f"--weights {entry}", "is for no kind asked for", remedy)
+        if not Path(file).is_file():
+            raise UsageError(f"--weights {entry}", "names no file", "mer import weights makes one")
+        files[networks[name]] = file
+    return files

@@ -35,7 +35,7 @@ class MerCommand(TyperCommand):
         return pieces
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse arguments after putting today's names in the place of old ones."""
+        """Parse arguments after replacing old names of options by today's."""
         known = {name for param in self.params for name in param.opts}
         return super().parse_args(ctx, [_spell_anew(word, known) for word in args])
 

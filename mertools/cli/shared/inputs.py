@@ -1,4 +1,4 @@
-"""What commands that work on many inputs share: a failure is put aside and the rest goes on."""
+"""What commands with many inputs share: one that fails is noted, and the others go on."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ T = TypeVar("T")
 def gather_sources(
     inputs: Sequence[str], *, null_separated: bool, id_from: IdFrom
 ) -> list[Source] | Iterator[Source]:
-    """Find a command's inputs: all of them first, so that a manifest is wrong before work begins.
+    """Find a command's inputs, all of them first: an error in a manifest shows at the start.
 
-    But what comes on standard input alone is worked on as it comes.
+    Only what comes on standard input alone is read as it comes.
     """
     sources = find_sources(inputs, null_separated=null_separated, id_from=id_from)
     return sources if list(inputs) == [STANDARD_STREAM] else list(sources)

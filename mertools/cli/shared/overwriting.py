@@ -25,7 +25,7 @@ BOTH = frozenset({"folds"})
 """Options that name a file to read where it exists, and to write elsewhere."""
 
 FOLDER = "DIR"
-"""Metavar of the options that name a folder, in which files are made."""
+"""Metavar of the options that name a folder, in which files are written."""
 
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aif", ".aiff", ".wma")
 
@@ -59,6 +59,7 @@ def check_overwriting(parameters: Mapping[str, Parameter], arguments: Mapping[st
             raise UsageError(
                 target, "is a sound file that would be replaced", "choose another name"
             )
+        # New files have no inode yet, so outputs are compared with each other by path.
         path = os.path.realpath(target)
         if path in written:
             raise UsageError(target, "is to be written twice", "give each output its own name")
@@ -67,7 +68,7 @@ def check_overwriting(parameters: Mapping[str, Parameter], arguments: Mapping[st
 
 
 def _writes(name: str, parameters: Mapping[str, Parameter]) -> bool:
-    """Tell whether an option names a file to write."""
+    """Check whether an option names a file to write."""
     metadata: tuple[Any, ...] = getattr(parameters[name].annotation, "__metadata__", ())
     return name in OUTPUTS and any(
         isinstance(info, OptionInfo) and info.metavar != FOLDER for info in metadata
@@ -84,7 +85,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _identity(target: str) -> tuple[int, int] | None:
-    """Tell a regular file by device and inode, whatever its name; None for all else."""
+    """Identify a regular file by device and inode, whatever its name; None for all else."""
     try:
         found = os.fstat(0) if target == STANDARD_STREAM else Path(target).stat()
     except (OSError, ValueError):

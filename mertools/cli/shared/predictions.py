@@ -106,6 +106,7 @@ def _open_wide(target: str, form: Form) -> Iterator[WriteTrack]:
                 record = _summarise(rows, sound)
                 header = [] if has_header else [list(record)]
                 write_cells(stream, [*header, [format_cell(v) for v in record.values()]])
+                # Whoever reads the pipe gets each track as soon as it is predicted.
                 stream.flush()
                 has_header = True
 

@@ -90,10 +90,12 @@ def _write_csv(
     stream: TextIO, row_type: type[Row], n_classes: int, optional: Collection[str]
 ) -> Iterator[Write]:
     writer = TableWriter(stream, row_type, n_classes, optional)
+    # At once, so that a reader of the pipe knows the columns before the first row.
     stream.flush()
 
     def write(row: Row) -> None:
         writer.write(row)
+        # A pipe is read while rows come; a file is written faster in whole buffers.
         if stream is sys.stdout:
             stream.flush()
 

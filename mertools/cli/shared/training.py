@@ -28,6 +28,7 @@ from mertools.cli.shared.training_request import (
     choose_groups,
     choose_kinds,
     choose_recipe,
+    parse_oversampling,
     parse_selection,
     parse_shares,
     prepare_network,
@@ -41,10 +42,7 @@ from mertools.models.registry import Architecture
 from mertools.runtime.parallel import Jobs
 from mertools.training.plan import Fit, Plan, Settings
 from mertools.training.protocol import PointResult, check_settings, run_protocol
-from mertools.training.recipes import (
-    parameter_types,
-    parameters_of,
-)
+from mertools.training.recipes import parameter_types, parameters_of, usual_recipe
 from mertools.training.search import make_space
 from mertools.training.tables import cv_rows
 
@@ -62,6 +60,7 @@ def run_training(
     recipe, fixed = choose_recipe(architecture, request)
     grid = parse_grid("--grid", request.grid, parameter_types(architecture))
     selection = parse_selection(request.select)
+    oversampling = parse_oversampling(request.oversample)
     kinds = choose_kinds(architecture, request.kinds)
     weights = parse_shares(kinds, request.shares) if "share" in architecture.options else ()
     device, starts = "cpu", ()
@@ -87,6 +86,12 @@ def run_training(
     if selection is not None:
         n_columns = min(n_columns, selection.n_columns)
     parameters = parameters_of(architecture)
+    if request.recipe is not None:
+        # What a recipe says is not for a search to vary, unless --grid names it.
+        usual = usual_recipe(architecture).values
+        settled = {n for n, v in recipe.values.items() if v != usual[n]}
+        settled |= {name for phase in recipe.phases for name in phase}
+        parameters = tuple(of for of in parameters if of.name not in settled - grid.keys())
     space = make_space(
         parameters, fixed, grid, request.search, request.n_trials, request.seed, n_columns
     )
@@ -104,6 +109,7 @@ def run_training(
         starts,
         device,
         request.n_threads,
+        oversampling,
     )
     for line in describe_rare_classes(data, request.n_folds):
         say(line)
@@ -115,6 +121,7 @@ def run_training(
         request.seed,
     )
     plan = Plan(data, settings, tuple(folds), vectors)
+    # Settings that do not fit the data should end the run now, not after hours of training.
     check_settings(plan)
     if architecture.is_network:
         _train_network(plan, joined, outputs, beside, jobs, force=request.force)
@@ -136,6 +143,7 @@ def _train_network(
     for line in check_points(plan):
         say(line)
     with ExitStack() as stack:
+        # The first process alone writes the outputs; what the others write is thrown away.
         if not distributed.is_first():
             beside = Path(stack.enter_context(TemporaryDirectory())) / beside.name
             model = str(beside) if outputs.model is not None else None

@@ -73,6 +73,7 @@ def list_epochs(
             for fold, fit in enumerate(fits):
                 if plan.settings.n_folds:
                     yield from history_rows(number, repeat, fold, fit)
+                # Without folds, the chosen point's trainings are the final ones, listed below.
                 elif trained is None or number != trained.chosen + 1:
                     yield from history_rows(number, fold, None, fit)
     if trained is not None:
@@ -104,6 +105,7 @@ def _prediction_rows(
     ends = data.starts + data.durations
     of_tracks = pool_tracks(data, outputs, plan.settings.pool)
     for track, track_id in enumerate(data.track_ids):
+        # Tracks in no fold were never held out, and copies are not scored.
         if folds[track] < 0 or data.is_copy[track]:
             continue
         rows = data.groups == track

@@ -21,8 +21,8 @@ def parse_assignments(option: str, texts: Iterable[str]) -> dict[str, dict[str, 
     """
     values: dict[str, dict[str, str]] = {}
     for text in texts:
-        place, equals, value = text.partition("=")
-        name, dot, key = place.partition(".")
+        left, equals, value = text.partition("=")
+        name, dot, key = left.partition(".")
         if not (equals and dot and name and key):
             raise UsageError(f"{option} {text}", "is not of the form KIND.PARAM=VALUE", "mend it")
         values.setdefault(name, {})[key] = value
