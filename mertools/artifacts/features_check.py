@@ -243,8 +243,10 @@ def _kind_problems(
         return
     if dataset.dtype.name not in expected["dtypes"]:
         yield f"{name} is of type {dataset.dtype.name}, not {' or '.join(expected['dtypes'])}"
-    for attribute in expected["attributes"]:
+    for attribute in (*expected["attributes"], *expected["optional_attributes"]):
         if attribute not in dataset.attrs:
+            if attribute in expected["optional_attributes"]:
+                continue
             yield f"{name} has no attribute {attribute}"
         elif attribute == "columns":
             columns = np.asarray(dataset.attrs[attribute])

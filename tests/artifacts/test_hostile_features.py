@@ -110,3 +110,12 @@ def test_a_column_longer_than_memory_is_not_read(mer: Mer, features: Path) -> No
         del file["segments/duration"]
         file["segments"].create_dataset("duration", (2**40,), "f8", chunks=True)
     assert "/segments/duration has shape" in mer("validate", "f.h5", status=2).stdout
+
+
+@pytest.mark.parametrize("name", ["engine", "device", "unit", "level", "source"])
+def test_optional_attributes_are_texts(mer: Mer, features: Path, name: str) -> None:
+    with h5py.File(features, "r+") as file:
+        file["features/mel"].attrs[name] = [1, 2]
+    problem = f"attribute {name} that is no text"
+    assert problem in mer("validate", "f.h5", status=2).stdout
+    assert problem in mer("inspect", "f.h5", status=2).stderr
