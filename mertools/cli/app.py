@@ -16,6 +16,7 @@ import typer
 from mertools.cli.commands.aggregate_labels import aggregate_labels
 from mertools.cli.commands.align import align
 from mertools.cli.commands.annotate import annotate
+from mertools.cli.commands.augment import augment
 from mertools.cli.commands.convert import convert
 from mertools.cli.commands.embed import embed
 from mertools.cli.commands.evaluate import evaluate
@@ -201,6 +202,7 @@ import_group.command("weights", cls=MerCommand)(_with_common_options(import_weig
 GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Prepare": {
         "convert": convert,
+        "augment": augment,
         "segment": segment,
         "featurize": featurize,
         "transcribe": transcribe,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -47,12 +48,12 @@ class StoredFeatures:
     def open(self) -> Iterator[Batches]:
         """Open the files, to read features from them within the block."""
         with ExitStack() as stack:
-            yield Batches(self, stack)
+            yield StoredBatches(self, stack)
 
     def load(self, n_processes: int = 1) -> Batches:
         """Read all features into memory if they fit there for each process, else open the files."""
         stack = ExitStack()
-        batches = Batches(self, stack)
+        batches = StoredBatches(self, stack)
         # Epochs read rows in random order, which takes HDF5 far longer than memory.
         if self.n_bytes() * n_processes <= SHARE_OF_MEMORY * _memory_bytes():
             with stack:
@@ -60,8 +61,24 @@ class StoredFeatures:
         return batches
 
 
-class Batches:
-    """The features of any segments, from the files or from memory."""
+class Batches(ABC):
+    """The features of rows, read in any order."""
+
+    @abstractmethod
+    def read(self, rows: NDArray[np.int64]) -> list[Features]:
+        """Read the features of some rows: for each kind (n_rows, *shape)."""
+
+    def iterate(
+        self, rows: NDArray[np.int64], kinds: Sequence[int] | None = None
+    ) -> Iterator[list[Features]]:
+        """Read the features of some rows batch by batch, of all kinds or of some by number."""
+        for begin in range(0, len(rows), BATCH_SIZE):
+            features = self.read(rows[begin : begin + BATCH_SIZE])
+            yield features if kinds is None else [features[kind] for kind in kinds]
+
+
+class StoredBatches(Batches):
+    """The features of segments, from the files or from memory."""
 
     def __init__(self, stored: StoredFeatures, stack: ExitStack) -> None:
         self._stored = stored
@@ -83,14 +100,6 @@ class Batches:
             )
             for kind, of_kind in zip(self._stored.kinds, self._stored.rows, strict=True)
         ]
-
-    def iterate(
-        self, rows: NDArray[np.int64], kinds: Sequence[int] | None = None
-    ) -> Iterator[list[Features]]:
-        """Read the features of some segments batch by batch, of all kinds or of some by number."""
-        for begin in range(0, len(rows), BATCH_SIZE):
-            features = self.read(rows[begin : begin + BATCH_SIZE])
-            yield features if kinds is None else [features[kind] for kind in kinds]
 
 
 def _memory_bytes() -> int:

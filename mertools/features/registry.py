@@ -20,9 +20,11 @@ from mertools.features import (
     mfcc,
     musicnn,
     musicnn_frames,
+    notestats,
     tonal,
     transcription,
     vggish,
+    wave,
 )
 from mertools.features.excerpt import Excerpt
 from mertools.features.params import stored_params
@@ -159,6 +161,26 @@ KINDS: Mapping[str, FeatureKind] = {
             highest_rate=transcription.SAMPLE_RATE,
             on_devices=True,
             of_window=tonal.window_feature,
+        ),
+        FeatureKind(
+            "notestats",
+            transcription.TranscriptionParams,
+            {DEFAULT_ENGINE: notestats.feature},
+            ("segment", "column"),
+            lambda params: notestats.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=transcription.SAMPLE_RATE,
+            on_devices=True,
+        ),
+        FeatureKind(
+            "wave",
+            wave.WaveParams,
+            {DEFAULT_ENGINE: _of_samples(wave.wave)},
+            ("segment", "frame"),
+            lambda params: (),
+            "1",
+            lambda params: 1,
         ),
         FeatureKind(
             "mfcc",

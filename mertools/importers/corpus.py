@@ -43,6 +43,8 @@ class Imported:
     lyrics: list[Lyrics] = field(default_factory=list)
     tags: list[Tag] = field(default_factory=list)
     failures: list[InputError] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    """What a person should know of it, a line each."""
 
     def track_ids(self) -> set[str]:
         """Give the tracks of which anything was found."""

@@ -53,5 +53,17 @@ CORPORA: Mapping[str, Corpus] = {
             "chorus/ID.mp3, annotations/, metadata.csv and lyrics/ID.lrc",
             "mertools.importers.pmemo",
         ),
+        Corpus(
+            "4qaed",
+            "4QAED: clips of 30 seconds, quadrants",
+            "Qn/MTnnnnnnnnnn.mp3 and panda_dataset_taffc_*.csv",
+            "mertools.importers.four_quadrants",
+        ),
+        Corpus(
+            "merge",
+            "MERGE: clips of 30 seconds and lyrics, quadrants, valence and arousal",
+            "Qn/ID.mp3 (bimodal: audio/Qn, lyrics/Qn), merge_*_metadata.csv, tvt_dataframes/",
+            "mertools.importers.merge",
+        ),
     )
 }

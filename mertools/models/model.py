@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +54,14 @@ def are_numbers(targets: Sequence[Target]) -> bool:
 
 @dataclass(frozen=True)
 class SelectingModel:
-    """A model that looks at some of the columns of all kinds: `columns`, (n_selected,)."""
+    """A model that looks at some of the columns of vectors: `columns`, (n_selected,).
+
+    The first `n_others` kinds of feature are no vectors, and it looks at all of them.
+    """
 
     columns: NDArray[np.int64]
     model: Model
+    n_others: int = 0
 
     def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
         """Predict as the model does, from all columns."""
@@ -70,11 +74,27 @@ class SelectingModel:
         return lambda features: score(self._select(features))
 
     def _select(self, features: Sequence[Features]) -> list[Features]:
-        return [side_by_side(features)[:, self.columns]]
+        return select_columns(features, self.columns, self.n_others)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Give the model's arrays and the columns."""
         return {**self.model.arrays(), SELECTED: self.columns}
+
+    def on_device(self, name: str) -> SelectingModel:
+        """Take a network to a device. Raises UsageError where that is not there."""
+        return dataclasses.replace(self, model=cast(Any, self.model).on_device(name))
+
+    def embed(self, features: Sequence[Features], branch: str | None) -> NDArray[np.float32]:
+        """Embed as a network does, from all columns."""
+        embedding: NDArray[np.float32] = cast(Any, self.model).embed(self._select(features), branch)
+        return embedding
+
+
+def select_columns(
+    features: Sequence[Features], columns: NDArray[np.int64], n_others: int
+) -> list[Features]:
+    """Take some columns of vectors side by side; the first `n_others` kinds stay as they are."""
+    return [*features[:n_others], side_by_side(features[n_others:])[:, columns]]
 
 
 def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
@@ -82,12 +102,14 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
 
     Raises SchemaError where what was learnt does not fit the card.
     """
-    module = find_architecture(card.architecture).load_module()
+    architecture = find_architecture(card.architecture)
+    module = architecture.load_module()
     if SELECTED not in learnt:
         model: Model = module.restore(path, card, learnt)
         return model
-    columns = learnt[SELECTED]
-    n_columns = sum(math.prod(needed.shape) for needed in card.inputs)
+    columns, n_others = learnt[SELECTED], architecture.n_other_kinds
+    others, vectors = card.inputs[:n_others], card.inputs[n_others:]
+    n_columns = sum(math.prod(needed.shape) for needed in vectors)
     if (
         not isinstance(columns, np.ndarray)
         or columns.ndim != 1
@@ -97,10 +119,10 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
     ):
         raise SchemaError(path, "selects columns that are not there", "train the model again")
     # To the model inside, the selected columns are all that there is.
-    one_input = dataclasses.replace(card.inputs[0], shape=(len(columns),))
-    others = {name: array for name, array in learnt.items() if name != SELECTED}
-    of_columns = dataclasses.replace(card, inputs=(one_input,))
-    return SelectingModel(columns, module.restore(path, of_columns, others))
+    one_input = dataclasses.replace(vectors[0], shape=(len(columns),))
+    weights = {name: array for name, array in learnt.items() if name != SELECTED}
+    of_columns = dataclasses.replace(card, inputs=(*others, one_input))
+    return SelectingModel(columns, module.restore(path, of_columns, weights), n_others)
 
 
 def load_model(path: Path) -> tuple[ModelCard, Model]:

@@ -28,6 +28,8 @@ BATCH_SIZE = 64
 """Segments that are predicted together."""
 
 LAST_LAYER = "classifier"
+NOTHING_FROZEN = "S0"
+"""The scenario of paper 000 in which all weights are learnt."""
 
 
 class Network(nn.Module):
@@ -171,7 +173,12 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
         # Built on no device: a card that asks for too large a network takes no memory.
         with torch.device("meta"):
             network = build(shapes, card.n_outputs, **parameters)
-        if form != describe_form(network, parameters):
+        expected = describe_form(network, parameters)
+        frozen = card.training.get("parameters", {}).get("freeze", NOTHING_FROZEN)
+        if frozen != NOTHING_FROZEN and form["n_parameters"] < expected["n_parameters"]:
+            # The card counts what was learnt, and a network is built with all of it to learn.
+            expected["n_parameters"] = form["n_parameters"]
+        if form != expected:
             raise ValueError("its architecture is another one than this program's")
         _check_weights(network, learnt)
         weights = {name: torch.tensor(array) for name, array in learnt.items()}

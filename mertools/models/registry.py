@@ -13,157 +13,35 @@ A new architecture is one module and one row.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
-from typing import Literal
+from dataclasses import replace
 
 from mertools.errors import UsageError, choose_from
-from mertools.targets.pooling import Pooling
-from mertools.targets.scale import Classes, Target
+from mertools.models.architecture import (
+    OF_CLASSES,
+    SKOPS_SUFFIX,
+    Architecture,
+    Branch,
+    Objective,
+    Parameter,
+    Value,
+    parameter_defaults,
+)
 
-Family = Literal["network", "estimator"]
-Objective = Literal["hard", "soft", "mse", "mae"]
-"""What is learnt: a class, the annotators' distribution over classes, or a number by its squared or
-absolute error."""
-
-OF_CLASSES: tuple[Objective, ...] = ("hard", "soft")
-OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
-
-ARRAYS_SUFFIX = ".safetensors"
-SKOPS_SUFFIX = ".skops"
+__all__ = [
+    "ARCHITECTURES",
+    "NOTES",
+    "OF_CLASSES",
+    "Architecture",
+    "Branch",
+    "Objective",
+    "Parameter",
+    "Value",
+    "find_architecture",
+    "parameter_defaults",
+]
 
 NOTES = ("onset", "contour", "note")
 """Basic Pitch's posteriorgrams, in the order in which they lie side by side."""
-
-Value = str | int | float
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter that --set sets and a search varies.
-
-    Numbers are above `low` (or equal to it where `low_included`) and below `high`. `grid` are the
-    values that a grid search tries where none are given, and `span` the ends between which a
-    Bayesian search draws, on a logarithmic scale. Where `per_column`, `default` and `grid` are
-    divided by the number of columns learnt from.
-    """
-
-    name: str
-    default: Value
-    meaning: str
-    low: float = 0.0
-    high: float = math.inf
-    low_included: bool = False
-    choices: tuple[str, ...] = ()
-    grid: tuple[Value, ...] = ()
-    span: tuple[float, float] | None = None
-    per_column: bool = False
-
-    def check(self, value: Value) -> None:
-        """Raise UsageError where a value is out of bounds."""
-        if isinstance(value, str):
-            allowed = value in self.choices
-            remedy = f"choose from {', '.join(self.choices)}"
-        else:
-            allowed = self.low < value < self.high or (value == self.low and self.low_included)
-            least = f"{'at least' if self.low_included else 'above'} {self.low:g}"
-            remedy = f"give a number {least}" + (
-                f" and below {self.high:g}" if self.high < math.inf else ""
-            )
-        if not allowed:
-            raise UsageError(f"{self.name}={value}", "makes no sense", remedy)
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A named part of a model's input, and the kinds of feature that it looks at.
-
-    Where `accepts` is "vectors", others of one dimension may be asked for in their stead; where it
-    is "frames", another one of frames by columns.
-    """
-
-    name: str
-    kinds: tuple[str, ...]
-    accepts: Literal["these", "vectors", "frames"] = "these"
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """An architecture by its name; `summary` says in a few words what it is, `description` more.
-
-    `objectives` are those that it can learn by, the usual one of each sort of scale first. `units`
-    are what a row can be in training. `options` name what `mer train` offers for it alone.
-    """
-
-    name: str
-    summary: str
-    branches: tuple[Branch, ...]
-    family: Family
-    module: str
-    objectives: tuple[Objective, ...]
-    suffix: str = ARRAYS_SUFFIX
-    parameters: tuple[Parameter, ...] = ()
-    units: tuple[Literal["track", "segment"], ...] = ("segment",)
-    pool: Pooling = "mean"
-    options: frozenset[str] = frozenset()
-    description: str = ""
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of feature that it looks at unless others are asked for."""
-        return tuple(kind for branch in self.branches for kind in branch.kinds)
-
-    @property
-    def takes_others(self) -> bool:
-        """Whether other kinds than its own may be asked for."""
-        return any(branch.accepts != "these" for branch in self.branches)
-
-    @property
-    def takes_vectors(self) -> bool:
-        """Whether any kinds of feature of one dimension can be learnt from."""
-        return any(branch.accepts == "vectors" for branch in self.branches)
-
-    @property
-    def is_network(self) -> bool:
-        """Whether it is trained by gradients, with torch."""
-        return self.family == "network"
-
-    @property
-    def defaults(self) -> dict[str, Value]:
-        """The usual values of its parameters."""
-        return {parameter.name: parameter.default for parameter in self.parameters}
-
-    def choose_objective(self, target: Target, asked: str | None) -> Objective:
-        """Choose how a target is learnt: as asked, or else as its scale suggests.
-
-        Raises UsageError where the architecture cannot.
-        """
-        sort = OF_CLASSES if isinstance(target.scale, Classes) else OF_NUMBERS
-        possible = [objective for objective in self.objectives if objective in sort]
-        if not possible:
-            raise UsageError(
-                f"--target {target.name}",
-                f"is {target.scale}, which {self.name} does not learn",
-                "choose another target or architecture",
-            )
-        if asked is None:
-            return possible[0]
-        for objective in possible:
-            if objective == asked:
-                return objective
-        raise UsageError(
-            f"--objective {asked}",
-            f"is not for {self.name} and a target that is {target.scale}",
-            f"choose from {', '.join(possible)}",
-        )
-
-    def load_module(self) -> ModuleType:
-        """Import the module that trains and predicts."""
-        return import_module(self.module)
-
 
 _HEADS = Parameter("heads", 8, "attention heads of the sequence branch", span=(2, 16))
 _SPECTROGRAM = Branch("spectrogram", ("mel",))
@@ -176,6 +54,110 @@ _STANDARDISE = Parameter(
     choices=("yes", "no"),
 )
 _ALL_OBJECTIVES: tuple[Objective, ...] = ("hard", "soft", "mse", "mae")
+
+_OF_CHOI = (
+    Parameter("fourth_norm", "no", "a fourth batch normalisation", choices=("no", "yes")),
+    Parameter("dropout", 0.4, "before the dense layers", high=1, low_included=True),
+)
+_VECTORS = Branch("vectors", ("handcrafted",), "vectors")
+_OF_THE_COMPARISON = (
+    Architecture(
+        "choi",
+        "baseline CNN of papers 001 and 002, on mel spectrograms of whole clips",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.choi",
+        _ALL_OBJECTIVES,
+        parameters=_OF_CHOI,
+    ),
+    Architecture(
+        "cnn-gru",
+        "the convolutions of choi, followed by gated recurrent units over time",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.cnn_gru",
+        _ALL_OBJECTIVES,
+        parameters=(
+            Parameter(
+                "gru.steps",
+                0,
+                "steps that the maps are read in; 0: a frame each",
+                low_included=True,
+            ),
+            Parameter("gru.hidden", 128, "units of each layer", span=(32, 512)),
+        ),
+    ),
+    Architecture(
+        "crnn",
+        "Won's convolutional recurrent network, on mel spectrograms of whole clips",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.crnn",
+        _ALL_OBJECTIVES,
+    ),
+    Architecture(
+        "dnn",
+        "dense network that looks at any vectors",
+        (_VECTORS,),
+        "network",
+        "mertools.models.dnn",
+        _ALL_OBJECTIVES,
+    ),
+    Architecture(
+        "short-chunk",
+        "Won's residual network, on mel spectrograms of short chunks that vote",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.short_chunk",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+    Architecture(
+        "sample-cnn",
+        "Lee's network of the waveform, on short chunks that vote",
+        (Branch("wave", ("wave",)),),
+        "network",
+        "mertools.models.sample_cnn",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+    Architecture(
+        "hybrid",
+        "the convolutions of choi and the dense network of dnn, with one head",
+        (_SPECTROGRAM, _VECTORS),
+        "network",
+        "mertools.models.hybrid",
+        _ALL_OBJECTIVES,
+        parameters=(
+            replace(_OF_CHOI[0], default="yes"),
+            replace(_OF_CHOI[1], default=0.3),
+        ),
+        parts={"spectrogram": "choi", "vectors": "dnn"},
+    ),
+    Architecture(
+        "forest",
+        "random forest that looks at any vectors",
+        (_VECTORS,),
+        "estimator",
+        "mertools.models.forest",
+        ("hard", "mse", "mae"),
+        parameters=(
+            Parameter(
+                "max_features",
+                0.0,
+                "share of the columns that a split looks at; 0: their root for classes, all for "
+                "a number",
+                high=1.0000001,
+                low_included=True,
+                span=(0.01, 1.0),
+            ),
+            Parameter("n_estimators", 100, "trees", span=(50, 500)),
+            Parameter("random_state", 1, "seed of the trees", low_included=True),
+        ),
+        units=("track", "segment"),
+    ),
+)
+"""Of papers 001 and 002 (recipe comparison.md)."""
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -281,6 +263,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             _ALL_OBJECTIVES,
             parameters=(_STANDARDISE,),
         ),
+        *_OF_THE_COMPARISON,
     )
 }
 
@@ -293,13 +276,3 @@ def find_architecture(name: str) -> Architecture:
     if name not in ARCHITECTURES:
         raise UsageError(name, "is no model", choose_from(ARCHITECTURES, name))
     return ARCHITECTURES[name]
-
-
-def parameter_defaults(parameters: tuple[Parameter, ...], n_columns: int) -> Mapping[str, Value]:
-    """Give the usual value of each parameter for rows of `n_columns`."""
-    return {
-        parameter.name: float(parameter.default) / n_columns
-        if parameter.per_column
-        else parameter.default
-        for parameter in parameters
-    }

@@ -106,6 +106,7 @@ def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None)
             "grid": settings.space.describe(),
             "chosen": dict(final.point),
             **_describe_selection(settings),
+            **_describe_oversampling(settings),
         },
         scores=scores,
         versions=describe_versions(_libraries(settings)),
@@ -172,6 +173,19 @@ def _describe_criterion(plan: Plan) -> str:
 
         name = criterion_of(plan)
     return f"{'least' if name in LOWER_IS_BETTER else 'most'} {name} of tracks"
+
+
+def _describe_oversampling(settings: Settings) -> dict[str, Any]:
+    if settings.oversample is None:
+        return {}
+    wanted = settings.oversample
+    return {
+        "oversample": {
+            "method": wanted.method,
+            "n_rows": wanted.n_of_class or "as the largest class",
+            "within": "the part learnt from",
+        }
+    }
 
 
 def _describe_selection(settings: Settings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 from mertools.dataset.folds import assign_folds, check_classes
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
-from mertools.evaluation.ranking import drop_correlated, rank_columns
 from mertools.models.model import Model, SelectingModel, are_numbers
 from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
 from mertools.targets.pooling import pool_segments, side_by_side
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
-from mertools.training.plan import Fit, Plan, Selection, Task, TrackParts, split_tracks
+from mertools.training.oversample import Oversampling, draw_rows, scale_columns
+from mertools.training.plan import Fit, Plan, Task, TrackParts, split_tracks
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
+from mertools.training.selection import choose_columns
 
 INNER_FOLDS = 5
 """Folds of the search within the part learnt from, where there are no others to be like."""
@@ -184,44 +186,48 @@ def _make_problem(
     if settings.select is not None:
         X = side_by_side(features)
         # Ranked by originals alone: copies would count their tracks several times.
-        columns = _select(settings.select, X[~is_copy], *_values_of(data, groups[~is_copy]))
+        columns = choose_columns(settings.select, data, X[~is_copy], groups[~is_copy])
         # Columns of several kinds make one block, which has the whole kernel.
         features, shares = (X[:, columns],), (1.0,)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
-    return (
-        Problem(
-            data.targets[0],
-            settings.objective,
-            features,
-            shares,
-            data.labels.y[groups],
-            data.labels.distributions[groups],
-            numbers,
-            groups,
-            is_copy,
-            _weigh_copies(data.units, groups, is_copy),
-            _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy) if task else (),
-        ),
-        columns,
+    problem = Problem(
+        data.targets[0],
+        settings.objective,
+        features,
+        shares,
+        data.labels.y[groups],
+        data.labels.distributions[groups],
+        numbers,
+        groups,
+        is_copy,
+        _weigh_copies(data.units, groups, is_copy),
+        _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy) if task else (),
     )
+    if settings.oversample is not None:
+        seed = settings.seed + (task.repeat if task else 0)
+        problem = _oversample(settings.oversample, problem, seed)
+    return problem, columns
 
 
-def _values_of(data: Any, groups: NDArray[np.int64]) -> tuple[NDArray[Any], bool]:
-    """Give what columns are ranked by: classes or numbers of rows, and which of the two."""
-    if are_numbers(data.targets):
-        return data.labels.numbers[groups, 0], True
-    return data.labels.y[groups], False
+def _oversample(wanted: Oversampling, problem: Problem, seed: int) -> Problem:
+    """Add synthetic rows to a problem, each of a track of its own.
 
-
-def _select(
-    selection: Selection, X: NDArray[np.floating[Any]], y: NDArray[Any], is_number: bool
-) -> NDArray[np.int64]:
-    """Give the columns, in rising order, that rank highest on rows learnt from: (n_selected,)."""
-    wide = X.astype(np.float64)
-    order, _ = rank_columns(wide, y, selection.method, are_numbers=is_number)
-    if selection.max_correlation is not None:
-        order = drop_correlated(wide, order, selection.max_correlation)
-    return np.sort(order[: selection.n_columns]).astype(np.int64)
+    They count as copies, so nothing is calibrated by them, and they are in none of the inner folds,
+    since they may be drawn between rows on both sides of one.
+    """
+    draws = draw_rows(wanted, scale_columns(side_by_side(problem.features)), problem.y, seed)
+    n = len(draws.y)
+    classes = np.eye(problem.distributions.shape[1])[draws.y]
+    return replace(
+        problem,
+        features=tuple(np.concatenate([part, draws.apply(part)]) for part in problem.features),
+        y=np.concatenate([problem.y, draws.y]),
+        distributions=np.concatenate([problem.distributions, classes]),
+        numbers=np.concatenate([problem.numbers, np.zeros(n)]),
+        groups=np.concatenate([problem.groups, problem.groups.max() + 1 + np.arange(n)]),
+        is_copy=np.concatenate([problem.is_copy, np.ones(n, bool)]),
+        weights=np.concatenate([problem.weights, np.ones(n)]),
+    )
 
 
 def _weigh_copies(

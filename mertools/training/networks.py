@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import digest_json
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.stored import Batches, StoredFeatures
-from mertools.models.model import are_numbers
+from mertools.models.model import SELECTED, are_numbers
 from mertools.models.network import (
     LAST_LAYER,
     Network,
@@ -24,11 +26,15 @@ from mertools.models.network import (
 )
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
-from mertools.training.loop import Epoch, TrainingRows, predict_rows, train
-from mertools.training.objectives import RowTargets, row_targets
+from mertools.training.deepsmote import extend_by_spectrograms
+from mertools.training.loop import Epoch, predict_rows, train
+from mertools.training.network_rows import KindBatches, Rows
+from mertools.training.objectives import NO_CLASSES
+from mertools.training.oversample import DEEP, extend_batches
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
+from mertools.training.selection import select_batches
 from mertools.training.transfer import frozen_modules, has_statistics, shared_weights, take_over
 
 ALGORITHM = 3
@@ -40,10 +46,18 @@ LOG = "log"
 LIBRARIES = ("numpy", "safetensors", "torch")
 
 
-def build_network(data: Dataset, settings: Settings, recipe: Recipe) -> Network:
-    """Build a network for some segments, its weights random."""
+def build_network(
+    data: Dataset, settings: Settings, recipe: Recipe, n_selected: int | None = None
+) -> Network:
+    """Build a network for some segments, its weights random.
+
+    `n_selected` columns of vectors are learnt from; None is all.
+    """
     build = settings.architecture.load_module().build
-    network: Network = build(data.stored.shapes, data.n_outputs, **recipe.form)
+    shapes = data.stored.shapes
+    if n_selected is not None:
+        shapes = (*shapes[: settings.architecture.n_other_kinds], (n_selected,))
+    network: Network = build(shapes, data.n_outputs, **recipe.form)
     return network
 
 
@@ -58,28 +72,47 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     if (fit := distributed.from_first(_load_fit(done, task))) is not None:
         return fit
     torch.set_num_threads(settings.n_threads)
-    batches = load_batches(data.stored, data.digest, plan.n_processes)
+    batches: Batches = load_batches(data.stored, data.digest, plan.n_processes)
     parts = split_tracks(plan, task, _validation_share(plan, recipe))
     learn, validate, held_out = (
         data.rows_of(tracks) for tracks in (parts.learn, parts.validate, parts.held_out)
     )
+    columns = None
+    if settings.select is not None:
+        n_others = settings.architecture.n_other_kinds
+        batches, columns = select_batches(settings.select, data, batches, learn, n_others)
+    further: NDArray[np.int64] = NO_CLASSES
+    if settings.oversample is not None:
+        n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
+        if settings.oversample.method == DEEP:
+            batches, further = extend_by_spectrograms(
+                settings.oversample, batches, n_rows, learn, y, seed, settings.device
+            )
+        else:
+            batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
+        learn = np.concatenate([learn, n_rows + np.arange(len(further))])
     # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)
-    network = build_network(data, settings, recipe)
-    targets = row_targets(data, settings.objective, learn, recipe["class_weights"])
-    begin_network(network, settings, data, recipe, batches, learn, targets)
+    network = build_network(data, settings, recipe, None if columns is None else len(columns))
+    rows = Rows(data, settings.objective, batches, learn, validate, further)
+    begin_network(network, settings, recipe, rows)
+    report = partial(_log, plan.folder / LOG, task)
+    train_parts(network, settings, recipe, rows, seed, state, report)
     run = train(
         network.to(settings.device),
         frozen_modules(network, recipe),
-        TrainingRows(batches, learn, validate, targets),
+        rows.to_train(recipe),
         recipe,
         seed,
         state,
-        partial(_log, plan.folder / LOG, task),
+        report,
     )
     outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
     # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
-    weights = copy_weights(network) if task.held_out is None else {}
+    arrays: dict[str, NDArray[Any]] = {}
+    if task.held_out is None:
+        arrays = {name: weight.numpy() for name, weight in copy_weights(network).items()}
+        arrays |= {} if columns is None else {SELECTED: columns}
     fit = Fit(
         task.point or {},
         outputs,
@@ -87,30 +120,24 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         tuple(run.history),
         run.kept_epoch(recipe),
         run.seconds,
-        {name: weight.numpy() for name, weight in weights.items()},
-        describe_form(network, recipe.form) if weights else {},
+        arrays,
+        describe_form(network, recipe.form) if arrays else {},
     )
     # In this order: a run that is killed in between finds the fit, and passes the state over.
     _save_fit(done, fit)
-    state.unlink()
+    for left in (state, *(_state_of_part(state, branch) for branch in recipe.parts)):
+        left.unlink()
     return fit
 
 
 def _validation_share(plan: Plan, recipe: Recipe) -> float | None:
     """Give the share of tracks for validation; None where nothing looks at them."""
     chooses_by_it = not plan.settings.n_folds and plan.settings.space.n_points > 1
-    return float(recipe["validation"]) if recipe.needs_validation or chooses_by_it else None
+    needs = any(one.needs_validation for one in (recipe, *recipe.parts.values()))
+    return float(recipe["validation"]) if needs or chooses_by_it else None
 
 
-def begin_network(
-    network: Network,
-    settings: Settings,
-    data: Dataset,
-    recipe: Recipe,
-    batches: Batches,
-    learn: NDArray[np.int64],
-    targets: RowTargets,
-) -> None:
+def begin_network(network: Network, settings: Settings, recipe: Recipe, rows: Rows) -> None:
     """Take over weights of other networks, and fit the input statistics of all other branches.
 
     A network of numbers begins with the training part's mean: what it has to learn is how numbers
@@ -118,25 +145,69 @@ def begin_network(
     """
     shared = {}
     if settings.starts:
-        shared = shared_weights(network, settings.starts, data.targets, recipe)
+        shared = shared_weights(network, settings.starts, rows.data.targets, recipe)
         take_over(network, shared)
-    if are_numbers(data.targets) and f"{LAST_LAYER}.bias" not in shared:
-        mean = targets.outputs[learn].mean(axis=0)
+    if are_numbers(rows.data.targets) and f"{LAST_LAYER}.bias" not in shared:
+        mean = rows.to_train(recipe).targets.outputs[rows.learn].mean(axis=0)
         with torch.no_grad():
             network.classifier.bias.copy_(torch.from_numpy(mean))
-    begin = 0
-    for of_branch in settings.architecture.branches:
-        kinds = range(begin, begin + _count_kinds(settings, of_branch.name, data))
-        begin = kinds.stop
-        branch = network.branches[of_branch.name]
-        if branch.statistics and not has_statistics(network, of_branch.name, shared):
-            branch.fit_statistics(batches.iterate(learn, kinds))
+    for name, kinds in branch_kinds(settings, rows.data).items():
+        branch = network.branches[name]
+        if branch.statistics and not has_statistics(network, name, shared):
+            branch.fit_statistics(rows.batches.iterate(rows.learn, kinds))
 
 
-def _count_kinds(settings: Settings, branch: str, data: Dataset) -> int:
-    """Count the kinds that a branch looks at: all that others leave, where it takes any vectors."""
-    fixed = {b.name: len(b.kinds) for b in settings.architecture.branches if b.accepts == "these"}
-    return fixed.get(branch, len(data.stored.kinds) - sum(fixed.values()))
+def branch_kinds(settings: Settings, data: Dataset) -> dict[str, range]:
+    """Give the numbers of the kinds that each branch looks at.
+
+    Vectors are all that other branches leave, and where columns are selected they are one kind.
+    """
+    branches = settings.architecture.branches
+    n_vectors = len(data.stored.kinds) - settings.architecture.n_other_kinds
+    kinds, begin = {}, 0
+    for branch in branches:
+        n_kinds = len(branch.kinds)
+        if branch.accepts == "vectors":
+            n_kinds = 1 if settings.select else n_vectors
+        kinds[branch.name] = range(begin, begin + n_kinds)
+        begin += n_kinds
+    return kinds
+
+
+def train_parts(
+    network: Network,
+    settings: Settings,
+    recipe: Recipe,
+    rows: Rows,
+    seed: int,
+    state: Path,
+    report: Callable[[Epoch], None],
+) -> None:
+    """Train branches as networks of their own, where the recipe says so, and take them over."""
+    for branch, of_part in recipe.parts.items():
+        kinds = branch_kinds(settings, rows.data)[branch]
+        of_branch = replace(rows, batches=KindBatches(rows.batches, kinds))
+        shapes = [part.shape[1:] for part in of_branch.batches.read(rows.learn[:1])]
+        # The branch's own parameters are those of the whole network.
+        form = {name: recipe.values.get(name, value) for name, value in of_part.form.items()}
+        torch.manual_seed(seed)
+        build = of_part.architecture.load_module().build
+        alone: Network = build(shapes, rows.data.n_outputs, **form)
+        to_train = of_branch.to_train(of_part)
+        train(
+            alone.to(settings.device),
+            [],
+            to_train,
+            of_part,
+            seed,
+            _state_of_part(state, branch),
+            report,
+        )
+        network.branches[branch].load_state_dict(alone.branches[branch].state_dict())
+
+
+def _state_of_part(state: Path, branch: str) -> Path:
+    return state.with_name(f"{state.name}-{branch}")
 
 
 def _score_validation(
@@ -179,7 +250,7 @@ def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
             "torch": torch.__version__,
             "model": settings.architecture.name,
             "objective": settings.objective,
-            "recipe": [dict(recipe.values), [dict(phase) for phase in recipe.phases]],
+            "recipe": [dict(recipe.values), recipe.describe()],
             "seed": settings.seed + task.repeat,
             "device": settings.device,
             "precision": training_precision(settings.device),
@@ -191,6 +262,10 @@ def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
             "share": _validation_share(plan, recipe),
             "units": plan.dataset.units.tolist(),
             "pool": settings.pool,
+            "select": None if settings.select is None else dataclasses.asdict(settings.select),
+            "oversample": None
+            if settings.oversample is None
+            else dataclasses.asdict(settings.oversample),
             "held_out": task.held_out,
             "folds": None if task.held_out is None else plan.folds[task.repeat].tolist(),
         }

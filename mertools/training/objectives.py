@@ -46,21 +46,32 @@ class RowTargets:
     output_weights: NDArray[np.float32]
 
 
+NO_CLASSES = np.zeros(0, np.int64)
+
+
 def row_targets(
-    data: Dataset, objective: Objective, learn: NDArray[np.int64], class_weights: str
+    data: Dataset,
+    objective: Objective,
+    learn: NDArray[np.int64],
+    class_weights: str,
+    further: NDArray[np.int64] = NO_CLASSES,
 ) -> RowTargets:
     """Lay out the targets of all rows; `learn` are the rows to learn from.
+
+    `further`, (n_further,), are the classes of synthetic rows that follow those of the dataset.
 
     Hard classes weigh by their inverse frequency unless `class_weights` is "none". Distributions
     are learnt as they are, since weights would draw the posteriors away from them.
     """
-    y, groups = data.labels.y[data.groups], data.groups
+    groups = data.groups
+    y = np.concatenate([data.labels.y[groups], further])
     weights: NDArray[np.float32] = np.ones(data.n_outputs, np.float32)
+    of_further = np.eye(data.n_outputs, dtype=np.float32)[further]
     if objective in ("mse", "mae"):
         return RowTargets(objective, data.units_numbers()[groups].astype(np.float32), y, weights)
     if objective == "soft":
         shares = data.labels.distributions[groups].astype(np.float32)
-        return RowTargets(objective, shares, y, weights)
+        return RowTargets(objective, np.concatenate([shares, of_further]), y, weights)
     if class_weights == "balanced":
         # A class that has no rows to learn from keeps a finite weight.
         counts = np.bincount(y[learn], minlength=data.n_outputs)

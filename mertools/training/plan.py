@@ -18,6 +18,7 @@ from mertools.evaluation.ranking import Method
 from mertools.models.problem import Point
 from mertools.models.registry import Architecture, Objective
 from mertools.targets.pooling import Pooling
+from mertools.training.oversample import Oversampling
 from mertools.training.recipes import Recipe
 from mertools.training.search import SearchSpace
 
@@ -63,6 +64,7 @@ class Settings:
     starts: tuple[Start, ...] = ()
     device: str = "cpu"
     n_threads: int = 1
+    oversample: Oversampling | None = None
 
     def count_columns(self, n_columns: int) -> int:
         """Count the columns that are learnt from, of so many."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from mertools.errors import UsageError
@@ -20,13 +22,19 @@ def check_points(plan: Plan) -> list[str]:
     """
     settings, data = plan.settings, plan.dataset
     points = settings.space.points() if settings.space.method == "grid" else [{}]
+    n_selected = None
+    if settings.select is not None:
+        vectors = data.stored.shapes[settings.architecture.n_other_kinds :]
+        n_selected = min(settings.select.n_columns, sum(map(math.prod, vectors)))
     lines: dict[str, None] = {}
     for point in points:
         recipe = settings.recipe.replaced(point)
         with torch.device("meta"):
-            network = build_network(data, settings, recipe)
+            network = build_network(data, settings, recipe, n_selected)
         distributed.check_batch_size(recipe["batch_size"])
-        if frozen_modules(network, recipe) and not settings.starts:
+        frozen = frozen_modules(network, recipe)
+        learnt = [network.branches[branch] for branch in recipe.parts]
+        if not settings.starts and not all(module in learnt for module in frozen):
             raise UsageError(
                 f"freeze={recipe[FREEZE]}", "would freeze weights by chance", "give --init"
             )

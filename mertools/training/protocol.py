@@ -23,6 +23,7 @@ from mertools.models.problem import Point
 from mertools.runtime.devices import CPU
 from mertools.runtime.parallel import Jobs, available_cores, map_ordered
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
+from mertools.training.oversample import DEEP, Oversampling
 from mertools.training.plan import Fit, Plan, Settings, Task
 from mertools.training.scores import Outcomes, lay_out_levels
 
@@ -265,6 +266,8 @@ def check_settings(plan: Plan) -> None:
         )
     if any(branch.accepts == "frames" for branch in settings.architecture.branches):
         _check_frames(plan.dataset.stored.kinds)
+    if settings.oversample is not None:
+        _check_oversampling(plan, settings.oversample)
     if settings.pool == "mode" and not plan.dataset.classes:
         raise UsageError("--pool mode", "is of classes", "give mean or max for a number")
     if (
@@ -286,4 +289,18 @@ def _check_frames(kinds: Sequence[KindDescription]) -> None:
             f"--kind {names}",
             f"is {' by '.join(dimensions)}, not frames by columns",
             "name a kind whose first dimension is time, such as mfcc",
+        )
+
+
+def _check_oversampling(plan: Plan, wanted: Oversampling) -> None:
+    architecture = plan.settings.architecture
+    if not plan.dataset.classes:
+        raise UsageError("--oversample", "is of classes", "leave it out for a number")
+    is_deep = wanted.method == DEEP
+    if is_deep != (architecture.kinds == ("mel",)) or (not is_deep and architecture.n_other_kinds):
+        raise UsageError(
+            f"--oversample {wanted.method}",
+            f"is of {'mel spectrograms' if is_deep else 'vectors'} alone, and {architecture.name} "
+            f"looks at {', '.join(architecture.kinds)}",
+            f"choose {DEEP} for mel spectrograms, and another for vectors",
         )

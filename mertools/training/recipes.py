@@ -15,6 +15,15 @@ A recipe file (TOML) holds parameters by name, and may divide training into phas
     momentum = 0.9
     learning_rate = 1e-4
     epochs = 20
+
+A branch that another architecture has, too, may be trained as that one first, with a last layer of
+its own. A table of the branch's name says how:
+
+    freeze = "vectors"
+
+    [vectors]
+    learning_rate = 0.01
+    learn_copies = false
 """
 
 from __future__ import annotations
@@ -22,12 +31,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mertools.errors import SchemaError, UsageError, choose_from
-from mertools.models.registry import Architecture, Parameter, Value
+from mertools.models.registry import Architecture, Parameter, Value, find_architecture
 
 SCENARIOS: Mapping[str, int | None] = {"S0": 0, "S1": None, "S2": 1, "S3": 2, "S4": 3}
 """Convolution blocks that each scenario of paper 000 freezes, from the input on; None is all."""
@@ -66,6 +75,7 @@ TRAINING: tuple[Parameter, ...] = (
     Parameter("plateau_factor", 0.5, "what it multiplies the rate by", high=1),
     Parameter("clip_norm", 0.0, "largest norm of the gradient; 0 for none", low_included=True),
     Parameter("validation", 0.15, "share of the tracks for validation", high=1),
+    Parameter("learn_copies", "yes", "learn from augmented copies", choices=("yes", "no")),
     Parameter(
         "class_weights",
         "balanced",
@@ -96,13 +106,14 @@ class Recipe:
     """How a network is trained.
 
     `values` are all parameters by name: those of `TRAINING`, `freeze`, and the architecture's own.
-    `phases` are what a recipe file says of them; without any there is one. Raises UsageError for a
-    value that makes no sense.
+    `phases` are what a recipe file says of them; without any there is one. `parts` are recipes of
+    branches that are trained first. Raises UsageError for a value that makes no sense.
     """
 
     architecture: Architecture
     values: Mapping[str, Value]
     phases: tuple[Mapping[str, Value], ...] = ()
+    parts: Mapping[str, Recipe] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parameters = (*parameters_of(self.architecture), _EPOCHS)
@@ -154,7 +165,9 @@ class Recipe:
         """Say what a card says of the training, the architecture's own parameters left out."""
         own = self.architecture.defaults
         values: dict[str, Any] = {n: v for n, v in self.values.items() if n not in own}
-        return values | ({"phases": [dict(phase) for phase in self.phases]} if self.phases else {})
+        if self.phases:
+            values["phases"] = [dict(phase) for phase in self.phases]
+        return values | {branch: recipe.describe() for branch, recipe in self.parts.items()}
 
 
 def parameters_of(architecture: Architecture) -> tuple[Parameter, ...]:
@@ -199,8 +212,17 @@ def read_recipe(path: Path, architecture: Architecture) -> Recipe:
         raise UsageError(path, f"cannot be read ({error.strerror})", "give a recipe") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SchemaError(path, f"is no TOML ({error})", "see docs/networks.md") from None
+    return _parse_recipe(path, content, architecture)
+
+
+def _parse_recipe(path: Path, content: dict[str, Any], architecture: Architecture) -> Recipe:
     usual = usual_recipe(architecture)
     phases = content.pop("phases", [])
+    parts = {
+        branch: _parse_recipe(path, content.pop(branch), find_architecture(name))
+        for branch, name in architecture.parts.items()
+        if isinstance(content.get(branch), dict)
+    }
     if not isinstance(phases, list) or not all(isinstance(phase, dict) for phase in phases):
         raise SchemaError(path, "has phases that are no tables", "write [[phases]]")
     values = _check_values(path, content, parameter_types(architecture))
@@ -211,7 +233,7 @@ def read_recipe(path: Path, architecture: Architecture) -> Recipe:
     if any("epochs" not in phase for phase in of_phases[:-1]):
         raise SchemaError(path, "has a phase without epochs before others", "give it epochs")
     try:
-        recipe = Recipe(architecture, {**usual.values, **values}, of_phases)
+        recipe = Recipe(architecture, {**usual.values, **values}, of_phases, parts)
         if of_phases and "epochs" in of_phases[-1] and "max_epochs" not in values:
             total = sum(int(phase["epochs"]) for phase in of_phases)
             recipe = recipe.replaced({"max_epochs": total})

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = (
     "convert",
+    "augment",
     "segment",
     "import emotify",
     "import features",
@@ -51,12 +52,22 @@ ORDER = (
 NOT_RUN = {
     "mer import emopia": "the help of mer import emotify, word for word, for another corpus",
     "mer import deam": "the help of mer import emotify, word for word, for another corpus",
+    "mer import 4qaed": "the help of mer import emotify, word for word, for another corpus",
+    "mer import merge": "the help of mer import emotify, word for word, for another corpus",
     "mer import pmemo": "the help of mer import emotify, word for word, for another corpus",
     "mer transcribe segments.csv -o notes.h5 --device cuda": "needs a GPU",
     "mer train lstm": "the help of mer train cnn, word for word, for another network",
     "mer import weights": "VGGish's weights are the user's",
     "mer train seq-cnn": "the help of mer train cnn, word for word, for another network",
     "mer train seq-lstm": "the help of mer train cnn, word for word, for another network",
+    "mer train choi": "the help of mer train cnn, word for word, for another network",
+    "mer train cnn-gru": "the help of mer train cnn, word for word, for another network",
+    "mer train crnn": "the help of mer train cnn, word for word, for another network",
+    "mer train dnn": "the help of mer train cnn, word for word, for another network",
+    "mer train short-chunk": "the help of mer train cnn, word for word, for another network",
+    "mer train sample-cnn": "the help of mer train cnn, word for word, for another network",
+    "mer train hybrid": "the help of mer train cnn, word for word, for another network",
+    "mer train forest": "the help of mer train svm, word for word, for another estimator",
     "mer train dual": "the help of mer train cnn, word for word, for another network",
 }
 """Why an example is not run, by how it begins."""

@@ -72,6 +72,8 @@ def import_corpus(
         imported = corpus.load_module().read(Path(folder))
         for path, n_rows in write_corpus(imported, Path(output)):
             say(f"{path}: {n_rows} rows")
+        for remark in imported.remarks:
+            say(remark)
         if plots is not None:
             _draw(imported, Path(plots))
         for _ in imported.track_ids():

@@ -151,6 +151,16 @@ def train(
             show_default=False,
         ),
     ] = None,
+    oversample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD[:N]",
+            help="Add synthetic rows within each part learnt from, N of each class or else as many "
+            "as make classes equally large: smote or borderline-smote2 of vectors; deepsmote of "
+            "mel spectrograms (25 of each class).",
+            show_default=False,
+        ),
+    ] = None,
     pool: Annotated[
         Pooling | None,
         typer.Option(help="How a track follows from its segments.", show_default="mean"),
@@ -241,6 +251,7 @@ def train(
             group=group,
             groups=groups,
             select=select,
+            oversample=oversample,
             pool=pool or architecture.pool,
             starts=tuple(init or ()),
             freeze=freeze,
@@ -264,6 +275,8 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         left_out.append("kind")
     if not architecture.takes_vectors:
         left_out.append("select")
+    if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
+        left_out.append("oversample")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:

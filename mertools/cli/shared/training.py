@@ -28,6 +28,7 @@ from mertools.cli.shared.training_request import (
     choose_groups,
     choose_kinds,
     choose_recipe,
+    parse_oversampling,
     parse_selection,
     parse_shares,
     prepare_network,
@@ -59,6 +60,7 @@ def run_training(
     recipe, fixed = choose_recipe(architecture, request)
     grid = parse_grid("--grid", request.grid, parameter_types(architecture))
     selection = parse_selection(request.select)
+    oversampling = parse_oversampling(request.oversample)
     kinds = choose_kinds(architecture, request.kinds)
     weights = parse_shares(kinds, request.shares) if "share" in architecture.options else ()
     device, starts = "cpu", ()
@@ -107,6 +109,7 @@ def run_training(
         starts,
         device,
         request.n_threads,
+        oversampling,
     )
     for line in describe_rare_classes(data, request.n_folds):
         say(line)

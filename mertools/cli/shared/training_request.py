@@ -15,6 +15,7 @@ from mertools.dataset.relatives import read_groups
 from mertools.errors import UsageError, choose_from
 from mertools.models.registry import Architecture
 from mertools.targets.pooling import Pooling
+from mertools.training.oversample import METHODS, Oversampling
 from mertools.training.plan import SELECTION_METHODS, Selection
 from mertools.training.recipes import (
     FREEZE,
@@ -48,6 +49,7 @@ class TrainingRequest:
     group: str | None
     groups: str | None
     select: str | None
+    oversample: str | None
     pool: Pooling
     starts: tuple[str, ...]
     freeze: str | None
@@ -138,6 +140,21 @@ def parse_selection(text: str | None) -> Selection | None:
             f"choose METHOD from {', '.join(SELECTION_METHODS)}",
         ) from None
     return Selection(known, n_columns, max_r)
+
+
+def parse_oversampling(text: str | None) -> Oversampling | None:
+    """Parse METHOD[:N]."""
+    if text is None:
+        return None
+    name, colon, number = text.partition(":")
+    found = [method for method in METHODS if method == name]
+    if not found or (colon and not (number.isdecimal() and int(number))):
+        raise UsageError(
+            f"--oversample {text}",
+            "is not of the form METHOD[:N]",
+            f"choose METHOD from {', '.join(METHODS)}",
+        )
+    return Oversampling(found[0], int(number) if colon else None)
 
 
 def choose_groups(request: TrainingRequest) -> Mapping[str, str] | None:

@@ -1,0 +1,259 @@
+"""Writes the table of the comparison: what its Makefile made, as Markdown.
+
+    report.py OUT --labels labels.csv --baseline choi --methods choi svm ... > report.md
+
+A row a method: macro precision, recall and F1 of tracks over all folds and repetitions, with
+standard deviation and a 95 % interval, and how its F1 differs from the baseline's. Folds share most
+of what they learn from, so their scores are not independent: the variance is corrected as
+C. Nadeau and Y. Bengio have it ("Inference for the generalization error", Machine Learning 52,
+2003). The permutation test exchanges the two methods' predictions of whole tracks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as students_t
+
+SCORES = ("macro_precision", "macro_recall", "macro_f1")
+CONFIDENCE = 0.95
+SHUFFLES = 2000
+
+NAMES = {
+    "choi": "Baseline CNN",
+    "cnn-gru": "CNN + GRU",
+    "crnn": "CRNN",
+    "dnn-all": "DNN, all features",
+    "dnn-100": "DNN, selected features",
+    "hybrid": "Hybrid",
+    "deepsmote": "Baseline CNN, DeepSMOTE",
+    "short-chunk": "ShortChunk",
+    "sample-cnn": "Sample CNN",
+    "svm": "SVM, selected features",
+    "forest": "Random forest on MusiCNN",
+    "kernel": "Kernel ridge on MusiCNN and tonal",
+}
+
+PUBLISHED: Mapping[str, tuple[float, ...]] = {
+    "svm": (75.59, 69.79, 69.82),
+    "choi": (60.62, 61.66, 60.28),
+    "cnn-gru": (60.07, 61.99, 58.85),
+    "crnn": (64.63, 64.09, 62.54),
+    "dnn-all": (69.18, 68.63, 68.05),
+    "dnn-100": (72.48, 67.40, 67.41),
+    "hybrid": (68.04, 67.85, 80.24),
+    "deepsmote": (60.70, 62.02, 61.47),
+    "short-chunk": (60.61, 61.84, 57.07),
+    "sample-cnn": (60.92, 60.78, 54.46),
+    "choi+mask": (62.03, 61.82, 61.39),
+    "choi+equaliser": (62.12, 61.73, 61.01),
+    "choi+gain": (62.24, 62.10, 61.36),
+}
+"""Macro F1 in percent that paper 001 prints, for the corpora of `CORPORA`."""
+CORPORA = ("original", "new-c", "new-b")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method's scores, (n_repeats, n_folds) each, and what it says of each track and repeat."""
+
+    name: str
+    scores: Mapping[str, Floats]
+    predicted: Mapping[tuple[int, str], str]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a table."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def read_method(folder: Path, name: str) -> Method:
+    """Read the scores of a method's tracks, fold by fold, and its predictions."""
+    found: dict[str, dict[tuple[int, int], float]] = {score: {} for score in SCORES}
+    for row in read_rows(folder / "cv" / f"{name}.csv"):
+        if row["level"] == "track" and row["score"] in found:
+            found[row["score"]][int(row["repeat"]), int(row["fold"])] = float(row["value"])
+    scores = {}
+    for score, values in found.items():
+        n_repeats, n_folds = np.max(list(values), axis=0)
+        scores[score] = np.array(
+            [[values[r, f] for f in range(1, n_folds + 1)] for r in range(1, n_repeats + 1)]
+        )
+    predicted = {
+        (int(row.get("repeat") or 1), row["track_id"]): row["predicted"]
+        for row in read_rows(folder / "predictions" / f"{name}.csv")
+        if row["level"] == "track"
+    }
+    return Method(name, scores, predicted)
+
+
+def corrected_error(values: Floats) -> float:
+    """Give the standard error of the mean over folds and repetitions, (n_repeats, n_folds).
+
+    The share that is tested of what is learnt from, 1 / (n_folds - 1), stands for how much folds
+    depend on each other (Nadeau and Bengio, section 3.2).
+    """
+    n_folds = values.shape[1]
+    return math.sqrt((1 / values.size + 1 / (n_folds - 1)) * float(values.var(ddof=1)))
+
+
+def interval(values: Floats) -> tuple[float, float]:
+    """Give the 95 % interval of the mean over folds and repetitions."""
+    half = float(students_t.ppf(0.5 + CONFIDENCE / 2, values.size - 1)) * corrected_error(values)
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+def resampled_t_test(values: Floats, others: Floats) -> float:
+    """Give p of the corrected resampled t-test of two methods on the same folds."""
+    differences = values - others
+    error = corrected_error(differences)
+    if not error:
+        return 1.0 if not differences.any() else 0.0
+    return float(2 * students_t.sf(abs(differences.mean()) / error, differences.size - 1))
+
+
+def macro_f1(confusion: Floats) -> Floats:
+    """Give macro F1 of confusions: (..., n_classes, n_classes), reference first."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    sums = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    f1: Floats = np.divide(2 * right, sums, out=np.zeros(right.shape), where=sums > 0)
+    occurs = confusion.sum(axis=-1) > 0
+    mean: Floats = f1.sum(axis=-1) / occurs.sum(axis=-1)
+    return mean
+
+
+def permutation_test(
+    method: Method, other: Method, truth: Mapping[str, str], classes: Sequence[str]
+) -> float:
+    """Give p of macro F1 over all repetitions when tracks' predictions are exchanged at random."""
+    tracks = sorted({track for _, track in method.predicted} & truth.keys())
+    # A track's part of each confusion: what it adds, over all repetitions.
+    parts = np.zeros((2, len(tracks), len(classes), len(classes)))
+    for side, one in enumerate((method, other)):
+        for (_, track), predicted in one.predicted.items():
+            if track in truth:
+                cell = classes.index(truth[track]), classes.index(predicted)
+                parts[(side, tracks.index(track), *cell)] += 1
+    flat = parts.reshape(2, len(tracks), -1)
+    swap = np.random.default_rng(0).integers(0, 2, (SHUFFLES, len(tracks))).astype(float)
+    whole, change = flat.sum(axis=1), flat[1] - flat[0]
+    shape = (-1, len(classes), len(classes))
+    moved = swap @ change
+    drawn = macro_f1((whole[0] + moved).reshape(shape)) - macro_f1(
+        (whole[1] - moved).reshape(shape)
+    )
+    observed = macro_f1(whole[0].reshape(shape)) - macro_f1(whole[1].reshape(shape))
+    at_least = np.abs(drawn) >= abs(float(observed[0])) - 1e-12
+    return float((1 + at_least.sum()) / (1 + SHUFFLES))
+
+
+def percent(value: float) -> str:
+    """Write a share in percent."""
+    return f"{100 * value:.1f}"
+
+
+def row_of(method: Method, baseline: Method, p: tuple[float, float] | None, published: str) -> str:
+    """Write a method's row of the table."""
+    name = NAMES.get(method.name) or f"Baseline CNN, {method.name.partition('+')[2]}"
+    cells = [name]
+    for score in SCORES:
+        values = method.scores[score]
+        cells.append(f"{percent(values.mean())} ± {percent(values.std(ddof=1))}")
+    f1 = method.scores["macro_f1"]
+    cells.append(" to ".join(percent(end) for end in interval(f1)))
+    if p is None:
+        cells += ["", "", ""]
+    else:
+        difference = float((f1 - baseline.scores["macro_f1"]).mean())
+        cells += [f"{100 * difference:+.1f}", f"{p[0]:.3f}", f"{p[1]:.3f}"]
+    cells.append(published)
+    return f"| {' | '.join(cells)} |"
+
+
+def confusion_table(method: Method, truth: Mapping[str, str], classes: Sequence[str]) -> list[str]:
+    """Write what a method takes each class for, in percent of the class' tracks."""
+    counts = Counter((truth[t], guess) for (_, t), guess in method.predicted.items() if t in truth)
+    lines = [f"| {method.name} | {' | '.join(classes)} |", "|---|" + "---|" * len(classes)]
+    for name in classes:
+        total = sum(counts[name, guess] for guess in classes) or 1
+        shares = (percent(counts[name, guess] / total) for guess in classes)
+        lines.append(f"| {name} | {' | '.join(shares)} |")
+    return lines
+
+
+def write_report(options: argparse.Namespace) -> str:
+    """Write the whole report."""
+    labels = [
+        row
+        for row in read_rows(options.labels)
+        if row["target"] == options.target and row["kept"] == "true"
+    ]
+    truth = {row["track_id"]: row["class"] for row in labels}
+    classes = sorted(set(truth.values()))
+    methods = [read_method(options.out, name) for name in options.methods]
+    baseline = next(method for method in methods if method.name == options.baseline)
+    scored = {track for _, track in baseline.predicted}
+    counts = Counter(truth[track] for track in scored if track in truth)
+    n_repeats, n_folds = baseline.scores["macro_f1"].shape
+    lines = [
+        f"# Comparison of {len(methods)} methods: {options.target}",
+        "",
+        f"{len(scored)} tracks ({', '.join(f'{k} {counts[k]}' for k in classes)}), {n_repeats} x "
+        f"{n_folds} folds of whole tracks, the same for all methods. Macro scores in percent: mean "
+        "and standard deviation over folds; 95 % interval of F1 and p of the difference from the "
+        f"baseline ({options.baseline}) by the corrected resampled t-test, and by exchanging "
+        "predictions of tracks. Nothing that is scored was learnt from, selected by, or copied.",
+        "",
+        "| method | precision | recall | F1 | interval of F1 | difference | p (t-test) "
+        "| p (permutation) | paper 001 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for method in methods:
+        p = None
+        if method is not baseline:
+            t = resampled_t_test(method.scores["macro_f1"], baseline.scores["macro_f1"])
+            p = t, permutation_test(method, baseline, truth, classes)
+        figures = PUBLISHED.get(method.name)
+        beside = figures[CORPORA.index(options.published)] if options.published and figures else ""
+        lines.append(row_of(method, baseline, p, str(beside)))
+    share = max(counts.values()) / sum(counts.values())
+    lines += [
+        f"| chance (each class alike) | {percent(1 / len(classes))} | {percent(1 / len(classes))} "
+        f"| about {percent(1 / len(classes))} | | | | | |",
+        f"| the largest class | {percent(share / len(classes))} | {percent(1 / len(classes))} "
+        f"| {percent(2 * share / (1 + share) / len(classes))} | | | | | |",
+        "",
+        "## What each quadrant is taken for",
+        "",
+        "A row a class, in percent of its tracks, over all repetitions.",
+    ]
+    for method in methods:
+        lines += ["", *confusion_table(method, truth, classes)]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the options, and print the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--target", default="quadrant")
+    parser.add_argument("--baseline", default="choi")
+    parser.add_argument("--methods", nargs="+", required=True)
+    parser.add_argument("--published", choices=CORPORA)
+    print(write_report(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A convolutional recurrent network of mel spectrograms (paper 001, "CRNN").
+
+After M. Won, A. Ferraro, D. Bogdanov and X. Serra, "Evaluation of CNN-based automatic music tagging
+models", SMC 2020. With 128 bands and 942 frames (30.1 s) it has 392,582 weights.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from mertools.errors import UsageError
+from mertools.models.keras_layers import BatchNorm2d, begin_as_keras
+from mertools.models.layers import InputBranch
+from mertools.models.network import Network, restore_network
+
+CHANNELS = (64, 128, 128, 128)
+POOLS = (2, 3, 4, 4)
+HIDDEN = 32
+LAYERS = 2
+DROPOUT = 0.5
+FORM = {"channels": list(CHANNELS), "pools": list(POOLS), "gru_hidden": HIDDEN}
+
+
+class SpectrogramBranch(InputBranch):
+    """Four convolutions and two layers of GRU: (n, n_bands, n_frames) to (n, 32)."""
+
+    def __init__(self, n_bands: int, n_frames: int) -> None:
+        super().__init__()
+        bands, frames = n_bands, n_frames
+        for pool in POOLS:
+            bands, frames = bands // pool, frames // pool
+        if not bands * frames:
+            raise UsageError(
+                f"mel of {n_bands} bands x {n_frames} frames",
+                "is too small an image for four poolings",
+                "give at least 96 of each",
+            )
+        self.norm = BatchNorm2d(1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(i, o, 3, padding=1), BatchNorm2d(o), nn.ReLU(), nn.MaxPool2d(pool)
+            )
+            for (i, o), pool in zip(itertools.pairwise((1, *CHANNELS)), POOLS, strict=True)
+        )
+        self.gru = nn.GRU(CHANNELS[-1] * bands, HIDDEN, LAYERS, batch_first=True)
+
+    def forward(self, S: Tensor) -> Tensor:
+        """Embed spectrograms."""
+        x = self.norm(S.unsqueeze(1))  # (n, 1, n_bands, n_frames)
+        for block in self.blocks:
+            x = block(x)
+        # (n, channels, bands, frames) to a step a frame
+        states, _ = self.gru(x.flatten(1, 2).transpose(1, 2))
+        last: Tensor = states[:, -1]
+        return last
+
+
+class Crnn(Network):
+    """The spectrogram branch and the last layer."""
+
+    form = FORM
+
+    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
+        super().__init__()
+        ((n_bands, n_frames),) = shapes
+        self.spectrogram = SpectrogramBranch(n_bands, n_frames)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.classifier = nn.Linear(HIDDEN, n_outputs)
+        begin_as_keras(self)
+
+    @property
+    def branches(self) -> dict[str, InputBranch]:
+        """The branch of mel spectrograms."""
+        return {"spectrogram": self.spectrogram}
+
+    def embed(self, *features: Tensor) -> Tensor:
+        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 32)."""
+        (S,) = features
+        embedding: Tensor = self.dropout(self.spectrogram(S))
+        return embedding
+
+
+build = Crnn
+restore = partial(restore_network, Crnn)

@@ -1,0 +1,116 @@
+"""DeepSMOTE: synthetic mel spectrograms, drawn between the codes of an autoencoder.
+
+The autoencoder learns from the part learnt from alone (recipe of paper 001: mean squared error,
+Adam 0.0002, batches of 150, 150 epochs). Rows are drawn between its codes by Borderline-SMOTE2, and
+decoded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mertools.dataset.stored import Batches
+from mertools.models.autoencoder import Autoencoder
+from mertools.training.oversample import ExtendedBatches, Ints, Oversampling, draw_rows
+
+EPOCHS = 150
+BATCH_SIZE = 150
+LEARNING_RATE = 2e-4
+
+Images = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How spectrograms, (n, n_bands, n_frames), are brought to -1..1, each by its own range.
+
+    middles and halves: (n, 1, 1).
+    """
+
+    middles: Images
+    halves: Images
+
+    @classmethod
+    def fit(cls, S: Images) -> Scaling:
+        """Find the range of each spectrogram; one without any is left at its middle."""
+        low, high = (extreme(S, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
+        halves = (high - low) / 2
+        return cls((high + low) / 2, np.where(halves > 0, halves, 1).astype(np.float32))
+
+    def apply(self, S: Images) -> Images:
+        """Bring the spectrograms to -1..1."""
+        return (S - self.middles) / self.halves
+
+    def undo_by_mean(self, scaled: Images) -> Images:
+        """Bring others back, by the mean range: theirs is not known."""
+        back: Images = (scaled * self.halves.mean() + self.middles.mean()).astype(np.float32)
+        return back
+
+
+def draw_spectrograms(
+    wanted: Oversampling, S: Images, y: Ints, seed: int, device: str
+) -> tuple[Images, Ints]:
+    """Draw synthetic spectrograms like some, (n, n_bands, n_frames) of classes (n,); and classes.
+
+    `wanted.n_rows` are drawn of each class.
+    """
+    scaling = Scaling.fit(S)
+    scaled = scaling.apply(S)
+    autoencoder = fit_autoencoder(scaled, seed, device)
+    with torch.inference_mode():
+        codes = torch.cat([autoencoder.encode(part).cpu() for part in _batches(scaled, device)])
+        flat = codes.flatten(1).numpy()
+        borderline = replace(wanted, method="borderline-smote2", n_rows=wanted.n_of_class)
+        draws = draw_rows(borderline, flat, y, seed)
+        drawn = draws.apply(flat).reshape(-1, *codes.shape[1:])
+        decoded = [
+            autoencoder.decode(part, *S.shape[1:]).cpu().numpy() for part in _batches(drawn, device)
+        ]
+    if not decoded:
+        return S[:0], draws.y
+    return scaling.undo_by_mean(np.concatenate(decoded)), draws.y
+
+
+def fit_autoencoder(scaled: Images, seed: int, device: str) -> Autoencoder:
+    """Fit the autoencoder to spectrograms between -1 and 1: (n, n_bands, n_frames)."""
+    torch.manual_seed(seed)
+    autoencoder = Autoencoder().to(device)
+    optimiser = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE)
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(scaled)).numpy()
+        for rows in np.array_split(order, math.ceil(len(order) / BATCH_SIZE)):
+            S = torch.tensor(scaled[rows], device=device)
+            loss = torch.nn.functional.mse_loss(autoencoder(S), S)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    return autoencoder
+
+
+def _batches(images: Images, device: str) -> Iterator[torch.Tensor]:
+    for begin in range(0, len(images), BATCH_SIZE):
+        yield torch.tensor(images[begin : begin + BATCH_SIZE], device=device)
+
+
+def extend_by_spectrograms(
+    wanted: Oversampling,
+    batches: Batches,
+    n_rows: int,
+    learn: Ints,
+    y: Ints,
+    seed: int,
+    device: str,
+) -> tuple[ExtendedBatches, Ints]:
+    """Add synthetic rows to spectrograms that are learnt from, (n_learn,) with classes `y`.
+
+    Their numbers begin at `n_rows`. Gives the batches and the classes of the rows added.
+    """
+    S = np.concatenate([part for (part,) in batches.iterate(learn)]).astype(np.float32)
+    drawn, classes = draw_spectrograms(wanted, S, y, seed, device)
+    return ExtendedBatches(batches, n_rows, [drawn]), classes

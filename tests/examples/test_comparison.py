@@ -1,0 +1,95 @@
+"""The comparison's report, by closed forms and references; and `make small`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "examples" / "comparison"
+
+
+@pytest.fixture(scope="module")
+def report() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("comparison_report", FOLDER / "report.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["comparison_report"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_t_test_is_that_of_nadeau_and_bengio(report: ModuleType) -> None:
+    """Written out for 2 x 5 folds, beside scipy's test of the uncorrected variance."""
+    from scipy.stats import t, ttest_1samp
+
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(0.6, 0.05, (2, 5)), rng.normal(0.55, 0.05, (2, 5))
+    d = (one - other).ravel()
+    expected = d.mean() / np.sqrt((1 / 10 + 1 / 4) * d.var(ddof=1))
+    assert report.resampled_t_test(one, other) == pytest.approx(2 * t.sf(abs(expected), 9))
+    plain = ttest_1samp(d, 0)
+    assert plain.statistic == pytest.approx(expected * np.sqrt(1 + 10 / 4))
+    assert report.resampled_t_test(one, other) > plain.pvalue
+    low, high = report.interval(one)
+    assert (low + high) / 2 == pytest.approx(one.mean())
+    assert report.resampled_t_test(one, one) == 1
+
+
+def test_macro_f1_of_confusions_is_scikit_learns(report: ModuleType) -> None:
+    from sklearn.metrics import confusion_matrix, f1_score
+
+    rng = np.random.default_rng(0)
+    y, guess = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
+    found = report.macro_f1(confusion_matrix(y, guess).astype(float))
+    assert float(found) == pytest.approx(f1_score(y, guess, average="macro"))
+
+
+def test_permutations_tell_a_better_method_from_an_equal_one(report: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    classes = ["Q1", "Q2", "Q3", "Q4"]
+    truth = {f"t{k}": classes[k % 4] for k in range(120)}
+
+    def method(right: float) -> object:
+        guesses = {
+            (repeat, track): name if rng.random() < right else str(rng.choice(classes))
+            for repeat in (1, 2)
+            for track, name in truth.items()
+        }
+        return report.Method("m", {}, guesses)
+
+    assert report.permutation_test(method(0.8), method(0.3), truth, classes) < 0.01
+    assert report.permutation_test(method(0.5), method(0.5), truth, classes) > 0.05
+
+
+@pytest.mark.slow
+def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
+    if not shutil.which("make"):
+        pytest.skip("the make program is not installed")
+    mer = tmp_path / "mer"
+    mer.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mertools "$@"\n', encoding="utf-8")
+    mer.chmod(0o755)
+    ignore = shutil.ignore_patterns("out", "__pycache__")
+    examples = Path(shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=ignore))
+    done = subprocess.run(
+        ["make", "small", f"MER={mer}", f"PYTHON={sys.executable}"],
+        cwd=examples / "comparison",
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    table = (examples / "comparison" / "out" / "small" / "report.md").read_text()
+    assert "2 x 2 folds of whole tracks" in table
+    assert "| Baseline CNN, pitch-shift |" in table
+    assert table.count("±") == 3 * 9
