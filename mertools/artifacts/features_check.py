@@ -31,7 +31,9 @@ MOST_COMPRESSION = 1100
 DEEPEST = 4
 """Groups within groups at most: a link to a group above would have no end."""
 
-HDF5_WORDS = re.compile(r"synchronously|HDF5|h5|No NumPy equivalent|dataspace|conversion path")
+HDF5_WORDS = re.compile(
+    r"Unable to|Can't|synchronously|HDF5|h5|No NumPy equivalent|dataspace|conversion path"
+)
 """Words of which any stands in what HDF5 raises, and h5py for it."""
 
 COMPUTED_BY = ("params_digest", "engine", "device")

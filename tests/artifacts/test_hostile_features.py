@@ -11,6 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
+from mertools.artifacts.features_check import damage_named
+from mertools.errors import SchemaError
+
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 WriteTone = Callable[..., Path]
 Damage = Callable[[h5py.File], None]
@@ -81,6 +84,20 @@ def test_a_flipped_byte_in_what_hdf5_reads_is_damage(mer: Mer, features: Path) -
         assert "fault" not in done.stderr, (at, done.stderr)
         statuses.add(done.returncode)
     assert 2 in statuses <= {0, 2}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Unable to get storage size (bad coordinate offset)"),
+        OSError("Can't synchronously read data (wrong B-tree signature)"),
+    ],
+)
+def test_what_hdf5_raises_is_damage(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(SchemaError, match="is damaged"), damage_named(tmp_path):
+        raise error
+    with pytest.raises(ValueError, match="of our own"), damage_named(tmp_path):
+        raise ValueError("a fault of our own")
 
 
 def test_a_damaged_file_is_in_nobodys_way(mer: Mer, features: Path) -> None:
