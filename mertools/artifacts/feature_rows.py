@@ -16,7 +16,7 @@ Features = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int32] | NDArr
 class FeatureRow:
     """What is known of a segment beside its features; `start` and `duration` in seconds.
 
-    `original` is the track_id that an augmented copy was made from, and empty for an original.
+    `original` is the track_id that an augmented copy comes from, and empty for an original.
     Features of level track have one row a track: segment_id = track_id, start and duration 0.
     """
 

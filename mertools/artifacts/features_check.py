@@ -152,6 +152,7 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
                 yield problem
     yield from _cutting_problems(file.attrs.get("cutting"))
     n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
+    # Only kinds without a problem count, as a damaged attribute may say anything.
     levels = set()
     for name in file["features"]:
         dataset = file["features"][name]
@@ -279,6 +280,7 @@ def _extent_problem(dataset: h5py.Dataset) -> str | None:
     """
     if dataset.is_virtual:
         return None  # its parts are checked in their own files
+    # HDF5 gives chunks that were never written as zeros, without an error.
     written = dataset.id.get_storage_size()
     is_packed = dataset.compression is not None or dataset.scaleoffset is not None
     if dataset.nbytes <= written * (MOST_COMPRESSION if is_packed else 1):
@@ -305,6 +307,7 @@ def _virtual_parts(path: Path, group: h5py.Group, *, joined: bool) -> Iterator[_
     if group.name.count("/") > DEEPEST:
         raise SchemaError(path, f"{group.name} lies too deep in groups", "make it again")
     for name in group:
+        # Soft links may point outside of the checked groups, external ones to any file.
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise SchemaError(
@@ -322,10 +325,10 @@ def _virtual_parts(path: Path, group: h5py.Group, *, joined: bool) -> Iterator[_
 
 
 def _check_shard(path: Path, name: Path, parts: Sequence[_Part]) -> None:
-    """Check that parts of joined datasets are there: HDF5 would give zeros in their place.
+    """Check that parts of joined datasets are there: HDF5 would give zeros instead.
 
     They hold the same segments of the same sound, with the same parameters, as when they were
-    joined, and lie in the joined file's folder or below, so that no file can lead to any place.
+    joined, and lie in the joined file's folder or below, so that a file cannot lead out of there.
     """
     for dataset, source in parts:
         if name.is_absolute() or ".." in name.parts or source.dset_name != dataset.name:
@@ -337,6 +340,7 @@ def _check_shard(path: Path, name: Path, parts: Sequence[_Part]) -> None:
 
 
 def _is_part(shard: h5py.File, dataset: h5py.Dataset, source: Any) -> bool:
+    # A shard that was computed again has the same name, but perhaps other rows.
     found = shard.get(dataset.name)
     first, last = np.array(source.vspace.get_select_bounds())
     if not isinstance(found, h5py.Dataset) or found.shape != tuple(last - first + 1):

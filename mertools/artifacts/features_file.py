@@ -267,7 +267,7 @@ class FeaturesFile:
         self._datasets[kind].read_direct(features, np.s_[first : first + len(features)])
 
 
-def read_places(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Features:
+def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Features:
     """Read features of a kind from rows of any files, each given by its index: (n, *shape)."""
     description = indices[0][0].kinds[kind]
     features: Features = np.empty((len(indices), *description.shape), description.dtype)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, told apart with any colour vision."""
+"""Okabe and Ito's palette, distinct with any colour vision."""
 
 REFERENCE_COLOUR = "#777777"
 FORMATS: Mapping[str, Mapping[str, None]] = {

@@ -108,7 +108,7 @@ def file_mode(path: str | Path) -> int:
 
 
 def is_replaced(target: str) -> bool:
-    """Tell a file, which is made anew, from a stream, device or pipe, which is written to."""
+    """Tell a file, which is replaced, from a stream, device or pipe, which is written to."""
     mode = file_mode(target)
     return target != STANDARD_STREAM and (stat.S_ISREG(mode) or not mode)
 
@@ -184,6 +184,7 @@ def reserve(path: Path, n_bytes: int) -> None:
     """
     if hasattr(os, "posix_fallocate"):
         with path.open("wb") as stream:
+            # Unlike a sparse file, this takes the room on the disk.
             os.posix_fallocate(stream.fileno(), 0, n_bytes)
             stream.truncate(0)
 
@@ -222,8 +223,8 @@ def prepare_folder(folder: Path) -> None:
     Raises UsageError where that is not possible.
     """
     make_folder(folder)
-    for place, _, _ in os.walk(folder):
-        remove_stale_parts(Path(place))
+    for subfolder, _, _ in os.walk(folder):
+        remove_stale_parts(Path(subfolder))
 
 
 def make_folder(path: Path) -> None:
@@ -235,7 +236,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            path, f"cannot be made a folder ({error.strerror})", "choose another -o"
+            path, f"cannot be created ({error.strerror})", "choose another -o"
         ) from error
 
 
@@ -266,7 +267,7 @@ def _create_part(path: Path) -> tuple[Path, int]:
             descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except OSError as error:
             raise UsageError(
-                path, f"cannot be written ({error.strerror})", "choose another place for it"
+                path, f"cannot be written ({error.strerror})", "choose another -o"
             ) from error
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # Between making and locking it, another run may have taken the part for a stale one.
@@ -286,5 +287,5 @@ def _naming(path: Path) -> Iterator[None]:
         if error.errno is None or error.filename not in (None, str(path)):
             raise
         raise MerError(
-            path, f"cannot be written ({error.strerror})", "free some space or choose another place"
+            path, f"cannot be written ({error.strerror})", "free some space or choose another -o"
         ) from error

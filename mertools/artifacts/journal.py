@@ -27,7 +27,7 @@ Header = Mapping[str, Any]
 
 
 class Journal:
-    """The journal of the file that a command is about to make.
+    """The journal of the file that a command is about to write.
 
     Only one process holds it at a time: a second one waits until the first is done. A device or
     pipe cannot be resumed; its journal is forgotten at the end.
@@ -48,7 +48,7 @@ class Journal:
             descriptor = _open_locked(self.path)
         except OSError as error:
             raise UsageError(
-                target, f"cannot be written ({error.strerror})", "choose another place for it"
+                target, f"cannot be written ({error.strerror})", "choose another -o"
             ) from error
         self._stream = os.fdopen(descriptor, "r+b")
 
@@ -61,13 +61,13 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A run that ended before it made anything leaves nothing behind.
+        # A run that ended before its first record leaves nothing behind.
         if self.path is not None and self._size() == 0:
             self.path.unlink(missing_ok=True)
         self._stream.close()
 
     def records(self) -> Iterator[tuple[Header, int]]:
-        """Yield each record's header and the place of its data; call this before `append`."""
+        """Yield each record's header and the offset of its data; call this before `append`."""
         self._stream.seek(0)
         while True:
             begin = self._stream.tell()
@@ -75,6 +75,7 @@ class Journal:
             if len(prefix) < _RECORD.size:
                 break
             checksum, n_header, n_data = _RECORD.unpack(prefix)
+            # A killed run leaves half a record, whose lengths must not be believed.
             if n_header + n_data > self._size() - self._stream.tell():
                 break
             content = self._stream.read(n_header + n_data)
@@ -84,11 +85,12 @@ class Journal:
             end = self._stream.tell()
             yield header, end - n_data
             self._stream.seek(end)
+        # What follows the last whole record would hide the records that are appended next.
         self._stream.seek(begin)
         self._stream.truncate()
 
     def append(self, header: Header, data: bytes) -> int:
-        """Add a record and give the place of its data."""
+        """Add a record and give the offset of its data."""
         self._stream.seek(0, os.SEEK_END)
         text = json.dumps(header).encode()
         checksum = zlib.crc32(data, zlib.crc32(text))
@@ -96,9 +98,9 @@ class Journal:
         self._stream.flush()
         return self._stream.tell() - len(data)
 
-    def read(self, place: int, n_bytes: int) -> bytes:
-        """Read data from its place."""
-        self._stream.seek(place)
+    def read(self, offset: int, n_bytes: int) -> bytes:
+        """Read data from its offset."""
+        self._stream.seek(offset)
         return self._stream.read(n_bytes)
 
     def clear(self) -> None:
@@ -107,7 +109,7 @@ class Journal:
         self._stream.truncate()
 
     def discard(self) -> None:
-        """Delete the journal: its target is made."""
+        """Delete the journal: its target is written."""
         if self.path is not None:
             self.path.unlink()
 

@@ -1,4 +1,4 @@
-"""The card of a model: what it predicts, what it needs, how it was made and how well it does.
+"""The card of a model: what it predicts, what it needs, how it was trained and how well it does.
 
 One reader and one writer of what lies as JSON in a model's file. Cards of earlier minor versions of
 schemas/model.card.json are read, too: they have one target of ordered classes, and their tracks are

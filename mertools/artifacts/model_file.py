@@ -169,6 +169,7 @@ def find_problems(value: object, schema: Mapping[str, Any], path: str = "$") -> 
 
 
 def _is_of_type(value: object, name: str) -> bool:
+    # Python counts True as an integer, JSON does not.
     if isinstance(value, bool):
         return name == "boolean"
     if name == "integer" and isinstance(value, float):

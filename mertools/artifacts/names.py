@@ -1,4 +1,4 @@
-"""Names of files that are made of ids: no id leads out of its folder or stops a run."""
+"""Names of files that are built from ids: no id leads out of its folder or stops a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_NAME_BYTES = 255
 
 
 def output_path(folder: Path, name: str, suffix: str) -> Path:
-    """Name the file in `folder`, or below it, that is made of a track or segment.
+    """Name the file in `folder`, or below it, that belongs to a track or segment.
 
     Raises InputError for an id that leads out of the folder or cannot be a file's name.
     """
@@ -46,6 +46,6 @@ def replacing_named(path: Path) -> Iterator[Path]:
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise clash from None
     except UsageError:
-        if path.is_dir():  # another process has made it meanwhile
+        if path.is_dir():  # another process has created it meanwhile
             raise clash from None
         raise

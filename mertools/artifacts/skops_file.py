@@ -187,7 +187,7 @@ def _without_identities(node: Any, names: Mapping[str, str]) -> Any:
 
 
 def _timeless(name: str) -> ZipInfo:
-    """Describe a member of an archive without when and where it was made."""
+    """Describe a member of an archive without time and origin."""
     member = ZipInfo(name)
     member.create_system = 3
     member.external_attr = 0o644 << 16

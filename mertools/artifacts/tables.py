@@ -90,14 +90,14 @@ def parse_table(
         raise
     attributes = _attributes(row_type)
     absent = _absent_values(row_type, cells)
-    key_places = [header.index(column) for column in schema.primary_key if column in header]
+    key_columns = [header.index(column) for column in schema.primary_key if column in header]
     seen: set[tuple[str, ...]] = set()
     while (record := _next_record(reader, name)) is not None:
         if not record:
             continue
         try:
             values = absent | _parse_record(record, cells, len(header))
-            key = tuple(record[place] for place in key_places)
+            key = tuple(record[column_index] for column_index in key_columns)
             if key and key in seen:
                 raise ValueError(f"has the key {', '.join(filter(None, key))} again")
             row = row_type(**{attributes[column]: value for column, value in values.items()})
@@ -111,6 +111,7 @@ def parse_table(
                 raise broken from None
             report(broken)
             continue
+        # Only whole rows count, so that a broken one corrected below it is no repetition.
         seen.add(key)
         yield row
 
@@ -137,14 +138,14 @@ def _parse_record(
     if any("\0" in cell for cell in record):
         raise ValueError("has a NUL character, which no text has")
     values: dict[str, Any] = {}
-    for field, places in cells:
+    for field, columns in cells:
         repeated = REPEATED in field.name
         parsed = []
-        for number, place in enumerate(places):
+        for number, column_index in enumerate(columns):
             try:
                 # Targets with fewer classes than others leave their last cells empty.
-                optional = repeated and record[place] == ""
-                parsed.append(None if optional else field.parse(record[place]))
+                optional = repeated and record[column_index] == ""
+                parsed.append(None if optional else field.parse(record[column_index]))
             except ValueError as error:
                 column = field.name.replace(REPEATED, str(number + 1))
                 raise ValueError(f"column {column} {error}") from None
@@ -288,19 +289,19 @@ def _next_record(reader: Any, name: str) -> list[str] | None:
 def _cells(
     schema: TableSchema, header: Sequence[str], name: str
 ) -> list[tuple[Field, Sequence[int]]]:
-    """Find each field's places in the header; a field that may be absent is left out."""
+    """Find each field's columns in the header; a field that may be absent is left out."""
     cells: list[tuple[Field, Sequence[int]]] = []
     for field in schema.fields:
         if header.count(field.name) > 1:
             raise SchemaError(name, f"has two columns {field.name}", "rename or remove one")
         if REPEATED in field.name:
-            places: list[int] = []
-            while (numbered := field.name.replace(REPEATED, str(len(places) + 1))) in header:
-                places.append(header.index(numbered))
+            columns: list[int] = []
+            while (numbered := field.name.replace(REPEATED, str(len(columns) + 1))) in header:
+                columns.append(header.index(numbered))
         else:
-            places = [header.index(field.name)] if field.name in header else []
-        if places:
-            cells.append((field, places))
+            columns = [header.index(field.name)] if field.name in header else []
+        if columns:
+            cells.append((field, columns))
         elif field.required:
             missing = field.name.replace(REPEATED, "1")
             unknown = set(header) - {known.name for known in schema.fields}

@@ -1,4 +1,4 @@
-"""Checking any artifact against its schema, whatever program made it."""
+"""Checking any artifact against its schema, whatever program wrote it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _nearest_table(header: Sequence[str]) -> str | None:
 def problems_of(path: Path) -> Iterator[str]:
     """Yield what breaks an artifact's schema, naming the row, column or dataset.
 
-    Raises UsageError where the file cannot be read, SchemaError where nothing can be made of it.
+    Raises UsageError where the file cannot be read, SchemaError where it is no artifact.
     """
     kind = artifact_kind(path)
     if kind == "features":

@@ -53,7 +53,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is made of each original: `n_copies` copies by each chain, with noise from `noise`."""
+    """What each original gives: `n_copies` copies by each chain, with noise from `noise`."""
 
     chains: tuple[Chain, ...]
     n_copies: int
@@ -132,8 +132,8 @@ def try_augment(
 def augment(rows: Sequence[Row], wanted: Augmentation, folder: Path, *, force: bool) -> list[Row]:
     """Write the copies of tracks or segments of one file, and give their rows.
 
-    A copy that was made before from the same sound in the same way is kept. Raises InputError where
-    the file cannot be read, or a track_id leads out of the folder.
+    A copy that an earlier run wrote from the same sound in the same way is kept. Raises InputError
+    where the file cannot be read, or a track_id leads out of the folder.
     """
     source = Path(rows[0].path)
     info = probe(source)
@@ -188,7 +188,7 @@ def _copy_id(row: Row, chain: Chain, number: int) -> str:
 
 
 def _generator(seed: int, row_id: str, chain: Chain, number: int) -> np.random.Generator:
-    """Seed the random numbers of a copy by what it is of, whatever else is made beside it."""
+    """Seed the random numbers of a copy by what it is of, whatever other copies there are."""
     text = f"{seed}\0{row_id}\0{chain.text}\0{chain.name}\0{number}"
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))

@@ -41,17 +41,18 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A converted track; `kept` tells that an earlier run had made the file."""
+    """A converted track; `kept` tells that the file is of an earlier run."""
 
     track: Track
     kept: bool
 
 
 def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: bool) -> Converted:
-    """Convert a track to `folder/track_id.format`; a file made before from the same is kept.
+    """Convert a track to `folder/track_id.format`.
 
-    The settings and the digest of the source stand in the file's comment, which is how a later
-    run tells. Raises InputError where the source cannot be converted.
+    An earlier file of the same source and settings is kept: a later run tells by the comment in
+    the file, which holds the settings and the source's digest. Raises InputError where the source
+    cannot be converted.
     """
     source = Path(track.path)
     info = probe(source)
@@ -62,7 +63,7 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
     comment = json.dumps(
         {"mer convert": VERSION, **asdict(settings), "source": digest_file(source)}, sort_keys=True
     )
-    kept = not force and _was_made_with(target, comment)
+    kept = not force and _is_converted_with(target, comment)
     if not kept:
         channels = info.channels if settings.keep_channels else 1
         with replacing_named(target) as part:
@@ -76,14 +77,14 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
                     f"{settings.sample_rate} Hz ({error.error_string.rstrip('. ')})",
                     "mix it to mono, or choose another --format",
                 ) from None
-    with open_sound(target) as made:
+    with open_sound(target) as sound:
         converted = Track(
             track.track_id,
             str(target),
-            made.samplerate,
-            made.channels,
-            made.frames,
-            made.frames / made.samplerate,
+            sound.samplerate,
+            sound.channels,
+            sound.frames,
+            sound.frames / sound.samplerate,
             track.path,
         )
     return Converted(with_provenance(converted, track), kept)
@@ -108,15 +109,15 @@ def read_at_rates(path: Path, sample_rates: Sequence[int]) -> list[NDArray[np.in
         _convert_blocks(source, info, ConvertSettings(rate))
         for source, rate in zip(sources, sample_rates, strict=True)
     ]
-    # They grow in place, where blocks would be there twice at the end.
+    # One growing buffer a rate: joining a list of blocks would hold all sound twice.
     samples = [bytearray() for _ in sample_rates]
     for blocks in itertools.zip_longest(*converted):
-        for made, block in zip(samples, blocks, strict=True):
-            made += b"" if block is None else block.tobytes()
+        for buffer, block in zip(samples, blocks, strict=True):
+            buffer += b"" if block is None else block.tobytes()
         if sum(map(len, samples)) > LONGEST_BYTES:
             hours = len(samples[0]) / 2 / sample_rates[0] / 3600
             raise InputError(path, f"is longer than {hours:.1f} h", "cut it into shorter files")
-    return [np.frombuffer(made, np.int16) for made in samples]
+    return [np.frombuffer(buffer, np.int16) for buffer in samples]
 
 
 def convert_blocks(
@@ -154,6 +155,7 @@ def _resampled(
     stream = soxr.ResampleStream(info.sample_rate, settings.sample_rate, channels, dtype="float32")
     for block in blocks:
         yield stream.resample_chunk(block)
+    # The resampler's filter still holds the last samples.
     yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)
 
 
@@ -173,11 +175,11 @@ def _write(
             output.write(block)
 
 
-def _was_made_with(target: Path, comment: str) -> bool:
-    """Tell whether a file was made from the same, and is whole."""
+def _is_converted_with(target: Path, comment: str) -> bool:
+    """Tell whether a file has this comment, and is whole."""
     try:
-        with open_sound(target) as made:
-            if made.comment != comment:
+        with open_sound(target) as sound:
+            if sound.comment != comment:
                 return False
         # Only decoding tells a FLAC file that is cut off.
         return all(map(len, read_blocks(target, probe(target))))

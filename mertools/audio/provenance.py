@@ -1,4 +1,4 @@
-"""What an augmented copy was made from: the manifest columns `original` and `transform`.
+"""What an augmented copy comes from: the manifest columns `original` and `transform`.
 
 Every command hands them on from row to row, so that a copy can be kept on its original's side of a
 split.
@@ -20,12 +20,12 @@ Sources = list[Source] | Iterator[Source]
 
 
 def with_provenance(row: R, source: Track | Segment) -> R:
-    """Give `row`, which was made from `source`, with the original and transform of that."""
+    """Give `row`, which was computed from `source`, with the original and transform of that."""
     return dataclasses.replace(row, original=source.original, transform=source.transform)
 
 
 def provenance_columns(sources: Sources) -> tuple[list[str], Sources]:
-    """Name the columns that a table made from these sources needs; give them back, none used up.
+    """Name the columns that a table of these sources needs; give them back, none used up.
 
     They are the columns that any source fills. Of a manifest that is still coming they are those
     in its header, since the table begins before the last row is known.

@@ -75,9 +75,11 @@ def cut(track: Track, n_frames: int, sample_rate: int, settings: SegmentSettings
     """
     length = max(1, round(min(settings.length_s * sample_rate, FARTHEST_FRAME)))
     hop_s = settings.length_s if settings.hop_s is None else settings.hop_s
+    # At least a sample, or cutting would never end.
     hop = max(1, round(min(hop_s * sample_rate, FARTHEST_FRAME)))
     n_whole = (n_frames - length) // hop + 1 if n_frames >= length else 0
     spans = [(index * hop, length) for index in range(n_whole)]
+    # With a hop below the length, whole segments may cover the end already.
     start = n_whole * hop
     covered = (n_whole - 1) * hop + length if n_whole else 0
     remainder = n_frames - start
@@ -118,7 +120,7 @@ def read_segments(
     """Read stretches of a file (start and duration in seconds) as `convert` would make them.
 
     A file that is at `sample_rate` (Hz) already is read by seeking, any other is converted first.
-    A stretch that starts beyond the end yields an InputError in its place.
+    A stretch that starts beyond the end yields an InputError instead.
     Raises InputError where the file cannot be read.
     """
     info = probe(path)
@@ -131,6 +133,7 @@ def read_segments(
                     else:
                         yield _filled_up(_read_at(path, sound, first, n), path, n, sample_rate)
                 return
+    # Resampling or seeking in compressed sound gives other samples than a run from the start.
     y = read_converted(path, sample_rate)
     for start, duration in spans:
         yield cut_out(y, path, start, duration, sample_rate)
@@ -182,20 +185,20 @@ def read_track(track: Track, sample_rate: int, settings: SegmentSettings) -> Cut
 def _write_segments(folder: Path, segments: Sequence[Segment]) -> None:
     path, sample_rate = Path(segments[0].path), segments[0].sample_rate
     spans = [(segment.start, segment.duration) for segment in segments]
-    for segment, made in zip(segments, read_segments(path, spans, sample_rate), strict=True):
-        if isinstance(made, InputError):
-            raise made
+    for segment, stretch in zip(segments, read_segments(path, spans, sample_rate), strict=True):
+        if isinstance(stretch, InputError):
+            raise stretch
         target = output_path(folder, segment.segment_id, "wav")
         if target.exists() and target.samefile(path):
             raise InputError(path, "would be replaced by its own segment", "choose another folder")
         with replacing_named(target) as part:
-            soundfile.write(os.fsencode(part), made.y, sample_rate, "PCM_16", format="WAV")
+            soundfile.write(os.fsencode(part), stretch.y, sample_rate, "PCM_16", format="WAV")
 
 
 def _read_at(
     path: Path, sound: soundfile.SoundFile, first: int, n_frames: int
 ) -> NDArray[np.int16]:
-    """Read samples from a place in an open file, fewer where it ends."""
+    """Read samples from a position in an open file, fewer where it ends."""
     try:
         sound.seek(first)
         block = sound.read(n_frames, dtype="float32", always_2d=True)

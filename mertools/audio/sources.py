@@ -37,7 +37,7 @@ SPOOL_BYTES = 1 << 32
 
 
 PROVENANCE = ("original", "transform")
-"""Columns that say what an augmented copy was made from; a manifest without copies has none."""
+"""Columns that say what an augmented copy comes from; a manifest without copies has none."""
 
 Source = Track | Segment | InputError
 
@@ -67,7 +67,7 @@ def find_sources(
         else:
             found = [Path(entry)] if entry else []
         if isinstance(found, list):
-            named += [place for path in found for place in _expand(path)]
+            named += [file for path in found for file in _expand(path)]
         else:
             manifests.append(found)
     if not named and not manifests:
@@ -78,7 +78,7 @@ def find_sources(
 
 
 def name_tracks(
-    places: Sequence[tuple[Path, Path] | InputError], id_from: IdFrom
+    found: Sequence[tuple[Path, Path] | InputError], id_from: IdFrom
 ) -> Iterator[Track | InputError]:
     """Give each file, paired with the folder it was found under, a track_id of its own.
 
@@ -86,7 +86,7 @@ def name_tracks(
     within their folder without suffix. Where that too is shared, files given by name get the path
     below the folder they have in common, and at last the suffix is kept.
     """
-    files = list(dict.fromkeys(place for place in places if not isinstance(place, InputError)))
+    files = list(dict.fromkeys(file for file in found if not isinstance(file, InputError)))
     # Without "..", which would lead out of the folder where files are named by track_id.
     paths = [Path(os.path.abspath(path)) for path, _ in files]  # noqa: PTH100, links stay
     shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path()
@@ -108,13 +108,14 @@ def name_tracks(
             for index, name in enumerate(ids)
             if taken[name] > 1 and chosen[index] + 1 < len(candidates[index])
         ]
+        # A longer name may clash with one that was alone so far: count again until none does.
         if not clashes:
             break
         for clash in clashes:
             chosen[clash] += 1
     names = {path: name for (path, _), name in zip(files, ids, strict=True)}
-    for place in dict.fromkeys(places):
-        yield place if isinstance(place, InputError) else Track(names[place[0]], str(place[0]))
+    for file in dict.fromkeys(found):
+        yield file if isinstance(file, InputError) else Track(names[file[0]], str(file[0]))
 
 
 def _expand(path: Path) -> list[tuple[Path, Path] | InputError]:

@@ -57,13 +57,13 @@ def _aiff_ends(stream: BinaryIO, size: int) -> bool:
 
 
 def _chunks_end(stream: BinaryIO, size: int, sound: bytes, byte_order: str) -> bool:
-    place = 12
-    while place + 8 <= size:
-        stream.seek(place)
+    offset = 12
+    while offset + 8 <= size:
+        stream.seek(offset)
         name, length = stream.read(4), int.from_bytes(stream.read(4), byte_order)  # type: ignore[arg-type]
         if name == sound:
-            return length in STREAMED_SIZES or place + 8 + length <= size
-        place += 8 + length + length % 2
+            return length in STREAMED_SIZES or offset + 8 + length <= size
+        offset += 8 + length + length % 2  # chunks are filled up to an even length
     return True
 
 
@@ -82,21 +82,22 @@ def _ogg_ends(stream: BinaryIO, size: int) -> bool:
 
 def _mpeg_ends(stream: BinaryIO, size: int) -> bool:
     """Follow the frames of an MPEG audio stream to see that the last one is whole."""
-    place = _id3v2_bytes(stream.read(10))
+    offset = _id3v2_bytes(stream.read(10))
     begin, block, n_frames = 0, b"", 0
-    while place + 4 <= size:
-        if not begin <= place <= begin + len(block) - 4:
-            stream.seek(place)
-            begin, block = place, stream.read(BLOCK_BYTES)
-        length = _mpeg_frame_bytes(block[place - begin : place - begin + 4])
+    while offset + 4 <= size:
+        if not begin <= offset <= begin + len(block) - 4:
+            stream.seek(offset)
+            begin, block = offset, stream.read(BLOCK_BYTES)
+        length = _mpeg_frame_bytes(block[offset - begin : offset - begin + 4])
         if length == 0:
+            # One frame alone may be chance in junk before the sound.
             if n_frames > 1:
                 return True  # a tag, or junk as players pass over
-            place += 1
+            offset += 1
             continue
         n_frames += 1
-        place += length
-    return n_frames == 0 or place <= size
+        offset += length
+    return n_frames == 0 or offset <= size
 
 
 def _id3v2_bytes(head: bytes) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import Features, KindDescription
-from mertools.artifacts.features_file import open_features, read_places
+from mertools.artifacts.features_file import open_features, read_rows
 
 BATCH_SIZE = 64
 SHARE_OF_MEMORY = 0.25
@@ -95,9 +95,7 @@ class StoredBatches(Batches):
         if self._kept is not None:
             return [part[rows] for part in self._kept]
         return [
-            read_places(
-                kind.name, [(self._files[of_kind[row][0]], of_kind[row][1]) for row in rows]
-            )
+            read_rows(kind.name, [(self._files[of_kind[row][0]], of_kind[row][1]) for row in rows])
             for kind, of_kind in zip(self._stored.kinds, self._stored.rows, strict=True)
         ]
 

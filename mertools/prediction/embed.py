@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
-from mertools.artifacts.features_file import open_features, read_places, write_features
+from mertools.artifacts.features_file import open_features, read_rows, write_features
 from mertools.artifacts.files import digest_json, remove_stale_parts
 from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.errors import SchemaError, UsageError, choose_from
@@ -91,7 +91,7 @@ def _reader(
             some = rows[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE]
             found = [[of_kind[each.segment_id] for each in some] for of_kind in aligned]
             features = [
-                read_places(kind, [(each.file, each.index) for each in of_kind])
+                read_rows(kind, [(each.file, each.index) for each in of_kind])
                 for kind, of_kind in zip(kinds, found, strict=True)
             ]
             computed[batch] = network.embed(features, branch)

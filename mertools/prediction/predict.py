@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow, Features
-from mertools.artifacts.features_file import FeaturesFile, open_features, read_places
+from mertools.artifacts.features_file import FeaturesFile, open_features, read_rows
 from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.rows import Prediction
@@ -307,7 +307,7 @@ def _predict_stored(
                 error = InputError(row.segment_id, problem, "make all kinds of the same segments")
                 return FailedInput(row.track_id, row.segment_id, error)
         found = [of_kind[row.segment_id] for row in rows]
-        features[kind, digest] = read_places(kind, [(each.file, each.index) for each in found])
+        features[kind, digest] = read_rows(kind, [(each.file, each.index) for each in found])
     predictions: list[Prediction] = []
     for predictor in predictors:
         inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]

@@ -119,7 +119,7 @@ def _connected(address: str) -> Iterator[Client]:
             "--cluster", "needs the package distributed", "pip install 'mertools[cluster]'"
         ) from None
     for name in ("distributed.client", "asyncio"):
-        # What they would log, with a traceback, is told by the errors below, or was asked for.
+        # What they would log, with a traceback, is in the errors below, or was asked for.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         get_address_host_port(address, strict=True)  # what a client finds wrong, it hangs on
@@ -148,10 +148,10 @@ def _connected(address: str) -> Iterator[Client]:
         ) from None
 
 
-def _check_versions(address: str, told: Mapping[str, Any]) -> None:
-    found = {"the scheduler": told["scheduler"]}
-    found |= {f"the worker {name}": of_worker for name, of_worker in told["workers"].items()}
-    mine = told["client"]["packages"]["mertools"]
+def _check_versions(address: str, answer: Mapping[str, Any]) -> None:
+    found = {"the scheduler": answer["scheduler"]}
+    found |= {f"the worker {name}": of_worker for name, of_worker in answer["workers"].items()}
+    mine = answer["client"]["packages"]["mertools"]
     for name, versions in found.items():
         version = versions["packages"]["mertools"]
         if version != mine:

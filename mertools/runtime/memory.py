@@ -7,7 +7,7 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's `mallopt`, from its malloc.h."""
 BLOCK_BYTES = 1 << 24
-"""More than what is made of a segment, less than a file of hours, which is better given back."""
+"""More than a segment's arrays take, less than a file of hours, which is better given back."""
 
 
 def keep_freed_memory(block_bytes: int = BLOCK_BYTES) -> None:
