@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from mertools.artifacts.files import allowing_open_files
 from mertools.artifacts.schema import load_schema
 from mertools.errors import SchemaError, UsageError
+from mertools.runtime.probe import renew_allowance, survives
 
 SCHEMA_FILE = "features.h5.json"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -40,11 +42,38 @@ COMPUTED_OF = ("segments/segment_id", "segments/source_digest")
 
 
 @contextmanager
-def open_hdf5(path: Path, *, joined: bool = True) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, *, joined: bool = True, rehearsed: bool = False) -> Iterator[h5py.File]:
     """Open an HDF5 file to read, unless it leads to other files than those it is `joined` of.
+
+    HDF5 crashes at some damaged files, and never comes back from others, so that a child process
+    reads the file first, unless one has `rehearsed` it already.
 
     Raises UsageError where it cannot be read, SchemaError where it is no whole HDF5 file.
     """
+    if not rehearsed and not survives(partial(rehearse, path, joined=joined)):
+        raise SchemaError(path, "is damaged (HDF5 does not survive reading it)", "make it again")
+    with _open_here(path, joined=joined) as file:
+        yield file
+
+
+def rehearse(path: Path, *, joined: bool) -> None:
+    """Read all that any command reads of a file, but of the features' values only one row.
+
+    For a child process (see `open_hdf5`). Raises UsageError and SchemaError as opening does.
+    """
+    with _open_here(path, joined=joined) as file:
+        if list(find_problems(file, thorough=False)):
+            return
+        for name in load_schema(SCHEMA_FILE)["groups"]["segments"]["datasets"]:
+            renew_allowance()
+            _ = file["segments"][name][...] if name in file["segments"] else None
+        for dataset in file["features"].values():
+            _ = dict(dataset.attrs), [dimension.label for dimension in dataset.dims], dataset[:1]
+
+
+@contextmanager
+def _open_here(path: Path, *, joined: bool) -> Iterator[h5py.File]:
+    """Open an HDF5 file as `open_hdf5` does, at the risk of this process."""
     try:
         with path.open("rb"):
             pass
@@ -112,12 +141,15 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
     if version.split(".")[0] != schema["version"].split(".")[0]:
         yield f"has schema version {version}; this program reads {schema['version']}"
         return
+    has_whole_rows = True
     for group, description in schema["groups"].items():
         if not isinstance(file.get(group), h5py.Group):
             yield f"has no group /{group}"
             return
         for name, expected in description["datasets"].items():
-            yield from _dataset_problems(file, f"{group}/{name}", expected)
+            for problem in _dataset_problems(file, f"{group}/{name}", expected):
+                has_whole_rows = False
+                yield problem
     yield from _cutting_problems(file.attrs.get("cutting"))
     n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
     levels = set()
@@ -131,6 +163,8 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
                 yield from _value_problems(dataset)
     if len(levels) > 1:
         yield "/features holds features of segments and of tracks, which go into files of their own"
+    if not has_whole_rows:
+        return  # a column may declare more than memory holds
     if levels == {"track"}:
         yield from _track_level_problems(file["segments"])
     else:
@@ -158,9 +192,7 @@ def _length_problems(file: h5py.File) -> Iterator[str]:
 
     If all are 0 its features are not defined.
     """
-    lengths = file.get("segments/duration")
-    is_number = isinstance(lengths, h5py.Dataset) and lengths.dtype.kind == "f"
-    if is_number and not (lengths[...] > 0).all():
+    if not (file["segments/duration"][...] > 0).all():
         yield "/segments/duration holds lengths that are not above 0"
 
 
@@ -173,6 +205,7 @@ def _track_level_problems(segments: h5py.Group) -> Iterator[str]:
 
 
 def _dataset_problems(file: h5py.File, name: str, expected: Mapping[str, Any]) -> Iterator[str]:
+    renew_allowance()
     dataset = file.get(name)
     if dataset is None and expected.get("optional"):
         return
@@ -210,8 +243,10 @@ def _kind_problems(
         return
     if dataset.dtype.name not in expected["dtypes"]:
         yield f"{name} is of type {dataset.dtype.name}, not {' or '.join(expected['dtypes'])}"
-    for attribute in expected["attributes"]:
+    for attribute in (*expected["attributes"], *expected["optional_attributes"]):
         if attribute not in dataset.attrs:
+            if attribute in expected["optional_attributes"]:
+                continue
             yield f"{name} has no attribute {attribute}"
         elif attribute == "columns":
             columns = np.asarray(dataset.attrs[attribute])
@@ -295,7 +330,8 @@ def _check_shard(path: Path, name: Path, parts: Sequence[_Part]) -> None:
     for dataset, source in parts:
         if name.is_absolute() or ".." in name.parts or source.dset_name != dataset.name:
             raise SchemaError(path, f"{dataset.name} leads to {name}", "copy its data in")
-    with open_hdf5(path.parent / name, joined=False) as file:
+    renew_allowance()
+    with _open_here(path.parent / name, joined=False) as file:
         if not all(_is_part(file, dataset, source) for dataset, source in parts):
             raise SchemaError(path, f"was joined of another {name}", "join it again (mer merge)")
 

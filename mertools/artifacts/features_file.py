@@ -282,13 +282,17 @@ def read_places(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Featu
 
 
 @contextmanager
-def open_features(path: Path, *, joined: bool = True) -> Iterator[FeaturesFile]:
+def open_features(
+    path: Path, *, joined: bool = True, rehearsed: bool = False
+) -> Iterator[FeaturesFile]:
     """Open features.h5 to read; if `joined`, it may be joined of files beside it.
+
+    `rehearsed` tells that a child process has outlived reading the file (see `open_hdf5`).
 
     Raises UsageError where it cannot be read, SchemaError where it breaks its schema or leads to
     other files.
     """
-    with open_hdf5(path, joined=joined) as file:
+    with open_hdf5(path, joined=joined, rehearsed=rehearsed) as file:
         for problem in find_problems(file, thorough=False):
             raise SchemaError(path, problem, f"see schemas/{SCHEMA_FILE}")
         yield FeaturesFile(path, file)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+from mertools.artifacts.features_check import rehearse
 from mertools.artifacts.features_file import (
     FeaturesFile,
     open_features,
@@ -14,6 +16,7 @@ from mertools.artifacts.features_file import (
 )
 from mertools.artifacts.files import allowing_open_files, remove_stale_parts
 from mertools.errors import SchemaError, UsageError
+from mertools.runtime.probe import survives
 
 PLACEHOLDER = "%"
 """Begins what HDF5 fills in, in the name of a file that a dataset refers to."""
@@ -29,7 +32,13 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
     hold the same kinds of feature, or a segment twice.
     """
     with allowing_open_files(len(paths)), ExitStack() as stack:
-        files = [stack.enter_context(open_features(path, joined=copy)) for path in paths]
+        # One child process for all files, as to start one takes longer than to read a file. If it
+        # dies, each file gets its own, which tells the damaged one.
+        rehearsed = survives(partial(_rehearse_all, paths, joined=copy))
+        files = [
+            stack.enter_context(open_features(path, joined=copy, rehearsed=rehearsed))
+            for path in paths
+        ]
         _check_agreement(files)
         kinds = list(files[0].kinds.values())
         # How tracks were cut is known of the whole only where all files say the same.
@@ -51,6 +60,11 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
             shards = [(file.path, len(file.rows)) for file in files]
             write_joined(target, rows, kinds, shards, cutting)
     return len(positions)
+
+
+def _rehearse_all(paths: Sequence[Path], *, joined: bool) -> None:
+    for path in paths:
+        rehearse(path, joined=joined)
 
 
 def _check_agreement(files: Sequence[FeaturesFile]) -> None:

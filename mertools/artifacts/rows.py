@@ -89,6 +89,12 @@ class Annotation(Row):
     start: float | None = _optional()
     duration: float | None = _optional()
 
+    def find_problem(self) -> str | None:
+        """Say that a stretch is given by half."""
+        if (self.start is None) == (self.duration is None):
+            return None
+        return "has only one of start and duration, which a stretch of a track needs"
+
 
 @dataclass(frozen=True, slots=True)
 class Label(Row):

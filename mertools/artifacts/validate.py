@@ -58,7 +58,16 @@ ROW_TYPES: tuple[type[Row], ...] = (
 JSON_SCHEMAS = {"metrics": "metrics.json", "alignment": "alignment.json"}
 """By what a JSON file says that it is."""
 
-NEVER_EMPTY: tuple[type[Row], ...] = (Segment, Prediction, Label, Annotation, Fold, Track)
+NEVER_EMPTY: tuple[type[Row], ...] = (
+    Segment,
+    Prediction,
+    Label,
+    Annotation,
+    Fold,
+    Track,
+    Tag,
+    Lyrics,
+)
 """Tables that commands read, and refuse where there is nothing in them."""
 
 
@@ -165,6 +174,7 @@ class _Agreement:
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[object, ...]] = {}
+        self._classes: dict[tuple[str, int], str | None] = {}
 
     def find_problem(self, row: Row) -> str | None:
         """Say how a row differs from the first one of its target."""
@@ -176,9 +186,21 @@ class _Agreement:
             return None
         first = self._first.setdefault(row.target, found)
         if found == first:
-            return None
+            return self._class_problem(row) if isinstance(row, Label) else None
         what = "classes" if found[0] == first[0] else "a scale"
         return f"track {row.track_id}: has other {what} of {row.target} than the rows before"
+
+    def _class_problem(self, row: Label) -> str | None:
+        """Say that a label is another class here than in a row before."""
+        if row.label is None:
+            return None
+        name = self._classes.setdefault((row.target, row.label), row.class_name)
+        if name == row.class_name:
+            return None
+        return (
+            f"track {row.track_id}: has {row.class_name!r} as class {row.label} of {row.target}, "
+            f"the rows before have {name!r}"
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -190,7 +190,7 @@ for _name, (_function, _fixed, _help) in COMMANDS.items():
 
 import_group = typer.Typer(
     cls=MerGroup,
-    help="Import a public corpus, another program's features, or a network's weights.",
+    help="Import a corpus, vectors, or a network's weights.",
     no_args_is_help=True,
 )
 for _corpus in CORPORA.values():

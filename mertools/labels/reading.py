@@ -81,12 +81,6 @@ class Reader:
         for row in parse_table(counted, Annotation, name):
             if not self.conversion.is_wanted(row.target):
                 continue
-            if (row.start is None) != (row.duration is None):
-                raise SchemaError(
-                    name,
-                    f"line {counted.n_read} has only one of start and duration",
-                    "give both for a stretch, none for the whole track",
-                )
             where = f"line {counted.n_read}, column value"
             value = self._convert(row.target, row.value or "", name, where)
             yield Rating(row.track_id, row.annotator_id, row.target, value, row.start, row.duration)

@@ -89,3 +89,33 @@ def test_a_damaged_file_is_in_nobodys_way(mer: Mer, features: Path) -> None:
         labels_of_another_type(file)
     mer("featurize", "a.wav", "--kind", "mel", "-o", "f.h5", "--length", "1")
     assert features.read_bytes() == features.with_name("g.h5").read_bytes()
+
+
+def test_a_file_that_hdf5_never_comes_back_from_is_damaged(mer: Mer, features: Path) -> None:
+    mer("merge", "f.h5", "-o", "joined.h5")
+    joined = features.with_name("joined.h5")
+    content = bytearray(joined.read_bytes())
+    # Where the mel lies in f.h5 is a selection of three dimensions and one block; of 2**32
+    # dimensions HDF5 reads on and on.
+    dimensions = content.index(bytes([3, 0, 0, 0, 1, 0, 0, 0]), content.index(b"f.h5\0"))
+    content[dimensions : dimensions + 4] = b"\xff" * 4
+    joined.write_bytes(content)
+    assert "is damaged" in mer("validate", "joined.h5", status=2).stdout
+    assert "is damaged" in mer("inspect", "joined.h5", status=2).stderr
+    mer("validate", "f.h5")
+
+
+def test_a_column_longer_than_memory_is_not_read(mer: Mer, features: Path) -> None:
+    with h5py.File(features, "r+") as file:
+        del file["segments/duration"]
+        file["segments"].create_dataset("duration", (2**40,), "f8", chunks=True)
+    assert "/segments/duration has shape" in mer("validate", "f.h5", status=2).stdout
+
+
+@pytest.mark.parametrize("name", ["engine", "device", "unit", "level", "source"])
+def test_optional_attributes_are_texts(mer: Mer, features: Path, name: str) -> None:
+    with h5py.File(features, "r+") as file:
+        file["features/mel"].attrs[name] = [1, 2]
+    problem = f"attribute {name} that is no text"
+    assert problem in mer("validate", "f.h5", status=2).stdout
+    assert problem in mer("inspect", "f.h5", status=2).stderr

@@ -170,3 +170,49 @@ def test_labels_and_predictions_of_fewer_classes_are_read() -> None:
     assert row.posteriors == (0.5, 0.5)
     [label] = parse_table([LABELS, "1,a,1,1,0,0,1,low,true,1,0,,\n"], Label, "l.csv")
     assert label.distribution == (1.0, 0.0)
+
+
+RATINGS = "track_id,annotator_id,target,value,start,duration\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("t,x,arousal,2.5,,\n", "line 2, column value is 2.5, not a rating of arousal"),
+        ("t,x,arousal,1,,\nu,x,arousal,4,,\n", "line 3, column value is 4, not a rating"),
+        ("t,x,arousal,happy,,\n", "'happy', which is no class of arousal"),
+        ("t,x,mood,happy,,\nu,x,mood,1,,\n", "rates mood in numbers and in words"),
+        ("t,x,arousal,2,,\nt,x,arousal,3,,\n", "again"),
+        ("t,x,arousal,2,1.0,\n", "only one of start and duration"),
+        ("", "no rows|no ratings"),
+    ],
+)
+def test_validate_refuses_the_ratings_that_aggregate_labels_refuses(
+    tmp_path: Path, mer: Mer, rows: str, problem: str
+) -> None:
+    (tmp_path / "a.csv").write_text(RATINGS + rows)
+    for text in (
+        mer("validate", "a.csv", status=2).stdout,
+        mer("aggregate-labels", "a.csv", "-o", "l.csv", status=2).stderr,
+    ):
+        assert any(words in text for words in problem.split("|")), text
+
+
+def test_ratings_are_valid_on_their_own_scale(tmp_path: Path, mer: Mer) -> None:
+    (tmp_path / "a.csv").write_text(RATINGS + "t,x,arousal,2.5,,\nt,x,mood,7,,\n")
+    mer("validate", "a.csv", "--scale", "arousal=1..9")
+    mer("validate", "a.csv", "--scale", "arousal=1..2", status=2)
+    mer("validate", "a.csv", "--scale", "arousal=x", status=2)
+
+
+def test_a_class_has_one_name_in_all_rows(tmp_path: Path, mer: Mer) -> None:
+    rows = "a,arousal,1,1,0,0,1,weak,true,1,0,0,\nb,arousal,1,1,0,0,1,calm,true,1,0,0,\n"
+    (tmp_path / "l.csv").write_text(LABELS + rows)
+    problem = "track b: has 'calm' as class 1 of arousal, the rows before have 'weak'"
+    assert problem in mer("validate", "l.csv", status=2).stdout
+
+
+@pytest.mark.parametrize("header", ["track_id,tag", "track_id,text"])
+def test_a_header_alone_is_no_table(tmp_path: Path, mer: Mer, header: str) -> None:
+    (tmp_path / "t.csv").write_text(header + "\n")
+    assert "no rows" in mer("validate", "t.csv", status=2).stdout

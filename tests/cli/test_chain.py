@@ -148,6 +148,8 @@ def test_forms_of_predictions(chain: Path) -> None:
     predict = ("predict", "-m", "arousal.skops", song, "--level", "track")
     (row,) = rows(run(*predict, cwd=chain))
     (content,) = json.loads(run(*predict, "--format", "json", cwd=chain))
+    posteriors = content.pop("posteriors")
+    assert max(posteriors, key=posteriors.get) == row["class"]
     assert {key: str(value) for key, value in content.items() if value is not None} == {
         key: value for key, value in row.items() if value
     }
@@ -250,7 +252,12 @@ def test_inspect_tells_what_every_artifact_holds(chain: Path) -> None:
     assert told["target"] == "arousal"
     assert told["classes"] == ["weak", "neutral", "strong"]
     assert told["audio"]["length_s"] == 4.0
-    assert set(told["scores"]["levels"]["track"]) == {"macro_f1", "accuracy"}
+    assert set(told["scores"]["levels"]["track"]) == {
+        "macro_f1",
+        "accuracy",
+        "macro_precision",
+        "macro_recall",
+    }
     told = json.loads(run("inspect", "features.h5", "--json", cwd=chain))
     assert told["tracks"] == 24
     assert told["features"]["mel"]["shape"] == [128, 51]

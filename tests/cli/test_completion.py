@@ -48,7 +48,7 @@ def test_bash_completes_commands_options_and_their_values(tmp_path: Path) -> Non
         offer() {
             COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mer_completion mer; echo "${COMPREPLY[*]}"
         }
-        offer mer rank; offer mer train s; offer mer predict --over; offer mer predict --level t
+        offer mer rank; offer mer train sv; offer mer predict --over; offer mer predict --level t
         offer mer featurize --kind han; offer mer predict --device c; offer mer train du
     """
     done = subprocess.run(

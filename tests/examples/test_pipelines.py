@@ -109,3 +109,17 @@ def test_the_experiments_need_a_corpus_and_explain_themselves(examples: Path) ->
     assert done.returncode == 2
     assert "nowhere/annotations.csv does not exist" in done.stderr
     assert not (crib / "out").exists()
+
+
+def test_words_to_valence_arousal_and_dominance(examples: Path) -> None:
+    """examples/vad: every network, each number, both sorts of labels, and a report of them."""
+    folder = examples / "vad"
+    make(folder, "small", f"PYTHON={sys.executable}", "KINDS=mfcc", "NETWORKS=seq-cnn seq-lstm")
+    report = (folder / "out" / "small" / "report.md").read_text("utf-8")
+    assert "24 of 24 tracks have labels" in report
+    for line in ("seq-cnn, mfcc", "seq-lstm, mfcc", "always the mean", "arousal: seq-lstm, mfcc"):
+        (found,) = [row for row in report.splitlines() if row.startswith(f"| {line} |")]
+        assert len(re.findall(r"\d\.\d\d", found)) >= 2
+    done = try_make(folder, f"PYTHON={sys.executable}")
+    assert done.returncode == 2
+    assert "name songs, tags and a lexicon" in done.stderr

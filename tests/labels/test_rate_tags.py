@@ -73,7 +73,7 @@ def test_the_worked_example(mer: Callable[..., object], write: Write, tmp_path: 
         "vad.csv",
         "--report",
         "report.csv",
-        "--plots",
+        "--plot",
         "plots",
     )
     assert "1 of 4 tracks labelled" in done.stderr

@@ -253,7 +253,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], object], str
     ),
     "features it does not take": (
         lambda card, w: card["features"].append(card["features"][0] | {"kind": "handcrafted"}),
-        "it needs",
+        "it needs|is not one kind",
     ),
     "an architecture of its own": (
         lambda card, w: card["architecture"].update(n_parameters=1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -69,11 +68,15 @@ def rate_tags(
     ] = 1,
     test_fraction: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Put a random share of tracks to the test."),
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Put a random share of tracks to the test."
+        ),
     ] = 0.0,
     validation_fraction: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Put a random share of tracks to the validation."),
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Put a random share of tracks to the validation."
+        ),
     ] = 0.0,
     seed: options.Seed = 0,
     report: Annotated[
@@ -84,11 +87,8 @@ def rate_tags(
             show_default=False,
         ),
     ] = None,
-    plots: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder to draw the labels in.", show_default=False),
-    ] = None,
-    plot_format: Annotated[Literal["png", "svg"], typer.Option(help="Format of figures.")] = "png",
+    plots: options.PlotFolder = None,
+    plot_format: options.PlotFormat = "png",
 ) -> None:
     """Label tracks with valence, arousal and dominance from the words they are tagged with.
 
@@ -102,7 +102,7 @@ def rate_tags(
       mer rate-tags tags.csv --lexicon lexicon.txt --report coverage.csv -o vad.csv
       mer rate-tags tags.csv --lexicon warriner.csv --lexicon-scale 1..9 --multiword words
       mer rate-tags tags.csv --lexicon warriner.csv --drop genres.txt --test-fraction 0.5 \\
-          --plots tag-pictures -o vad-split.csv
+          --plot tag-pictures -o vad-split.csv
     """
     from mertools.artifacts.rows import Label
     from mertools.cli.shared.failures import EXIT_ALL_FAILED
