@@ -104,7 +104,7 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
     """
     architecture = find_architecture(card.architecture)
     module = architecture.load_module()
-    if SELECTED not in learnt:
+    if SELECTED not in learnt or not architecture.takes_vectors:
         model: Model = module.restore(path, card, learnt)
         return model
     columns, n_others = learnt[SELECTED], architecture.n_other_kinds

@@ -48,8 +48,10 @@ def run_measured(folder: Path, *arguments: str) -> tuple[int, str, int]:
         "try: main()\n"
         "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
     )
+    # The shell between starts it afresh: a child's peak begins at the memory of what forked it.
+    shell = ["sh", "-c", '"$@"; exit $?', "sh"]
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments, "-j", "1"],
+        [*shell, sys.executable, "-c", code, *arguments, "-j", "1"],
         capture_output=True,
         text=True,
         cwd=folder,

@@ -149,7 +149,7 @@ def test_forms_of_predictions(chain: Path) -> None:
     (row,) = rows(run(*predict, cwd=chain))
     (content,) = json.loads(run(*predict, "--format", "json", cwd=chain))
     posteriors = content.pop("posteriors")
-    assert max(posteriors, key=posteriors.get) == row["class"]
+    assert max(posteriors, key=posteriors.get) == content["predicted"]
     assert {key: str(value) for key, value in content.items() if value is not None} == {
         key: value for key, value in row.items() if value
     }

@@ -82,7 +82,9 @@ def test_counts_agree_with_a_grid_of_time(drawn: list[tuple[int, int, int]]) -> 
 def test_through_the_command(mer: Mer, tmp_path: Path) -> None:
     """The statistics of the notes that `transcribe` writes."""
     clip = CLIPS / "piece01.ogg"
-    mer("featurize", clip, "--kind", "notestats", "--length", "4", "-o", "f.h5")
+    # `transcribe` hears whole tracks.
+    track = ("--set", "notestats.context=track")
+    mer("featurize", clip, "--kind", "notestats", *track, "--length", "4", "-o", "f.h5")
     mer("validate", "f.h5")
     mer("transcribe", clip, "--length", "4", "-o", "t.h5", "--notes", "n.csv")
     lines = (tmp_path / "n.csv").read_text().splitlines()

@@ -130,7 +130,7 @@ def test_without_weights_nothing_is_computed(
 def test_other_files_are_refused(tmp_path: Path) -> None:
     publication = find_publication("vggish")
     np.savez(tmp_path / "few.npz", **{"features.0.bias": np.zeros(64, np.float32)})
-    (tmp_path / "bad.pth").write_bytes(b"\x80\x04N.")
+    (tmp_path / "bad.pth").write_bytes(b"\x80\x02N.")
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04")
     for name in ("few.npz", "bad.pth", "bad.npz"):
         with pytest.raises(SchemaError):

@@ -43,12 +43,13 @@ def augment(
     jobs: options.Jobs = None,
     cluster: options.Cluster = None,
 ) -> None:
-    """Make augmented copies of tracks or segments; the manifest, originals first, goes to stdout.
+    """Make augmented copies of tracks or segments.
 
-    Copies are float WAV at their original's rate, with its length and channels; the level is left
-    as it is and nothing is clipped. Each has a track_id of its own, and the manifest's columns
-    original and transform say what it is. What is drawn hangs on the seed, the track and the
-    transform alone. Copies are only learnt from, with their original.
+    The manifest, originals first, goes to standard output. Copies are float WAV at their original's
+    rate, with its length and channels; the level is left as it is and nothing is clipped. Each has
+    a track_id of its own, and the manifest's columns original and transform say what it is. What is
+    drawn hangs on the seed, the track and the transform alone. Copies are only learnt from, with
+    their original.
 
     \b
     time-shift (seconds -5..5), pitch-shift (semitones -2..2), time-stretch (rate 0.5..1.5),

@@ -90,12 +90,12 @@ def rate_tags(
     plots: options.PlotFolder = None,
     plot_format: options.PlotFormat = "png",
 ) -> None:
-    """Label tracks with valence, arousal and dominance from the words they are tagged with.
+    """Rate tracks by the words that they are tagged with.
 
-    A track's label is the mean of its tags in the lexicon, by their weights, from 0 to 1; genres
-    and the like do not count. n_annotators is the number of tags that do; std and mad are their
-    spread. Tracks without such tags are left out and counted on standard error; the status is 4 if
-    all are. No lexicon comes with mer, as few may be passed on.
+    A track's valence, arousal and dominance, from 0 to 1, are the means of its tags' in the
+    lexicon, by the tags' weights; genres and the like do not count. n_annotators is the number of
+    tags that do; std and mad are their spread. Tracks without such tags are left out and counted on
+    standard error; the status is 4 if all are. No lexicon comes with mer, as few may be passed on.
 
     \b
     Examples:
