@@ -126,7 +126,9 @@ def test_shards_of_killed_workers_are_those_of_one_machine(
             n_made = len(list((tmp_path / name).glob("*.h5")))
             _, stderr = process.communicate(timeout=60)
             assert process.returncode == 3, stderr
-            assert stderr.count(b"\n") == 3, stderr
+            # Shards that the killed worker had finished are kept, and said to be.
+            lines = [line for line in stderr.splitlines() if not line.startswith(b"kept ")]
+            assert len(lines) == 3, stderr
             assert n_made < 12
             shards = sorted((tmp_path / name).iterdir())
             assert [path.name for path in shards] == [f"{i:06}.h5" for i in range(12)]

@@ -208,7 +208,7 @@ def test_what_fails_is_named_and_the_rest_is_done(
         (["--device", "cuda:9"], "--device cuda:9: is not there: choose from auto, cpu"),
         (["--device", "abacus"], "--device abacus: is not there: choose from auto, cpu"),
         (["--context", "album"], "album"),
-        (["--length", "0"], "no length of time"),
+        (["--length", "0"], "no length of a segment"),
         (["-o", "nowhere/t.h5"], "cannot be written"),
     ],
 )

@@ -165,7 +165,7 @@ def test_numbers_lie_on_their_targets_scales(name: str) -> None:
     with torch.no_grad():
         outputs = network.eval()(*(torch.from_numpy(part) for part in parts)).double().numpy()
     expected = np.clip(outputs, 0, 1) * [8, 2] + [1, -1]
-    np.testing.assert_allclose(numbers, expected, atol=1e-4)
+    np.testing.assert_allclose(numbers, expected, rtol=1e-4, atol=1e-4)
     assert ((outputs > 0) & (outputs < 1)).any()
 
 

@@ -17,8 +17,9 @@ from mertools.dataset.folds import share_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.models.model import Model, restore_model
 from mertools.models.registry import find_architecture
+from mertools.training.card import make_card
 from mertools.training.plan import Plan, Settings
-from mertools.training.protocol import Trained, make_card, run_protocol
+from mertools.training.protocol import Trained, run_protocol
 from mertools.training.recipes import Recipe
 from mertools.training.search import make_space
 
