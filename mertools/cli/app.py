@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from inspect import Parameter, signature
 from typing import Annotated, Any
 
@@ -32,7 +32,7 @@ from mertools.cli.commands.predict import predict
 from mertools.cli.commands.rank_features import rank_features
 from mertools.cli.commands.rate_tags import rate_tags
 from mertools.cli.commands.segment import segment
-from mertools.cli.commands.train import COMMANDS
+from mertools.cli.commands.train import command_of, train_help
 from mertools.cli.commands.transcribe import transcribe
 from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
@@ -180,13 +180,51 @@ def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
 
 
+class _TrainCommands(MutableMapping[str, Any]):
+    """A command for each architecture, built when it is looked up.
+
+    Fifteen with forty options each would slow every other command's start.
+    """
+
+    def __init__(self) -> None:
+        self._built: dict[str, Any] = dict.fromkeys(ARCHITECTURES)
+
+    def __getitem__(self, name: str) -> Any:
+        if self._built[name] is None:
+            architecture = ARCHITECTURES[name]
+            function, fixed = command_of(architecture)
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(
+                name,
+                cls=MerCommand,
+                help=train_help(architecture),
+                short_help=_sentence(architecture.summary),
+            )(_with_common_options(function, **fixed))
+            self._built[name] = typer.main.get_command(alone)
+        return self._built[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._built)
+
+    def __len__(self) -> int:
+        return len(self._built)
+
+
+class _TrainGroup(MerGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _TrainCommands()
+
+
 train = typer.Typer(
-    cls=MerGroup, help="Train a model, and cross-validate it.", no_args_is_help=True
+    cls=_TrainGroup, help="Train a model, and cross-validate it.", no_args_is_help=True
 )
-for _name, (_function, _fixed, _help) in COMMANDS.items():
-    train.command(
-        _name, cls=MerCommand, help=_help, short_help=_sentence(ARCHITECTURES[_name].summary)
-    )(_with_common_options(_function, **_fixed))
 
 import_group = typer.Typer(
     cls=MerGroup,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from mertools.cli.shared import options
-from mertools.models.registry import ARCHITECTURES, NOTES, Architecture
+from mertools.models.registry import NOTES, Architecture
 from mertools.models.registry import Parameter as ArchitectureParameter
 from mertools.targets.pooling import Pooling
 from mertools.training.recipes import parameters_of
@@ -266,10 +266,13 @@ def train(
     )
 
 
+SIGNATURE = signature(train, eval_str=True)
+
+
 def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[str, Any]]:
     """Give `train` with the options that suit an architecture, and the arguments that it fixes."""
     fixed: dict[str, Any] = {"architecture": architecture}
-    defaults = {name: of.default for name, of in signature(train).parameters.items()}
+    defaults = {name: of.default for name, of in SIGNATURE.parameters.items()}
     left_out = [] if architecture.is_network else list(ONLY_NETWORKS)
     if not architecture.takes_others:
         left_out.append("kind")
@@ -289,7 +292,6 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     def run(**arguments: Any) -> None:
         train(**arguments)
 
-    own = signature(train, eval_str=True)
     changed = {
         "kind": typer.Option(
             metavar="NAME",
@@ -307,9 +309,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
             show_default=False,
         ),
     }
-    parameters = [_with_option(of, changed, architecture) for of in own.parameters.values()]
+    parameters = [_with_option(of, changed, architecture) for of in SIGNATURE.parameters.values()]
     run.__name__ = architecture.name
-    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = SIGNATURE.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run, fixed
 
 
@@ -366,7 +368,3 @@ def _describe_parameter(parameter: ArchitectureParameter) -> str:
     lines = textwrap.wrap(meaning, LINE_WIDTH - MEANING_COLUMN)
     joined = f"\n{'':{MEANING_COLUMN}}".join(lines)
     return f"{begin:<{MEANING_COLUMN - 1}} {joined}"
-
-
-COMMANDS = {row.name: (*command_of(row), train_help(row)) for row in ARCHITECTURES.values()}
-"""For each architecture: the function, the arguments that it fixes, and its help."""
