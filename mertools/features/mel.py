@@ -90,21 +90,33 @@ def mel_reference(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32
     """Compute what `mel` does with librosa itself, resized as there."""
     import librosa
 
-    with warnings.catch_warnings():
-        # It warns of signals shorter than a window and of filters between two bins: both are meant.
-        warnings.simplefilter("ignore", UserWarning)
-        S = librosa.feature.melspectrogram(
-            # In float64: single precision moves cells near the floor by more than 1e-4 dB.
-            y=(y if len(y) else np.zeros(1)) / FULL_SCALE,
-            sr=params.sample_rate,
-            n_fft=params.n_fft,
-            hop_length=params.hop_length,
-            n_mels=params.n_mels,
-            dtype=np.float64,
-        )
+    S = mel_spectrogram_reference(
+        y, params.sample_rate, params.n_fft, params.hop_length, params.n_mels
+    )
     ref = np.max if params.reference == MAX else 1.0
     S_db = librosa.power_to_db(S, ref=ref, amin=LOWEST_POWER, top_db=params.top_db or None)
     return _resized(S_db.astype(np.float32), params)
+
+
+def mel_spectrogram_reference(
+    y: NDArray[np.int16], sample_rate: int, n_fft: int, hop_length: int, n_mels: int
+) -> NDArray[np.float64]:
+    """Compute what `mel_spectrogram` does with librosa itself."""
+    import librosa
+
+    with warnings.catch_warnings():
+        # It warns of signals shorter than a window and of filters between two bins: both are meant.
+        warnings.simplefilter("ignore", UserWarning)
+        S: NDArray[np.float64] = librosa.feature.melspectrogram(
+            # In float64: single precision moves cells near the floor by more than 1e-4 dB.
+            y=(y if len(y) else np.zeros(1)) / FULL_SCALE,
+            sr=sample_rate,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            dtype=np.float64,
+        )
+    return S
 
 
 def _resized(spectrogram: NDArray[np.float32], params: MelParams) -> NDArray[np.float32]:

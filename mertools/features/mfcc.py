@@ -8,7 +8,6 @@ above a floor, and an orthonormal DCT-II over them. The settings are those of pa
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
-from mertools.features.mel import FULL_SCALE, LOWEST_POWER, mel_spectrogram
+from mertools.features.mel import LOWEST_POWER, mel_spectrogram, mel_spectrogram_reference
 from mertools.runtime.devices import CPU
 
 SEGMENT, TRACK = "segment", "track"
@@ -146,18 +145,9 @@ def mfcc_reference(y: NDArray[np.int16], params: MfccParams) -> NDArray[np.float
     """Compute what `mfcc` does with librosa itself."""
     import librosa
 
-    with warnings.catch_warnings():
-        # It warns of signals shorter than a window and of filters between two bins: both are meant.
-        warnings.simplefilter("ignore", UserWarning)
-        S = librosa.feature.melspectrogram(
-            # In float64: single precision moves cells near the floor by more than 1e-4 dB.
-            y=(y if len(y) else np.zeros(1)) / FULL_SCALE,
-            sr=params.sample_rate,
-            n_fft=params.n_fft,
-            hop_length=params.hop_length,
-            n_mels=params.n_mels,
-            dtype=np.float64,
-        )
+    S = mel_spectrogram_reference(
+        y, params.sample_rate, params.n_fft, params.hop_length, params.n_mels
+    )
     S_db = librosa.power_to_db(S, amin=LOWEST_POWER, top_db=params.top_db or None)
     coefficients = librosa.feature.mfcc(S=S_db, n_mfcc=params.n_mfcc)[params.first :]
     return np.ascontiguousarray(coefficients.T, np.float32)

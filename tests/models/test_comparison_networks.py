@@ -149,7 +149,8 @@ def test_a_short_chunk_ends_in_one_cell_and_a_waveform_in_one_sample() -> None:
 
 
 def test_steps_of_a_sequence_divide_its_frames() -> None:
-    assert build("cnn-gru", CLIP, **{"gru.steps": 5}).spectrogram.steps == 5  # type: ignore
+    branch: Any = build("cnn-gru", CLIP, **{"gru.steps": 5}).branches["spectrogram"]
+    assert branch.steps == 5
     with pytest.raises(UsageError, match="does not divide 25 frames"):
         build("cnn-gru", CLIP, **{"gru.steps": 7})
 
@@ -164,9 +165,10 @@ def test_too_small_an_input_is_refused(name: str, shape: tuple[int, ...]) -> Non
 
 def test_weights_begin_as_in_keras() -> None:
     network = build("choi", CLIP)
-    convolution: Any = network.spectrogram.blocks[1][0]  # type: ignore
+    branch: Any = network.branches["spectrogram"]
+    convolution = branch.blocks[1][0]
     assert convolution.weight.std().item() == pytest.approx(np.sqrt(2 / (16 * 25)), rel=0.05)
-    dense: Any = network.spectrogram.embedding[1]  # type: ignore
+    dense = branch.embedding[1]
     assert dense.weight.abs().max().item() == pytest.approx(np.sqrt(6 / 2300), rel=0.01)
     assert not network.classifier.bias.any()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -1,7 +1,7 @@
 """Writes the files of this folder, by mertools as it was before numbers could be learnt (0.1).
 
-git worktree add /tmp/oldmer b348d49
-PYTHONPATH=/tmp/oldmer python make_models.py /tmp/oldmer
+git worktree add ../mertools-0.1 b348d49
+PYTHONPATH=$PWD/../mertools-0.1 python tests/models/old/make_models.py ../mertools-0.1
 """
 
 from __future__ import annotations
