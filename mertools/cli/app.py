@@ -7,7 +7,8 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, MutableMapping
+from collections import UserDict
+from collections.abc import Callable
 from inspect import Parameter, signature
 from typing import Annotated, Any
 
@@ -180,17 +181,14 @@ def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
 
 
-class _TrainCommands(MutableMapping[str, Any]):
+class _TrainCommands(UserDict[str, Any]):
     """A command for each architecture, built when it is looked up.
 
     Fifteen with forty options each would slow every other command's start.
     """
 
-    def __init__(self) -> None:
-        self._built: dict[str, Any] = dict.fromkeys(ARCHITECTURES)
-
     def __getitem__(self, name: str) -> Any:
-        if self._built[name] is None:
+        if self.data[name] is None:
             architecture = ARCHITECTURES[name]
             function, fixed = command_of(architecture)
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -200,26 +198,14 @@ class _TrainCommands(MutableMapping[str, Any]):
                 help=train_help(architecture),
                 short_help=_sentence(architecture.summary),
             )(_with_common_options(function, **fixed))
-            self._built[name] = typer.main.get_command(alone)
-        return self._built[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._built[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._built[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._built)
-
-    def __len__(self) -> int:
-        return len(self._built)
+            self.data[name] = typer.main.get_command(alone)
+        return self.data[name]
 
 
 class _TrainGroup(MerGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _TrainCommands()
+        self.commands = _TrainCommands(dict.fromkeys(ARCHITECTURES))
 
 
 train = typer.Typer(

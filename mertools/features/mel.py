@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mertools.errors import UsageError
-from mertools.features.params import added_later
+from mertools.features.params import added_later, check_least, check_range_of_decibels
 
 FULL_SCALE = 2.0**15  # of 16-bit PCM
 LOWEST_POWER = 1e-10
@@ -55,20 +55,8 @@ class MelParams:
     reference: str = added_later(MAX)
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("sample_rate", 1),
-            ("n_fft", 2),
-            ("hop_length", 1),
-            ("n_mels", 1),
-            ("n_frames", 0),
-        ):
-            value = getattr(self, name)
-            if value < least:
-                raise UsageError(f"mel.{name}", f"{value} is too small", f"give {least} or more")
-        if not (math.isfinite(self.top_db) and self.top_db >= 0):
-            raise UsageError(
-                "mel.top_db", f"{self.top_db} is no range", "give decibels, or 0 for no floor"
-            )
+        check_least("mel", self, sample_rate=1, n_fft=2, hop_length=1, n_mels=1, n_frames=0)
+        check_range_of_decibels("mel", self.top_db)
         if self.reference not in (MAX, ABSOLUTE):
             raise UsageError(
                 "mel.reference",

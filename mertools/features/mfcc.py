@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
 from mertools.features.mel import LOWEST_POWER, mel_spectrogram, mel_spectrogram_reference
+from mertools.features.params import check_least, check_range_of_decibels
 from mertools.runtime.devices import CPU
 
 SEGMENT, TRACK = "segment", "track"
@@ -47,19 +48,8 @@ class MfccParams:
     drop_c0: str = "no"
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("sample_rate", 1),
-            ("n_fft", 2),
-            ("hop_length", 1),
-            ("n_mels", 1),
-        ):
-            value = getattr(self, name)
-            if value < least:
-                raise UsageError(f"mfcc.{name}", f"{value} is too small", f"give {least} or more")
-        if not (math.isfinite(self.top_db) and self.top_db >= 0):
-            raise UsageError(
-                "mfcc.top_db", f"{self.top_db} is no range", "give decibels, or 0 for no floor"
-            )
+        check_least("mfcc", self, sample_rate=1, n_fft=2, hop_length=1, n_mels=1)
+        check_range_of_decibels("mfcc", self.top_db)
         if self.scope not in (SEGMENT, TRACK):
             raise UsageError(
                 "mfcc.scope", f"{self.scope!r} is no scope", f"choose from {SEGMENT}, {TRACK}"

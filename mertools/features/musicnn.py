@@ -17,9 +17,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
 from mertools.features.mel import mel_spectrogram
+from mertools.features.params import check_least
 from mertools.pretrained.musicnn import LIVE_CHANNELS, N_BANDS, PATCH_FRAMES, WEIGHTS
 from mertools.pretrained.weight_files import load_weights
 from mertools.runtime.devices import CPU
@@ -141,10 +141,7 @@ class MusicnnParams:
     hop_frames: int = PATCH_FRAMES
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "hop_frames"):
-            value = getattr(self, name)
-            if value < 1:
-                raise UsageError(f"musicnn.{name}", f"{value} is too small", "give 1 or more")
+        check_least("musicnn", self, sample_rate=1, hop_frames=1)
 
     @property
     def least_samples(self) -> int:

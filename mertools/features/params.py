@@ -1,9 +1,12 @@
-"""Which parameters of a computation are stored beside its features and enter their digest."""
+"""Parameters of computations: bounds that kinds share, and which enter the features' digest."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
+
+from mertools.errors import UsageError
 
 ADDED_LATER = "added later"
 """In a field's metadata: features were stored before the parameter existed."""
@@ -24,3 +27,19 @@ def stored_params(params: Any) -> dict[str, Any]:
         if ADDED_LATER in field.metadata and values[field.name] == field.default:
             del values[field.name]
     return values
+
+
+def check_least(kind: str, params: Any, **least: int) -> None:
+    """Raise UsageError where a parameter is below the `least` that has a meaning."""
+    for name, bound in least.items():
+        value = getattr(params, name)
+        if value < bound:
+            raise UsageError(f"{kind}.{name}", f"{value} is too small", f"give {bound} or more")
+
+
+def check_range_of_decibels(kind: str, top_db: float) -> None:
+    """Raise UsageError where `top_db` is no distance below the loudest cell."""
+    if not (math.isfinite(top_db) and top_db >= 0):
+        raise UsageError(
+            f"{kind}.top_db", f"{top_db} is no range", "give decibels, or 0 for no floor"
+        )

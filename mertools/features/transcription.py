@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
+from mertools.features.params import check_least
 from mertools.pretrained.basic_pitch import (
     HOP_SAMPLES,
     N_CONTOUR_BINS,
@@ -69,10 +70,7 @@ class TranscriptionParams:
     context: str = SEGMENT
 
     def __post_init__(self) -> None:
-        if self.sample_rate < 1:
-            raise UsageError(
-                "transcription.sample_rate", f"{self.sample_rate} is too small", "give 1 or more"
-            )
+        check_least("transcription", self, sample_rate=1)
         if self.context not in (SEGMENT, TRACK):
             raise UsageError(
                 "transcription.context",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
+from mertools.features.params import check_least
 from mertools.pretrained.user_weights import load_weights
 from mertools.pretrained.vggish import (
     N_BANDS,
@@ -71,10 +72,7 @@ class VggishParams:
     weights: str = ""
 
     def __post_init__(self) -> None:
-        if self.sample_rate < 1:
-            raise UsageError("vggish.sample_rate", f"{self.sample_rate} is too small", "give more")
-        if self.n_frames < 0:
-            raise UsageError("vggish.n_frames", f"{self.n_frames} is too small", "give 0 or more")
+        check_least("vggish", self, sample_rate=1, n_frames=0)
         if self.pca not in ("yes", "no"):
             raise UsageError("vggish.pca", f"{self.pca!r} is no switch", "give yes or no")
 

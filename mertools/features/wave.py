@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.errors import UsageError
+from mertools.features.params import check_least
 
 FULL_SCALE = 2.0**15  # of 16-bit PCM
 
@@ -19,8 +19,7 @@ class WaveParams:
     sample_rate: int = 16000
 
     def __post_init__(self) -> None:
-        if self.sample_rate < 1:
-            raise UsageError("wave.sample_rate", f"{self.sample_rate} is too small", "give more")
+        check_least("wave", self, sample_rate=1)
 
 
 def wave(y: NDArray[np.int16], params: WaveParams) -> NDArray[np.float32]:
