@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +142,36 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             read_published_weights(publication, (tmp_path / name,))
     with pytest.raises(UsageError, match="did you mean vggish"):
         find_publication("vgish")
+
+
+class Payload:
+    """Pickles as a call that creates a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_what_a_state_names_is_not_run(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"features.0.bias": Payload(tmp_path / "run")}, tmp_path / "zipped.pth")
+    # As torch saved before 1.6: pickles behind each other, and a plain pickle of protocol 2.
+    torch.save(
+        {"features.0.bias": Payload(tmp_path / "run")},
+        tmp_path / "old.pth",
+        _use_new_zipfile_serialization=False,
+    )
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Payload(tmp_path / "run"), protocol=2))
+    for name in ("zipped.pth", "old.pth", "plain.pth"):
+        with pytest.raises(SchemaError, match="holds no tensors"):
+            read_published_weights(find_publication("vggish"), (tmp_path / name,))
+    assert not (tmp_path / "run").exists()
+    with (tmp_path / "plain.pth").open("rb") as stream:
+        pickle.load(stream)  # noqa: S301, the payload does what is feared
+    assert (tmp_path / "run").exists()
 
 
 def make_weights(path: Path) -> None:
