@@ -163,7 +163,8 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
     Raises SchemaError where those do not fit the card.
     """
     architecture = find_architecture(card.architecture)
-    form = dict(card.form)
+    # Cards of before a parameter was added are of its default.
+    form = {**architecture.defaults, **card.form}
     try:
         if not architecture.takes_others and card.kinds != architecture.kinds:
             needed = ", ".join(architecture.kinds)

@@ -94,6 +94,14 @@ _OF_THE_COMPARISON = (
         "network",
         "mertools.models.crnn",
         _ALL_OBJECTIVES,
+        parameters=(
+            Parameter(
+                "variant",
+                "won",
+                "Won's network, or Choi's of 96 x 1,366 alone",
+                choices=("won", "choi"),
+            ),
+        ),
     ),
     Architecture(
         "dnn",
@@ -118,6 +126,15 @@ _OF_THE_COMPARISON = (
         (Branch("wave", ("wave",)),),
         "network",
         "mertools.models.sample_cnn",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+    Architecture(
+        "artist",
+        "Park's network of artists, on mel spectrograms of short chunks that vote",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.artist",
         _ALL_OBJECTIVES,
         pool="mode",
     ),

@@ -6,7 +6,7 @@ A row for each network; `mer import weights` lists them.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,12 @@ PUBLICATIONS: Mapping[str, Publication] = {
 }
 
 
-def find_publication(name: str) -> Publication:
-    """Find a network by its name. Raises UsageError where there is none."""
+def find_publication(name: str, others: Iterable[str] = ()) -> Publication:
+    """Find a network by its name. Raises UsageError where there is none, which names `others`."""
     if name not in PUBLICATIONS:
-        raise UsageError(name, "is no network to import", choose_from(PUBLICATIONS, name))
+        raise UsageError(
+            name, "is no network to import", choose_from((*PUBLICATIONS, *others), name)
+        )
     return PUBLICATIONS[name]
 
 
@@ -81,7 +83,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix in READABLE:
-        return _read_state(path)
+        return read_state(path)
     raise UsageError(path, "is of no known form", f"give one of {', '.join(READABLE)}")
 
 
@@ -94,7 +96,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise SchemaError(path, f"is no NPZ of arrays ({error})", "write it again") from None
 
 
-def _read_state(path: Path) -> dict[str, NDArray[Any]]:
+def read_state(path: Path) -> dict[str, NDArray[Any]]:
     """Read torch's state of a module: tensors alone, nothing else that its pickle may name."""
     import pickle
 
