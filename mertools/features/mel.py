@@ -35,11 +35,12 @@ BREAK_HZ = 1000.0
 BREAK_MEL = BREAK_HZ / HZ_PER_MEL
 LOG_STEP = math.log(6.4) / 27
 
-# HTK's: S. Young and others, The HTK Book, section 5.4.
-HTK_FACTOR = 2595.0
-HTK_BREAK_HZ = 700.0
-
-BLOCK_FRAMES = 256  # computed at once: few enough to stay in the processor's cache
+        spectrum = np.fft.rfft(frames[block] * window)
+        levels = (spectrum.real**2 + spectrum.imag**2).T
+        if power == 1:
+            np.sqrt(levels, out=levels)
+        for some, bins, filters in groups:
+            S[some, block] = filters @ levels[bins]
 BANDS_AT_ONCE = 16
 
 
@@ -195,12 +196,16 @@ def mel_spectrogram(
     window = _hann(n_fft) / FULL_SCALE
     groups = _filter_groups(sample_rate, n_fft, n_mels, bands)
     S = np.empty((n_mels, len(frames)), np.float32)
-    for start in range(0, len(frames), BLOCK_FRAMES):
-        block = slice(start, start + BLOCK_FRAMES)
+    n_at_once = max(1, BLOCK_SAMPLES // n_fft)
+    for start in range(0, len(frames), n_at_once):
+        block = slice(start, start + n_at_once)
         # In float64: single precision moves cells near the floor by more than 1e-4 dB.
-        spectrum = (np.abs(np.fft.rfft(frames[block] * window)) ** power).T
+        spectrum = np.fft.rfft(frames[block] * window)
+        levels = (spectrum.real**2 + spectrum.imag**2).T
+        if power == 1:
+            np.sqrt(levels, out=levels)
         for some, bins, filters in groups:
-            S[some, block] = filters @ spectrum[bins]
+            S[some, block] = filters @ levels[bins]
     return S
 
 
