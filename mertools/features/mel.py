@@ -35,12 +35,11 @@ BREAK_HZ = 1000.0
 BREAK_MEL = BREAK_HZ / HZ_PER_MEL
 LOG_STEP = math.log(6.4) / 27
 
-        spectrum = np.fft.rfft(frames[block] * window)
-        levels = (spectrum.real**2 + spectrum.imag**2).T
-        if power == 1:
-            np.sqrt(levels, out=levels)
-        for some, bins, filters in groups:
-            S[some, block] = filters @ levels[bins]
+# HTK's: S. Young and others, The HTK Book, section 5.4.
+HTK_FACTOR = 2595.0
+HTK_BREAK_HZ = 700.0
+
+BLOCK_SAMPLES = 2**17  # in the frames computed at once: few enough to stay in the cache
 BANDS_AT_ONCE = 16
 
 
@@ -148,11 +147,13 @@ def _resized(spectrogram: NDArray[np.float32], params: MelParams) -> NDArray[np.
     return np.array(Image.fromarray(spectrogram).resize(size, Image.Resampling.BILINEAR))
 
 
-def mel_spectrogram_db(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
+def mel_spectrogram_db(
+    y: NDArray[np.int16] | NDArray[np.float32], params: MelParams
+) -> NDArray[np.float32]:
     """Compute the mel spectrogram in decibels relative to `params.reference`.
 
-    `y` is a mono signal, shape (n_samples,), of any length; an empty one is taken as one sample of
-    silence. A frame is centred on every hop, under a periodic Hann window, with zeros beyond the
+    `y` is a mono signal scaled as 16 bit, shape (n_samples,), of any length; an empty one is taken
+    as one sample of silence. A frame is centred on every hop, under a periodic Hann window, with zeros beyond the
     ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`. Relative to the
     loudest cell values are from -top_db to 0, and silence is 0 everywhere, as in librosa; silence
     is -100 where the reference is absolute.
@@ -188,8 +189,8 @@ def mel_spectrogram(
 ) -> NDArray[np.float32]:
     """Compute the mel spectrogram: the power of `y` scaled to [-1, 1) from 16 bit.
 
-    With a `power` of 1 it is of magnitudes. The signal and the frames are as `mel_spectrogram_db` has them. Returns shape (n_mels,
-    1 + n_samples // hop_length) for an even `n_fft`.
+    With a `power` of 1 it is of magnitudes. The signal and the frames are as `mel_spectrogram_db`
+    has them. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`.
     """
     y = y if len(y) else np.zeros(1, np.int16)
     frames = sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]

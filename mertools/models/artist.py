@@ -35,7 +35,10 @@ FORM = {"channels": list(CHANNELS), "kernel_sizes": list(KERNEL_SIZES), "pools":
 
 
 class Block(nn.Module):
-    """A convolution over time, padded as Keras does: (n, i, n_frames) to (n, o, n_frames / pool)."""
+    """A convolution over time, padded as Keras does, and a pooling.
+
+    (n, in_channels, n_frames) to (n, out_channels, n_frames // pool).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, pool: int) -> None:
         super().__init__()

@@ -94,9 +94,7 @@ class ChoiBranch(InputBranch):
             )
             for (i, o), pool in zip(itertools.pairwise((1, *CHANNELS)), POOLS, strict=True)
         )
-        self.gru = nn.Sequential(
-            ResetFirstGru(CHANNELS[-1], HIDDEN), ResetFirstGru(HIDDEN, HIDDEN)
-        )
+        self.gru = nn.Sequential(ResetFirstGru(CHANNELS[-1], HIDDEN), ResetFirstGru(HIDDEN, HIDDEN))
 
     def fit_statistics(self, batches: Iterable[Sequence[NDArray[Any]]]) -> None:
         """Fit the mean level and its deviation."""

@@ -42,9 +42,10 @@ class SameConv2d(nn.Conv2d):
 class ResetFirstGru(nn.Module):
     """A layer of gated recurrent units as Keras had it before 2.3.
 
-    (n, n_steps, in_size) to (n, n_steps, size). Unlike torch's the reset gate works before the product with the recurrent weights, there is one
-    bias for each gate, and gates are 0.2 x + 0.5, cut off at 0 and 1. K. Cho and others, "Learning
-    phrase representations using RNN encoder-decoder", EMNLP 2014, equations 5 to 8.
+    (n, n_steps, in_size) to (n, n_steps, size). Unlike torch's the reset gate works before the
+    product with the recurrent weights, each gate has one bias, and gates are 0.2 x + 0.5, cut off
+    at 0 and 1. K. Cho and others, "Learning phrase representations using RNN encoder-decoder",
+    EMNLP 2014, equations 5 to 8.
     """
 
     def __init__(self, in_size: int, size: int) -> None:

@@ -16,20 +16,26 @@ from numpy.typing import NDArray
 
 from mertools.artifacts import safetensors_file
 from mertools.errors import SchemaError, UsageError, choose_from
-from mertools.pretrained import vggish
+from mertools.pretrained import openl3, vggish
+from mertools.pretrained.keras_file import Layer, read_layers
 from mertools.pretrained.user_weights import Shapes, check_weights
 
 READABLE = (".safetensors", ".npz", ".pt", ".pth")
+OF_KERAS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A network's published weights: their shapes by name, and where the files are from."""
+    """A network's published weights: their shapes by name, and where the files are from.
+
+    `layers` are those of a file of Keras, where one is published.
+    """
 
     name: str
     shapes: Shapes
     optional: Shapes
     source: str
+    layers: tuple[Layer, ...] = ()
 
 
 PUBLICATIONS: Mapping[str, Publication] = {
@@ -41,6 +47,13 @@ PUBLICATIONS: Mapping[str, Publication] = {
             vggish.PCA_SHAPES,
             "vggish-10086976.pth, and vggish_pca_params-970ea276.pth for vggish.pca, of "
             "https://github.com/harritaylor/torchvggish",
+        ),
+        Publication(
+            openl3.NAME,
+            openl3.SHAPES,
+            {},
+            "openl3_audio_mel256_music.h5 of https://github.com/marl/openl3, branch models",
+            openl3.LAYERS,
         ),
     )
 }
@@ -65,7 +78,7 @@ def read_published_weights(
     weights: dict[str, NDArray[np.float32]] = {}
     known = {**publication.shapes, **publication.optional}
     for path in paths:
-        for name, values in _read(path).items():
+        for name, values in _read(path, publication.layers).items():
             shape = known.get(name)
             # Some publish a vector as a column.
             if shape is not None and values.shape == (*shape, 1):
@@ -75,7 +88,7 @@ def read_published_weights(
     return weights
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path, layers: tuple[Layer, ...]) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise UsageError(path, "does not exist", "give the file as its authors publish it")
     if path.suffix == ".safetensors":
@@ -84,7 +97,10 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         return _read_npz(path)
     if path.suffix in READABLE:
         return read_state(path)
-    raise UsageError(path, "is of no known form", f"give one of {', '.join(READABLE)}")
+    if layers and path.suffix in OF_KERAS:
+        return dict(read_layers(path, layers))
+    readable = (*READABLE, *(OF_KERAS if layers else ()))
+    raise UsageError(path, "is of no known form", f"give one of {', '.join(readable)}")
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:

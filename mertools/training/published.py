@@ -35,13 +35,17 @@ COUNTER = "num_batches_tracked"
 """Of a batch normalisation; torch has it, and nothing depends on it."""
 
 # In the order of the network's outputs, as the authors' README lists them.
+# fmt: off
 MSD_TAGS = (
-    "rock,pop,alternative,indie,electronic,female vocalists,dance,00s,alternative rock,jazz,"
-    "beautiful,metal,chillout,male vocalists,classic rock,soul,indie rock,Mellow,electronica,80s,"
-    "folk,90s,chill,instrumental,punk,oldies,blues,hard rock,ambient,acoustic,experimental,"
-    "female vocalist,guitar,Hip-Hop,70s,party,country,easy listening,sexy,catchy,funk,electro,"
-    "heavy metal,Progressive rock,60s,rnb,indie pop,sad,House,happy"
-).split(",")
+    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance",
+    "00s", "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists",
+    "classic rock", "soul", "indie rock", "Mellow", "electronica", "80s", "folk", "90s",
+    "chill", "instrumental", "punk", "oldies", "blues", "hard rock", "ambient",
+    "acoustic", "experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party",
+    "country", "easy listening", "sexy", "catchy", "funk", "electro", "heavy metal",
+    "Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy",
+)
+# fmt: on
 N_TAGS = 50
 
 CHOI_MEAN_DB, CHOI_DEVIATION_DB = -13.55, 8.34
@@ -181,7 +185,7 @@ PUBLISHED: Mapping[str, PublishedModel] = {
         PublishedModel(
             "choi-crnn",
             "crnn",
-            Target("tag", Classes(tuple(MSD_TAGS), ordered=False)),
+            Target("tag", Classes(MSD_TAGS, ordered=False)),
             # The authors square the power, which doubles decibels: 80 of theirs are 40 here.
             {"sample_rate": 12000, "n_fft": 512, "hop_length": 256, "n_mels": 96, "top_db": 40.0},
             29.12,

@@ -12,8 +12,8 @@ def import_weights(
         str,
         typer.Argument(
             metavar="NETWORK",
-            help="The network: vggish for a kind of feature; choi-crnn, won-crnn or artist for a "
-            "model.",
+            help="The network: vggish or openl3 for a kind of feature; choi-crnn, won-crnn or "
+            "artist for a model.",
             show_default=False,
         ),
     ],
