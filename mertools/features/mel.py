@@ -153,10 +153,10 @@ def mel_spectrogram_db(
     """Compute the mel spectrogram in decibels relative to `params.reference`.
 
     `y` is a mono signal scaled as 16 bit, shape (n_samples,), of any length; an empty one is taken
-    as one sample of silence. A frame is centred on every hop, under a periodic Hann window, with zeros beyond the
-    ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`. Relative to the
-    loudest cell values are from -top_db to 0, and silence is 0 everywhere, as in librosa; silence
-    is -100 where the reference is absolute.
+    as one sample of silence. A frame is centred on every hop, under a periodic Hann window, with
+    zeros beyond the ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`.
+    Relative to the loudest cell values are from -top_db to 0, and silence is 0 everywhere, as in
+    librosa; silence is -100 where the reference is absolute.
     """
     S = mel_spectrogram(
         y,

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from conftest import Mer
+from made_keras import draw_norm, write_keras
 from mertools.errors import SchemaError, UsageError
 from mertools.features import openl3
 from mertools.features.excerpt import Excerpt
@@ -51,12 +52,19 @@ def test_the_front_end_is_the_authors() -> None:
     """core.py, _librosa_mel_frontend: magnitudes, Slaney's bands, decibels below the loudest."""
     rng = np.random.default_rng(0)
     for y in (rng.normal(0, 0.1, 48000), np.sin(np.arange(48000) / 9), np.zeros(48000)):
+        samples = (y * 2**15).astype(np.float32)
         S = librosa.feature.melspectrogram(
-            y=y, sr=48000, n_fft=2048, hop_length=242, n_mels=256, power=1.0, dtype=np.float64
+            y=samples.astype(np.float64) / 2**15,
+            sr=48000,
+            n_fft=2048,
+            hop_length=242,
+            n_mels=256,
+            power=1.0,
+            dtype=np.float64,
         )
         expected = librosa.power_to_db(S, ref=1.0, amin=1e-10, top_db=80.0)
         expected -= expected.max()
-        found = mel_spectrogram_db((y * 2**15).astype(np.float32), FRONT_END)
+        found = mel_spectrogram_db(samples, FRONT_END)
         assert found.shape == (256, 199)
         np.testing.assert_allclose(found, expected, atol=2e-3)
 
@@ -89,34 +97,22 @@ def draw_layers() -> Layers:
     """Draw weights as the authors' file has them, with the filters of its old front end."""
     rng = np.random.default_rng(0)
 
-    def norm(size: int) -> list[np.ndarray]:
-        gamma, variance = (rng.uniform(0.5, 1.5, size) for _ in range(2))
-        beta, mean = (rng.normal(0, 0.1, size) for _ in range(2))
-        return [gamma, beta, mean, variance]
-
     layers: Layers = [
         ("input_1", []),
         ("melspectrogram_1", [np.zeros((1025, 256))]),
-        ("batch_normalization_1", norm(1)),
+        ("batch_normalization_1", draw_norm(rng, 1)),
     ]
     for k, (n_in, n_out) in enumerate(itertools.pairwise(CHANNELS), 1):
         name = f"conv2d_{k}" if k < 8 else "audio_embedding_layer"
         kernel = rng.normal(0, math.sqrt(2 / (9 * n_in)), (3, 3, n_in, n_out))
         layers.append((name, [kernel, rng.normal(0, 0.1, n_out)]))
         if k < 8:
-            layers += [(f"batch_normalization_{k + 1}", norm(n_out)), (f"activation_{k}", [])]
+            layers += [
+                (f"batch_normalization_{k + 1}", draw_norm(rng, n_out)),
+                (f"activation_{k}", []),
+            ]
     layers[2][1][3][:] = 400.0  # of decibels
     return layers
-
-
-def write_layers(path: Path, layers: Layers) -> None:
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name, _ in layers]
-        for name, arrays in layers:
-            names = [f"{name}/weight_{k}:0" for k in range(len(arrays))]
-            file.create_group(name).attrs["weight_names"] = [each.encode() for each in names]
-            for each, array in zip(names, arrays, strict=True):
-                file[name][each] = array.astype(np.float32)
 
 
 def embed_by_listing(layers: Layers, S: np.ndarray) -> np.ndarray:
@@ -144,7 +140,7 @@ def test_the_whole_way_with_drawn_weights(
     mer: Mer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layers = draw_layers()
-    write_layers(tmp_path / "openl3_audio_mel256_music.h5", layers)
+    write_keras(tmp_path / "openl3_audio_mel256_music.h5", layers)
     mer("import", "weights", "openl3", "openl3_audio_mel256_music.h5", "-o", "w")
     file = tmp_path / "w" / "openl3.safetensors"
     monkeypatch.setenv(VARIABLE, f'{{"openl3": "{file}"}}')
@@ -169,10 +165,10 @@ def test_the_whole_way_with_drawn_weights(
 def test_other_files_are_refused(tmp_path: Path) -> None:
     publication = find_publication("openl3")
     layers = draw_layers()
-    write_layers(tmp_path / "short.h5", layers[:-1])
+    write_keras(tmp_path / "short.h5", layers[:-1])
     # The network of 128 bands has the same layers; that of another input has another first one.
     layers[3] = ("conv2d_1", [np.zeros((3, 3, 2, 64)), np.zeros(64)])
-    write_layers(tmp_path / "wide.h5", layers)
+    write_keras(tmp_path / "wide.h5", layers)
     for name in ("short.h5", "wide.h5"):
         with pytest.raises(SchemaError):
             read_published_weights(publication, (tmp_path / name,))

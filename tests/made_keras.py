@@ -21,7 +21,7 @@ def write_keras(path: Path, layers: Layers, root: str = "/") -> None:
             of_layer = group.create_group(name)
             of_layer.attrs["weight_names"] = [each.encode() for each in names]
             for each, array in zip(names, arrays, strict=True):
-                of_layer[each] = array
+                of_layer[each] = np.asarray(array, np.float32)
 
 
 def draw(rng: np.random.Generator, *shape: int, fan: int = 0) -> np.ndarray:
