@@ -105,7 +105,7 @@ def pool_windows(embedding: NDArray[np.float32], params: Openl3Params) -> NDArra
         kept = embedding[: params.n_windows]
         flat[: len(kept)] = kept
         return flat.reshape(-1)
-    mean = embedding.mean(axis=0)
+    mean: NDArray[np.float32] = embedding.mean(axis=0)
     return mean if params.pool == "mean" else np.concatenate([mean, embedding.std(axis=0)])
 
 

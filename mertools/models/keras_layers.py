@@ -58,7 +58,7 @@ class ResetFirstGru(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Give the state after each step."""
         size = self.size
-        of_gates, of_candidate = self.state.weight.split([2 * size, size])
+        of_gates, of_candidate = self.state.weight[: 2 * size], self.state.weight[2 * size :]
         h = x.new_zeros(len(x), size)
         states = []
         for step in self.input(x).unbind(1):

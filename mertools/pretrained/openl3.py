@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mertools.pretrained.keras_file import NORM_EPSILON, Layer
 from mertools.pretrained.weight_files import Weights
@@ -63,9 +64,11 @@ def fold_norms(weights: Weights) -> Weights:
     are zeros after the first normalisation, so that it stays on its own.
     """
     scale, offset = _scale_and_offset(weights, "input")
-    folded = {"input.scale": scale, "input.offset": offset}
+    folded: dict[str, NDArray[np.float64]] = {"input.scale": scale, "input.offset": offset}
     for k in range(LAST + 1):
-        weight, bias = (weights[f"convolution.{k}.{part}"] for part in ("weight", "bias"))
+        weight, bias = (
+            weights[f"convolution.{k}.{part}"].astype(np.float64) for part in ("weight", "bias")
+        )
         if k != LAST:
             scale, offset = _scale_and_offset(weights, f"norm.{k}")
             weight, bias = weight * scale[:, None, None, None], bias * scale + offset
@@ -73,7 +76,9 @@ def fold_norms(weights: Weights) -> Weights:
     return {name: np.asarray(array, np.float32) for name, array in folded.items()}
 
 
-def _scale_and_offset(weights: Weights, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _scale_and_offset(
+    weights: Weights, name: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     gamma, beta, mean, variance = (weights[f"{name}.{part}"].astype(np.float64) for part in _NORM)
     scale = gamma / np.sqrt(variance + NORM_EPSILON)
     return scale, beta - mean * scale

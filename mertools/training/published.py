@@ -19,6 +19,7 @@ from mertools.artifacts.feature_rows import Cutting
 from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.model_file import write_model
+from mertools.errors import UsageError
 from mertools.features.params import stored_params
 from mertools.features.registry import request_kind
 from mertools.models import artist, choi_crnn
@@ -85,7 +86,7 @@ class PublishedModel:
 
 
 def import_model(published: PublishedModel, path: Path, output: Path) -> int:
-    """Write a published file as a model; return how many numbers it has learnt.
+    """Write a published file as a model; return the number of its weights.
 
     Raises UsageError where the file cannot be read, SchemaError where it holds other weights.
     """
@@ -94,6 +95,8 @@ def import_model(published: PublishedModel, path: Path, output: Path) -> int:
         network: Network = architecture.load_module().build(
             [published.shape], published.target.scale.n_outputs, **published.form
         )
+    if not path.is_file():
+        raise UsageError(path, "does not exist", "give the file as its authors publish it")
     weights = published.read(path)
     expected = {
         name: tuple(weight.shape)

@@ -11,13 +11,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from made_keras import draw, draw_norm, write_keras
 from safetensors.numpy import load_file
 from torch import nn
 from torch.nn import functional
 from typer.testing import CliRunner, Result
 
 from conftest import SHARED
+from made_keras import draw, draw_norm, write_keras
 from mertools.artifacts.feature_rows import Cutting, FeatureRow
 from mertools.artifacts.features_file import write_features
 from mertools.audio.convert import read_at_rates
@@ -307,7 +307,9 @@ def test_other_files_are_refused(folder: Path) -> None:
     for name in ("artist", "short", "narrow", "none", "text"):
         with pytest.raises(SchemaError):
             import_model(choi, folder / f"{name}.h5", folder / "m.safetensors")
-    here("import", "weights", "choi-crnn", "absent.h5", status=2)
+    for name in ("choi-crnn", "won-crnn"):
+        assert "does not exist" in here("import", "weights", name, "absent.h5", status=2).stderr
+    assert "holds no tensors" in here("import", "weights", "won-crnn", "text.h5", status=2).stderr
     here("import", "weights", "choi-crnn", "short.h5", "none.h5", status=2)
     assert (
         "did you mean won-crnn" in here("import", "weights", "won-crn", "short.h5", status=2).stderr
