@@ -98,8 +98,9 @@ def feature(excerpt: Excerpt, params: Openl3Params, device: str = CPU) -> NDArra
 
 def pool_windows(embedding: NDArray[np.float32], params: Openl3Params) -> NDArray[np.float32]:
     """Pool the embeddings of windows, (n, 512), as `params.pool` says."""
+    first: NDArray[np.float32] = embedding[0]
     if params.pool == "first":
-        return embedding[0]
+        return first
     if params.pool == "flatten":
         flat = np.zeros((params.n_windows, N_VALUES), np.float32)
         kept = embedding[: params.n_windows]
