@@ -29,6 +29,7 @@ from mertools.cli.commands.inspect import inspect
 from mertools.cli.commands.match import match
 from mertools.cli.commands.merge import merge
 from mertools.cli.commands.models import models
+from mertools.cli.commands.models_fetch import models_fetch
 from mertools.cli.commands.predict import predict
 from mertools.cli.commands.rank_features import rank_features
 from mertools.cli.commands.rate_tags import rate_tags
@@ -223,6 +224,22 @@ for _corpus in CORPORA.values():
 import_group.command("features", cls=MerCommand)(_with_common_options(import_features))
 import_group.command("weights", cls=MerCommand)(_with_common_options(import_weights))
 
+
+class _ModelsGroup(MerGroup):
+    """`mer models` alone lists, and so does it with arguments that are no command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+models_group = typer.Typer(
+    cls=_ModelsGroup, help="List the models at hand, or fetch a network's weights."
+)
+models_group.command("list", cls=MerCommand)(_with_common_options(models))
+models_group.command("fetch", cls=MerCommand)(_with_common_options(models_fetch))
+
 GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Prepare": {
         "convert": convert,
@@ -241,7 +258,7 @@ GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     },
     "Learn": {"train": train, "embed": embed},
     "Judge": {"evaluate": evaluate, "align": align, "rank-features": rank_features},
-    "Look": {"predict": predict, "models": models, "inspect": inspect, "validate": validate},
+    "Look": {"predict": predict, "models": models_group, "inspect": inspect, "validate": validate},
 }
 """The commands, as `mer --help` lists them."""
 

@@ -80,6 +80,13 @@ def digest_weights(name: str) -> str:
     return _digest(path, state.st_size, state.st_mtime_ns)
 
 
+def write_weights(folder: Path, name: str, weights: Weights) -> Path:
+    """Write a network's weights in a folder, where they are found by its name; give the file."""
+    path = folder / f"{name}{SUFFIX}"
+    safetensors_file.write(path, f"weights of {name}", weights)
+    return path
+
+
 def load_weights(name: str, digest: str, required: Shapes, optional: Shapes) -> Weights:
     """Load a network's weights, of which `required` gives the shapes by name.
 
