@@ -17,6 +17,7 @@ TIMEOUT_S = 60
 BLOCK_BYTES = 1 << 16
 PARTIAL_CONTENT = 206
 RANGE_NOT_SATISFIABLE = 416
+OTHER_FILE_REMEDY = "fetch it from where its authors publish it"
 
 
 def fetch(download: Download, url: str, part: Path) -> None:
@@ -50,6 +51,12 @@ def _receive(download: Download, url: str, part: Path, n_there: int) -> None:
         # A server that knows no ranges sends the whole file again.
         goes_on = answer.status == PARTIAL_CONTENT
         n_left = download.n_bytes - (n_there if goes_on else 0)
+        if answer.length not in (None, n_left):
+            raise MerError(
+                url,
+                f"is another file, with {answer.length:,} bytes to come and not {n_left:,}",
+                OTHER_FILE_REMEDY,
+            )
         with part.open("ab" if goes_on else "wb") as stream:
             # One byte more than there should be shows a longer file, and ends one without end.
             while n_left >= 0 and (block := answer.read(min(BLOCK_BYTES, n_left + 1))):
@@ -71,5 +78,5 @@ def _check(download: Download, url: str, part: Path) -> None:
         raise MerError(
             url,
             f"is another file, of SHA-256 {found} and not {download.sha256}",
-            "fetch it from where its authors publish it",
+            OTHER_FILE_REMEDY,
         )
