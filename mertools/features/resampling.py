@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.features.mel import FULL_SCALE
+FULL_SCALE = 2.0**15  # of 16-bit PCM
 
 
 def samples_at(y: NDArray[np.int16], sample_rate: int, wanted_rate: int) -> NDArray[np.float64]:

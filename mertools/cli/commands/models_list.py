@@ -1,4 +1,4 @@
-"""`mer models`."""
+"""`mer models list`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mertools.artifacts.rows import Model
 
 
-def models(
+def models_list(
     places: Annotated[
         list[str] | None,
         typer.Argument(
