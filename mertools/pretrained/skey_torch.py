@@ -66,8 +66,9 @@ class Skey(nn.Module):
                 lowpass = self._weight(LOWPASS)
                 y = F.conv1d(y, lowpass, stride=2, padding=(lowpass.shape[2] - 1) // 2)
             around = F.pad(y, (KERNEL_LENGTH // 2,) * 2, mode="reflect")
-            parts = (F.conv1d(around, k, stride=HOP_LENGTH >> octave) for k in (real, imaginary))
-            octaves.append(torch.hypot(*parts))
+            hop = HOP_LENGTH >> octave
+            a, b = (F.conv1d(around, kernel, stride=hop) for kernel in (real, imaginary))
+            octaves.append((a.square() + b.square()).sqrt())
         bins = torch.cat(octaves[::-1], dim=1)[0, -N_BINS:]
         bins = bins * self._weight(LENGTHS)[:, None].sqrt()
         bins_db = 10 / math.log(10) * torch.log(bins.clamp(min=LOWEST_MAGNITUDE))

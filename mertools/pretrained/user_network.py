@@ -77,9 +77,3 @@ def _load_module(network: UserNetwork, digest: str, device: str) -> Module:
     builder = import_module(f"{PACKAGE}.{network.name}_torch")
     module: Module = builder.build_module(network.weights(digest)).to(device)
     return module
-
-
-def forget_networks() -> None:
-    """Drop all weights and networks that are loaded, for whom their memory counts."""
-    for cached in (_load_weights, _load_session, _load_module):
-        cached.cache_clear()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from efficientat_reference import Mn, spectrogram
-from made_weights import make_state, save_state
+from made_weights import forget_networks, make_state, save_state
 
 from conftest import SHARED, Mer
 from mertools.audio.convert import read_at_rates
@@ -21,7 +21,6 @@ from mertools.features.registry import request_kind
 from mertools.pretrained.efficientat import NETWORK
 from mertools.pretrained.efficientat_torch import build_module
 from mertools.pretrained.publications import find_publication, read_published_weights
-from mertools.pretrained.user_network import forget_networks
 from mertools.pretrained.user_weights import name_weights, write_weights
 
 PUBLISHED = SHARED / "weights" / "efficientat-mn04"

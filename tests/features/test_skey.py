@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from made_weights import make_state, save_state
+from made_weights import forget_networks, make_state, save_state
 from skey_reference import chroma_net, make_kernels, make_lengths, make_lowpass
 
 from conftest import SHARED, Mer
@@ -20,7 +20,6 @@ from mertools.features.skey import COLUMN_NAMES, TONICS
 from mertools.pretrained.publications import find_publication, read_published_weights
 from mertools.pretrained.skey import IMAGINARY, LENGTHS, LOWPASS, NETWORK, REAL
 from mertools.pretrained.skey_torch import Skey, build_module
-from mertools.pretrained.user_network import forget_networks
 from mertools.pretrained.user_weights import name_weights, write_weights
 
 RATE = 22050

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from made_weights import forget_networks
 
 from conftest import Mer
 from mertools.artifacts import safetensors_file
@@ -27,7 +28,6 @@ from mertools.features.vggish import (
     quantise,
 )
 from mertools.pretrained.publications import find_publication, read_published_weights
-from mertools.pretrained.user_network import forget_networks
 from mertools.pretrained.user_weights import (
     VARIABLE,
     data_folder,
