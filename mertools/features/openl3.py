@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
-from mertools.features.mel import FULL_SCALE, MelParams, mel_spectrogram_db
+from mertools.features.mel import MelParams, mel_spectrogram_db
 from mertools.features.params import check_least
-from mertools.pretrained.openl3 import N_BANDS, N_VALUES, NAME, SHAPES
-from mertools.pretrained.user_weights import load_weights
+from mertools.features.resampling import FULL_SCALE, samples_at
+from mertools.pretrained.openl3 import N_BANDS, N_VALUES, NETWORK
 from mertools.runtime.devices import CPU
-
-if TYPE_CHECKING:
-    from mertools.pretrained.openl3_torch import Openl3
 
 SAMPLE_RATE = 48000
 WINDOW = SAMPLE_RATE
@@ -90,7 +85,8 @@ def feature(excerpt: Excerpt, params: Openl3Params, device: str = CPU) -> NDArra
 
     Raises UsageError where there are no weights or others than `params` names.
     """
-    windows = cut_windows(_at_48_khz(excerpt.y, params), params.hop_length)
+    y = samples_at(excerpt.y, params.sample_rate, SAMPLE_RATE) * FULL_SCALE
+    windows = cut_windows(y.astype(np.float32), params.hop_length)
     if params.pool == "first":
         windows = windows[:1]
     return pool_windows(run_network(windows, params.weights, device), params)
@@ -108,16 +104,6 @@ def pool_windows(embedding: NDArray[np.float32], params: Openl3Params) -> NDArra
         return flat.reshape(-1)
     mean: NDArray[np.float32] = embedding.mean(axis=0)
     return mean if params.pool == "mean" else np.concatenate([mean, embedding.std(axis=0)])
-
-
-def _at_48_khz(y: NDArray[np.int16], params: Openl3Params) -> NDArray[np.float32]:
-    """Give the samples at 48 kHz, scaled as 16 bit."""
-    if params.sample_rate == SAMPLE_RATE:
-        return y.astype(np.float32)
-    import soxr
-
-    resampled: NDArray[np.float64] = soxr.resample(y / FULL_SCALE, params.sample_rate, SAMPLE_RATE)
-    return (resampled * FULL_SCALE).astype(np.float32)
 
 
 def cut_windows(y: NDArray[np.float32], hop_length: int) -> NDArray[np.float32]:
@@ -139,22 +125,9 @@ def run_network(
 
     Raises UsageError where there are no such weights.
     """
-    import torch
-
-    module = _load_module(digest, device)
     parts = []
-    # TensorFloat-32, which torch lets cuDNN use, is too coarse to agree with the reference.
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        for begin in range(0, len(windows), BATCH_SIZE):
-            some = windows[begin : begin + BATCH_SIZE]
-            S = np.stack([mel_spectrogram_db(y, FRONT_END) for y in some])
-            parts.append(module(torch.from_numpy(S).to(device)).cpu())
-    embedding: NDArray[np.float32] = torch.cat(parts).numpy()
-    return embedding
-
-
-@lru_cache(maxsize=1)
-def _load_module(digest: str, device: str) -> Openl3:
-    from mertools.pretrained.openl3_torch import Openl3
-
-    return Openl3(load_weights(NAME, digest, SHAPES, {})).to(device)
+    for begin in range(0, len(windows), BATCH_SIZE):
+        some = windows[begin : begin + BATCH_SIZE]
+        S = np.stack([mel_spectrogram_db(y, FRONT_END) for y in some])
+        parts.append(NETWORK.run(S, digest, device))
+    return np.concatenate(parts)

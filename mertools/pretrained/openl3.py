@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.pretrained.keras_file import NORM_EPSILON, Layer
+from mertools.pretrained.user_network import UserNetwork
 from mertools.pretrained.weight_files import Weights
 
 NAME = "openl3"
@@ -55,6 +56,8 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 
 SHAPES: Mapping[str, tuple[int, ...]] = _shapes()
 """The shape of each weight: 4,689,860 numbers."""
+
+NETWORK = UserNetwork(NAME, SHAPES)
 
 
 def fold_norms(weights: Weights) -> Weights:

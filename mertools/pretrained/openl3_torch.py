@@ -44,3 +44,8 @@ class Openl3(nn.Module):
             if k in POOLED_AFTER:
                 x = functional.max_pool2d(x, 2)
         return x.amax(dim=(2, 3))  # (n, 512, 32, 24)
+
+
+def build_module(weights: Weights) -> Openl3:
+    """Build the module from the weights by name."""
+    return Openl3(weights)

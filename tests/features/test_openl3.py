@@ -23,6 +23,7 @@ from mertools.features.mel import mel_spectrogram_db
 from mertools.features.openl3 import FRONT_END, Openl3Params, cut_windows, pool_windows
 from mertools.features.registry import request_kind
 from mertools.pretrained.openl3 import CHANNELS, SHAPES
+from mertools.pretrained.openl3_torch import build_module
 from mertools.pretrained.publications import find_publication, read_published_weights
 from mertools.pretrained.user_weights import VARIABLE
 
@@ -147,9 +148,10 @@ def test_the_whole_way_with_drawn_weights(
     y = (3000 * np.random.default_rng(1).normal(size=30000)).astype(np.int16)
     params = request_kind("openl3", settings={"hop_s": 0.2, "pool": "flatten", "n_windows": 2})
     found = params.compute(Excerpt(y)).reshape(2, 512)
-    openl3._load_module.cache_clear()
     windows = cut_windows(y.astype(np.float32), 9600)
     S = np.stack([mel_spectrogram_db(window, FRONT_END) for window in windows])
+    by_torch = build_module(openl3.NETWORK.weights(params.params.weights))(torch.from_numpy(S))
+    np.testing.assert_allclose(found, by_torch.numpy(), atol=2e-5 * np.abs(found).max())
     expected = embed_by_listing(layers, S)
     np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max())
     import soundfile

@@ -12,8 +12,8 @@ def import_weights(
         str,
         typer.Argument(
             metavar="NETWORK",
-            help="The network: vggish or openl3 for a kind of feature; choi-crnn, won-crnn or "
-            "artist for a model.",
+            help="The network: vggish, openl3, efficientat or skey for a kind of feature; "
+            "choi-crnn, won-crnn or artist for a model.",
             show_default=False,
         ),
     ],
@@ -37,7 +37,7 @@ def import_weights(
         ),
     ] = None,
 ) -> None:
-    """Import the weights of a network that may not be passed on with mer.
+    """Import the weights of a network, which do not come with mer.
 
     Kinds of feature that need them find them in the data folder, in the folder weights of a folder
     that MER_MODELS names, or by --weights of mer featurize. Models are for --init of mer train and
@@ -47,16 +47,17 @@ def import_weights(
     Examples:
       mer import weights vggish vggish-10086976.pth vggish_pca_params-970ea276.pth
       mer import weights vggish vggish.npz -o weights
+      mer import weights efficientat mn04_as_mAP_432.pt
+      mer import weights skey skey.pt
       mer import weights choi-crnn music_tagger_crnn_weights_tensorflow.h5 -o choi.safetensors
     """
     from pathlib import Path
 
-    from mertools.artifacts import safetensors_file
     from mertools.artifacts.files import make_folder
     from mertools.cli.shared.console import say
     from mertools.errors import UsageError
     from mertools.pretrained.publications import find_publication, read_published_weights
-    from mertools.pretrained.user_weights import SUFFIX, data_folder
+    from mertools.pretrained.user_weights import SUFFIX, data_folder, write_weights
     from mertools.training.published import PUBLISHED, import_model
 
     paths = tuple(map(Path, files))
@@ -70,6 +71,6 @@ def import_weights(
     else:
         weights = read_published_weights(find_publication(network, PUBLISHED), paths)
         make_folder(target.parent)
-        safetensors_file.write(target, f"weights of {network}", weights)
+        write_weights(target.parent, target.stem, weights)
         n_weights = sum(values.size for values in weights.values())
     say(f"{target}: {n_weights:,} weights")
