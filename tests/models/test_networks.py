@@ -32,6 +32,7 @@ CLASSES = Target("arousal", Classes(("weak", "neutral", "strong")))
 
 
 IMAGES = {
+    "artist": (128, 129),
     "choi": (128, 96),
     "cnn-gru": (128, 96),
     "crnn": (96, 96),
