@@ -1,7 +1,7 @@
 """Weights that Keras saved as HDF5, read by h5py alone.
 
 A file lists its layers in the order of the network, and each layer its weights. Names differ
-from one version and session of Keras to the next; the order does not, so layers are told by it.
+from one version and session of Keras to the next; the order does not, so it identifies layers.
 """
 
 from __future__ import annotations
