@@ -68,12 +68,16 @@ class Branch:
     """A named part of a model's input, and the kinds of feature that it looks at.
 
     Where `accepts` is "vectors", others of one dimension may be asked for in their stead; where it
-    is "frames", another one of frames by columns.
+    is "frames", another one of frames by columns. What `optional` branches look at is zeros for a
+    track that has none, as songs without words have no lyrics. `hears_level` ones tell loud music
+    from quiet, so their spectrograms should all be relative to one power.
     """
 
     name: str
     kinds: tuple[str, ...]
     accepts: Literal["these", "vectors", "frames"] = "these"
+    optional: bool = False
+    hears_level: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,12 @@ class Architecture:
     def n_other_kinds(self) -> int:
         """How many kinds come before vectors: their branch is the last one."""
         return sum(len(branch.kinds) for branch in self.branches if branch.accepts == "these")
+
+    def may_lack(self, number: int) -> bool:
+        """Whether a track may be without the kind of that number, from 0."""
+        # Vectors come last, and are all that other branches leave.
+        last = self.branches[-1]
+        return last.optional and number >= len(self.kinds) - len(last.kinds)
 
     @property
     def is_network(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
 from mertools.artifacts.features_file import open_features, read_rows, write_features
 from mertools.artifacts.files import digest_json, remove_stale_parts
-from mertools.dataset.locate import Located, align_levels, locate_rows
+from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import SchemaError, UsageError, choose_from
 from mertools.features.registry import KINDS
 from mertools.models.network import TrainedNetwork
@@ -45,7 +45,7 @@ def embed_features(
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
         kinds = []
-        for needed in predictor.card.inputs:
+        for number, needed in enumerate(predictor.card.inputs):
             holders = [
                 file
                 for file in files
@@ -58,7 +58,8 @@ def embed_features(
                     f"holds no {needed.kind} features that {predictor.path} can use",
                     f"make them with the parameters that mer inspect {predictor.path} shows",
                 )
-            kinds.append((needed.level, locate_rows(holders, needed.kind, lambda _row: True)))
+            located = locate_rows(holders, needed.kind, lambda _row: True)
+            kinds.append(KindRows(needed.level, located, architecture.may_lack(number)))
         aligned = align_levels(kinds)
         # Segments that lack one of the inputs cannot be embedded.
         ids = [name for name in aligned[0] if all(name in of_kind for of_kind in aligned)]

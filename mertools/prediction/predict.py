@@ -19,7 +19,7 @@ from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.rows import Prediction
 from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S, Last, SegmentSettings
 from mertools.audio.sources import Source
-from mertools.dataset.locate import Located, align_levels, locate_rows
+from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import (
     FailedInput,
@@ -237,29 +237,31 @@ def predict_features(
     Raises UsageError where one cannot be read, SchemaError where there are no features that a model
     needs, or some twice.
     """
-    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
+    wanted = [
+        (predictor, needed, find_architecture(predictor.card.architecture).may_lack(number))
+        for predictor in predictors
+        for number, needed in enumerate(predictor.card.inputs)
+    ]
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
         # A copy is one whichever of the files says so.
         copies = {row.track_id for file in files for row in file.rows if row.original}
-        levels: dict[KindKey, str] = {}
-        located: dict[KindKey, dict[str, Located]] = {}
+        kinds: dict[KindKey, KindRows] = {}
         used = set()
-        for predictor, needed in wanted:
+        for predictor, needed, optional in wanted:
             key = needed.kind, needed.params_digest
             found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
             if not found:
                 raise _no_features(files[0].path, needed.kind, predictor)
             used |= {file.path for file in found}
-            levels[key] = needed.level
-            located[key] = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
-        aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
-        located = dict(zip(located, aligned, strict=True))
+            of_originals = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
+            kinds[key] = KindRows(needed.level, of_originals, optional)
+        located = dict(zip(kinds, align_levels(list(kinds.values())), strict=True))
         rows: dict[str, FeatureRow] = {}
         for of_kind in located.values():
             for name, segment in of_kind.items():
                 rows.setdefault(name, segment.row)
-        names = {needed.kind for _, needed in wanted}
+        names = {needed.kind for _, needed, _ in wanted}
         # A file that no model needs is passed over only where it is of the same segments: a typo in
         # its name would otherwise go unnoticed.
         for file in files:

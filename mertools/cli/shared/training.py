@@ -77,6 +77,7 @@ def run_training(
             tuple(map(Path, request.copies)),
             keeps_disputed=objective == "soft",
             groups=choose_groups(request),
+            optional=tuple(kind for k, kind in enumerate(kinds) if architecture.may_lack(k)),
         )
     )
     report_joined(joined)
