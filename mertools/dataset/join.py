@@ -22,6 +22,7 @@ from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
 from mertools.errors import SchemaError, UsageError, choose_from
 from mertools.models.registry import NOTES
+from mertools.targets.plane import QUADRANT, TARGETS
 from mertools.targets.scale import Classes, Scale, Target, class_names, parse_scale
 
 TEST = "test"
@@ -141,6 +142,21 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
         for track_id, row in first.items()
         if all(track_id in rows for rows in others)
     }
+
+
+def name_targets(source: str) -> tuple[str, ...]:
+    """Name targets of labels that tell quadrants, else any: for what learns none of them.
+
+    Raises UsageError where there is no label of a whole track.
+    """
+    by_target: dict[str, set[str]] = {}
+    for row in read_table(source, Label):
+        if row.start is None:
+            by_target.setdefault(row.target, set()).add(row.track_id)
+    for names in (TARGETS, (QUADRANT,), tuple(sorted(by_target))[:1]):
+        if names and all(name in by_target for name in names):
+            return names
+    raise UsageError(source, "holds no labels of whole tracks", "give labels with a split")
 
 
 def find_targets(source: str, names: Sequence[str]) -> tuple[Target, ...]:

@@ -13,7 +13,8 @@ from mertools.errors import UsageError
 from mertools.targets.pooling import Pooling
 from mertools.targets.scale import Classes, Target
 
-Family = Literal["network", "estimator"]
+Family = Literal["network", "estimator", "pairs"]
+"""How it is trained: by gradients, by a solver, or by gradients on pairs of sound and lyrics."""
 Objective = Literal["hard", "soft", "mse", "mae"]
 """What is learnt: a class, the annotators' distribution over classes, or a number by its squared or
 absolute error."""
@@ -132,7 +133,12 @@ class Architecture:
     @property
     def is_network(self) -> bool:
         """Whether it is trained by gradients, with torch."""
-        return self.family == "network"
+        return self.family != "estimator"
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether it predicts targets, and does not compare sound with lyrics."""
+        return self.family != "pairs"
 
     @property
     def defaults(self) -> dict[str, Value]:

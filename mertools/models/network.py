@@ -180,7 +180,7 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
             expected["n_parameters"] = form["n_parameters"]
         if form != expected:
             raise ValueError("its architecture is another one than this program's")
-        _check_weights(network, learnt)
+        check_weights(network, learnt)
         weights = {name: torch.tensor(array) for name, array in learnt.items()}
         network.load_state_dict(weights, assign=True)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, UsageError) as error:
@@ -193,7 +193,7 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
     return TrainedNetwork(network.eval(), card.targets, torch.device("cpu"))
 
 
-def _check_weights(network: Network, learnt: Mapping[str, NDArray[Any]]) -> None:
+def check_weights(network: nn.Module, learnt: Mapping[str, NDArray[Any]]) -> None:
     """Raise ValueError where a weight is missing, too many, of another shape, or not finite."""
     expected = network.state_dict()
     for name in sorted(expected.keys() | learnt.keys()):

@@ -214,6 +214,32 @@ _OF_SOUND_AND_LYRICS = (
         ),
         parts={"sound": "vgg"},
     ),
+    Architecture(
+        "siamese",
+        "Siamese network of sound and lyrics, for mer congruence",
+        (
+            Branch("sound", ("embedding",), "vectors"),
+            Branch("lyrics", ("lyrics",), "vectors"),
+        ),
+        "pairs",
+        "mertools.models.siamese",
+        (),
+        parameters=(
+            Parameter(
+                "loss",
+                "contrastive",
+                "distances of pairs, or telling one's own lyrics among a batch's",
+                choices=("contrastive", "infonce"),
+            ),
+            Parameter("temperature", 0.07, "of infonce"),
+            Parameter(
+                "negatives",
+                "random",
+                "whose lyrics a mismatched pair has",
+                choices=("random", "other-quadrant", "same-quadrant"),
+            ),
+        ),
+    ),
 )
 """Of paper 004 (recipe bimodal.md)."""
 
