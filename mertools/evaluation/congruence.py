@@ -8,21 +8,30 @@ agreement of what sound and lyrics alone predict, which needs no training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.artifacts.rows import Prediction
+from mertools.errors import UsageError
+from mertools.evaluation.join import TRACK, JoinedTarget
 from mertools.evaluation.levels import number
 from mertools.evaluation.metrics import roc_auc
-from mertools.evaluation.outcomes import FloatArray
+from mertools.evaluation.outcomes import FloatArray, NumberOutcomes
+from mertools.evaluation.quadrants import AXES, QUADRANTS, find_quadrants
 from mertools.evaluation.significance import CONFIDENCE
+from mertools.targets.scale import Range
 
 N_NEGATIVES = 10
 RECALLED = (1, 5, 10)
 N_PARTS = 5
+MIN_TRACKS = 3
+"""With fewer, no correlation can be told from any other."""
+MIDDLE = 0.5
 TRIES = 1000
 """Draws of another track before it is taken that there is none."""
 
@@ -49,7 +58,7 @@ class Songs:
 
 
 def number_equal(values: Sequence[object]) -> IntArray:
-    """Number values, the same for equal ones: (n,)."""
+    """Give each value a number, the same for equal ones: (n,)."""
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
 
@@ -72,9 +81,7 @@ def draw_negatives(
     return drawn
 
 
-def _are_apart(
-    songs: Songs, one: IntArray, other: IntArray, negatives: str
-) -> NDArray[np.bool_]:
+def _are_apart(songs: Songs, one: IntArray, other: IntArray, negatives: str) -> NDArray[np.bool_]:
     apart = (
         (one != other)
         & (songs.artists[one] != songs.artists[other])
@@ -193,9 +200,7 @@ def _describe_fifths(congruence: FloatArray, errors: FloatArray) -> list[Json]:
 def partial_correlation(x: FloatArray, y: FloatArray, covariates: FloatArray) -> float:
     """Correlate what is left of x and y, (n,), once covariates, (n, k), explain what they can."""
     design = np.column_stack([np.ones(len(x)), covariates])
-    left = [
-        values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (x, y)
-    ]
+    left = [values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (x, y)]
     return pearson(left[0], left[1])
 
 
@@ -219,3 +224,97 @@ def _ranks(x: FloatArray) -> FloatArray:
     ends = np.cumsum(counts)
     ranks: FloatArray = (ends - (counts - 1) / 2)[inverse]
     return ranks
+
+
+@dataclass(frozen=True)
+class PlanePoints:
+    """Valence and arousal of tracks, mapped to 0..1, (n, 2): what is true and what is estimated."""
+
+    track_ids: tuple[str, ...]
+    reference: FloatArray
+    estimated: FloatArray
+
+
+def find_points(joined: Mapping[str, JoinedTarget], source: str) -> PlanePoints:
+    """Find the tracks whose valence and arousal are numbers that `source` predicts.
+
+    Of several repetitions the mean is taken. Raises UsageError where there are none.
+    """
+    columns: list[tuple[FloatArray, FloatArray]] = []
+    ids: list[tuple[str, ...]] = []
+    for target in AXES:
+        outcomes = joined[target].levels.get(TRACK) if target in joined else None
+        if not isinstance(outcomes, NumberOutcomes):
+            raise UsageError(
+                source, f"has no numbers of {target} of labelled tracks", "predict both numbers"
+            )
+        counts = np.bincount(outcomes.track)
+        reference, estimated = (
+            np.bincount(outcomes.track, outcomes.scale.to_unit(values)) / counts
+            for values in (outcomes.reference, outcomes.estimated)
+        )
+        columns.append((reference, estimated))
+        ids.append(outcomes.track_ids)
+    if ids[0] != ids[1]:
+        raise UsageError(source, "has not both numbers of all tracks", "predict both")
+    reference, estimated = (np.stack(parts, axis=1) for parts in zip(*columns, strict=True))
+    return PlanePoints(ids[0], reference, estimated)
+
+
+def relate_errors(
+    points: PlanePoints,
+    congruences: Mapping[str, Mapping[str, float]],
+    n_resamples: int,
+    n_shuffles: int,
+    seed: int,
+) -> dict[str, Json]:
+    """Relate each congruence, a value by track, to the errors of tracks that have one.
+
+    Errors are the root mean square over valence and arousal, and the size of each one's.
+    """
+    described: dict[str, Json] = {}
+    for name, values in congruences.items():
+        rows = np.array([k for k, track in enumerate(points.track_ids) if track in values], int)
+        if len(rows) < MIN_TRACKS:
+            continue
+        congruence = np.array([values[points.track_ids[k]] for k in rows])
+        reference, estimated = points.reference[rows], points.estimated[rows]
+        of_axes = np.abs(reference - estimated)
+        errors = {"both": error_of(reference, estimated)}
+        errors |= {axis: of_axes[:, k] for k, axis in enumerate(AXES)}
+        covariates = np.column_stack([np.abs(reference - MIDDLE), _in_quadrants(reference)])
+        described[name] = {
+            which: describe_relation(
+                congruence, values_of, covariates, n_resamples, n_shuffles, seed
+            )
+            for which, values_of in errors.items()
+        }
+    return described
+
+
+def _in_quadrants(points: FloatArray) -> FloatArray:
+    """Tell the quadrants of points in 0..1 by three columns of 0 and 1: (n, 3)."""
+    index = find_quadrants(points[:, 0], points[:, 1], np.array([MIDDLE, MIDDLE]))
+    return np.eye(len(QUADRANTS))[index][:, 1:]
+
+
+def unit_values(rows: Iterable[Prediction], source: str) -> dict[str, dict[str, float]]:
+    """Read valence and arousal by track from predictions, mapped to 0..1; both of each.
+
+    Raises UsageError where no track has both as numbers.
+    """
+    values: dict[str, dict[str, float]] = {}
+    for row in rows:
+        scale = row.parse_scale()
+        if row.level == TRACK and row.target in AXES and isinstance(scale, Range):
+            unit = scale.to_unit(np.array([math.nan if row.value is None else row.value]))
+            values.setdefault(row.track_id, {})[row.target] = float(unit[0])
+    both = {track: of for track, of in values.items() if len(of) == len(AXES)}
+    if not both:
+        raise UsageError(source, "has no track with valence and arousal", "predict both numbers")
+    return both
+
+
+def read_plane(values: Mapping[str, Mapping[str, float]], track_ids: Sequence[str]) -> FloatArray:
+    """Lay out valence and arousal of some tracks: (n, 2)."""
+    return np.array([[values[track][axis] for axis in AXES] for track in track_ids])

@@ -73,7 +73,8 @@ def find_plane(
     middle = np.array([scale.middle for scale in ranges])
     reference = find_quadrants(valence.reference, arousal.reference, middle)
     estimated = find_quadrants(valence.estimated, arousal.estimated, middle)
-    points, source = np.empty((0, 2)), str(centres)
+    points: FloatArray = np.empty((0, 2))
+    source = str(centres)
     # Centres of the scored tracks themselves would know part of the answer.
     if centres == "train":
         points = _training_points(joined, level)

@@ -139,7 +139,9 @@ def _read_values(folder: Path, imported: Imported) -> dict[str, dict[str, float]
         for record in read_published(path, AXES)
     ]
     # Which of the two ranges a file is in only its negative values tell.
-    is_signed = any(record.cells.get(axis, "").startswith("-") for record in records for axis in AXES)
+    is_signed = any(
+        record.cells.get(axis, "").startswith("-") for record in records for axis in AXES
+    )
     scale = SIGNED if is_signed else SCALE
     if is_signed:
         imported.remarks.append("valence and arousal are from -1 to 1, and are mapped to 0..1")

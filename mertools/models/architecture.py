@@ -15,9 +15,9 @@ from mertools.targets.scale import Classes, Target
 
 Family = Literal["network", "estimator", "pairs"]
 """How it is trained: by gradients, by a solver, or by gradients on pairs of sound and lyrics."""
-Objective = Literal["hard", "soft", "mse", "mae"]
-"""What is learnt: a class, the annotators' distribution over classes, or a number by its squared or
-absolute error."""
+Objective = Literal["hard", "soft", "mse", "mae", "pairs"]
+"""What is learnt: a class, the annotators' distribution over classes, a number by its squared or
+absolute error, or no target, but which sound and lyrics belong together."""
 
 OF_CLASSES: tuple[Objective, ...] = ("hard", "soft")
 OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
@@ -150,6 +150,8 @@ class Architecture:
 
         Raises UsageError where the architecture cannot.
         """
+        if not self.has_targets:
+            return "pairs"
         sort = OF_CLASSES if isinstance(target.scale, Classes) else OF_NUMBERS
         possible = [objective for objective in self.objectives if objective in sort]
         if not possible:

@@ -106,7 +106,8 @@ class TrainedNetwork:
     def embed(self, features: Sequence[Features], branch: str | None) -> NDArray[np.float32]:
         """Give what the last layer looks at, or what a branch gives: (n, size).
 
-        `branch` names one of the network's branches; `features` are those of all its branches.
+        `branch` names one of the network's branches, or a layer within one; `features` are those of
+        all its branches.
         """
         parts = []
         with torch.inference_mode():
@@ -120,7 +121,7 @@ class TrainedNetwork:
         if branch is None:
             return self.network.embed(*tensors)
         seen: list[Tensor] = []
-        module = self.network.branches[branch]
+        module = self._find_layer(branch)
         # A branch sees only its own inputs inside the network, so it is listened to there.
         hook = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
         try:
@@ -128,6 +129,17 @@ class TrainedNetwork:
         finally:
             hook.remove()
         return seen[0]
+
+    def has_layer(self, name: str | None) -> bool:
+        """Return whether there is such a branch, or layer within one; None is the last layer."""
+        try:
+            return name is None or bool(self._find_layer(name))
+        except AttributeError:
+            return False
+
+    def _find_layer(self, name: str) -> nn.Module:
+        branch, _, within = name.partition(".")
+        return self.network.branches[branch].get_submodule(within)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Give all weights, by name."""

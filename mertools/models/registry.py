@@ -223,7 +223,7 @@ _OF_SOUND_AND_LYRICS = (
         ),
         "pairs",
         "mertools.models.siamese",
-        (),
+        ("pairs",),
         parameters=(
             Parameter(
                 "loss",

@@ -44,17 +44,15 @@ class Siamese(nn.Module):
     def __init__(self, shapes: Sequence[Sequence[int]], tower: Mapping[str, str]) -> None:
         super().__init__()
         of_sound, of_lyrics = shapes
-        n_sound = math.prod(of_sound)
+        n_sound = CHANNELS[-1] if tower else math.prod(of_sound)
+        self.project_sound = nn.Sequential(nn.Linear(n_sound, PROJECTION), nn.ReLU())
+        self.project_lyrics = nn.Sequential(nn.Linear(math.prod(of_lyrics), PROJECTION), nn.ReLU())
+        self.shared = nn.Linear(PROJECTION, EMBEDDING)
+        # Last, so that with a tower the other weights are drawn as they are without one.
         self.sound: nn.Module = nn.Flatten()
         if tower:
             n_bands, n_frames = of_sound
             self.sound = Convolutions(n_bands, n_frames, **tower).requires_grad_(False)
-            n_sound = CHANNELS[-1]
-        self.project_sound = nn.Sequential(nn.Linear(n_sound, PROJECTION), nn.ReLU())
-        self.project_lyrics = nn.Sequential(
-            nn.Linear(math.prod(of_lyrics), PROJECTION), nn.ReLU()
-        )
-        self.shared = nn.Linear(PROJECTION, EMBEDDING)
 
     def embed_sound(self, vectors: Tensor) -> Tensor:
         """Embed vectors of sound, (n, n_sound), as `sound` gives them: to (n, 64) of length 1."""
@@ -104,12 +102,6 @@ class TrainedSiamese:
                 parts.append(compute(batch).cpu())
         computed: NDArray[np.float32] = torch.cat(parts).numpy()
         return computed
-
-    def predict(self, features: Sequence[Features]) -> NDArray[np.float64]:
-        """Raise UsageError: it compares sound with lyrics, and predicts no target."""
-        raise UsageError(
-            "a siamese model", "predicts no target", "compare sound with lyrics by mer congruence"
-        )
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Give all weights, by name."""

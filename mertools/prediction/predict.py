@@ -64,7 +64,7 @@ class Predictor:
     @property
     def n_classes(self) -> int:
         """Number of classes; 0 where it predicts numbers."""
-        return len(self.card.targets[0].classes)
+        return len(self.card.classes)
 
     def recipe(self) -> Recipe:
         """Return how its features are computed from sound.
@@ -181,6 +181,10 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
     """
     find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
+    for predictor in predictors:
+        if not predictor.card.targets:
+            name = predictor.card.architecture
+            raise UsageError(predictor.path, f"is a {name}, of no target", "give it mer congruence")
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
         for target in predictor.card.targets:

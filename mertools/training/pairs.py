@@ -137,8 +137,11 @@ def _load(plan: Plan, network: Siamese) -> tuple[PairedTracks, NDArray[np.bool_]
         _quadrants_of(data) if plan.settings.recipe["negatives"] != RANDOM else data.units[:0],
     )
     device = plan.settings.device
-    tensors = (torch.tensor(part, device=device).float() for part in (of_sound, of_lyrics))
-    return PairedTracks(*tensors, songs), of_lyrics.any(axis=1)
+    sound_vectors, word_vectors = (
+        torch.tensor(part, device=device).float() for part in (of_sound, of_lyrics)
+    )
+    has_words: NDArray[np.bool_] = np.asarray(of_lyrics.any(axis=1))
+    return PairedTracks(sound_vectors, word_vectors, songs), has_words
 
 
 def _weights(data: Dataset) -> NDArray[np.float64]:
@@ -182,7 +185,8 @@ def _train(
     generator = np.random.default_rng(seed)
     rows, others = mismatch(validate.songs, seed)
     history: list[Epoch] = []
-    best, kept = -math.inf, (0, {})
+    best = -math.inf
+    kept: Kept = (0, {})
     for number in range(1, phase.epochs + 1):
         network.train()
         loss = _learn(network, optimiser, learn, recipe, generator)

@@ -45,14 +45,14 @@ class Selection:
 class Settings:
     """How an architecture is searched for, trained and scored.
 
-    `objective` is None where no target is learnt. `recipe` holds the parameters that do not vary; `space` those that do. `n_repeats` are
+    `recipe` holds the parameters that do not vary; `space` those that do. `n_repeats` are
     repetitions of cross-validation with other folds, or without folds trainings from other seeds.
     `kind_weights` are the shares of kinds in a kernel. `starts` are networks to begin with;
     `n_threads` are torch's in each process, and `device` is as torch names it.
     """
 
     architecture: Architecture
-    objective: Objective | None
+    objective: Objective
     recipe: Recipe
     space: SearchSpace
     n_folds: int

@@ -113,7 +113,7 @@ def test_the_floor_of_each_track_is_that_of_librosa() -> None:
 
 @pytest.mark.parametrize("variant", ["M1", "M2"])
 def test_too_small_a_spectrogram_is_named(variant: str) -> None:
-    with pytest.raises(UsageError, match="too small an image for [34] poolings"):
+    with pytest.raises(UsageError, match=r"too small an image for [34] poolings"):
         build("vgg", (128, 7), variant=variant)
 
 

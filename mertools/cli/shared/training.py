@@ -70,11 +70,7 @@ def run_training(
     if not architecture.has_targets:
         request = replace(request, targets=name_targets(request.labels))
     targets = find_targets(request.labels, request.targets)
-    objective = (
-        architecture.choose_objective(targets[0], request.objective)
-        if architecture.has_targets
-        else None
-    )
+    objective = architecture.choose_objective(targets[0], request.objective)
     joined = join(
         Request(
             tuple(map(Path, request.features)),
@@ -82,7 +78,7 @@ def run_training(
             request.targets,
             kinds,
             tuple(map(Path, request.copies)),
-            keeps_disputed=objective in ("soft", None),
+            keeps_disputed=objective in ("soft", "pairs"),
             groups=choose_groups(request),
             optional=tuple(kind for k, kind in enumerate(kinds) if architecture.may_lack(k)),
         )
