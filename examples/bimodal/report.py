@@ -184,7 +184,8 @@ def describe_congruence(report: Json, groups: Json) -> list[str]:
         "",
         f"{matching['n']} test tracks. AUC of own against others' lyrics "
         f"{decimals(matching['auc'], 3)}; "
-        f"similarity {decimals(matching['mean_matched'], 3)} matched, {decimals(matching['mean_mismatched'], 3)} mismatched; median rank of the own lyrics "
+        f"similarity {decimals(matching['mean_matched'], 3)} matched, "
+        f"{decimals(matching['mean_mismatched'], 3)} mismatched; median rank of the own lyrics "
         f"{matching['median_rank']:g}; recall at 1, 5 and 10: {', '.join(recall)}.",
         "",
         "![similarity](figures/congruence/similarity.png)",
