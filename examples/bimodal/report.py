@@ -156,8 +156,8 @@ def describe_congruence(report: Json, groups: Json) -> list[str]:
     """Say how well words and sound are matched, and whether errors follow."""
     matching = report["matching"]
     recall = [
-        f"{decimals(share, 3)} (chance {decimals(matching['expected_recall'][k], 3)})"
-        for k, share in matching["recall"].items()
+        f"{decimals(matching['recall'][k], 3)} (chance {decimals(chance, 3)})"
+        for k, chance in sorted(matching["expected_recall"].items(), key=lambda of: int(of[0]))
     ]
     rows = [
         [

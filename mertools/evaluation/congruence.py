@@ -198,10 +198,18 @@ def _describe_fifths(congruence: FloatArray, errors: FloatArray) -> list[Json]:
 
 
 def partial_correlation(x: FloatArray, y: FloatArray, covariates: FloatArray) -> float:
-    """Correlate what is left of x and y, (n,), once covariates, (n, k), explain what they can."""
+    """Correlate what is left of x and y, (n,), once covariates, (n, k), explain what they can.
+
+    NaN where there are too few rows for that.
+    """
     design = np.column_stack([np.ones(len(x)), covariates])
-    left = [values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (x, y)]
-    return pearson(left[0], left[1])
+    (of_x, _, rank, _), (of_y, *_) = (
+        np.linalg.lstsq(design, values, rcond=None) for values in (x, y)
+    )
+    # What one row more than the design needs leaves is always on a line.
+    if len(x) < rank + 2:
+        return math.nan
+    return pearson(x - design @ of_x, y - design @ of_y)
 
 
 def pearson(x: FloatArray, y: FloatArray) -> float:
