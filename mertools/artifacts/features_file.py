@@ -222,6 +222,10 @@ def _size_at_most(rows: Sequence[FeatureRow], kinds: Sequence[KindDescription]) 
     return size
 
 
+MISSING = -1
+"""The index of what a file does not hold."""
+
+
 class FeaturesFile:
     """An open features.h5, checked against its schema.
 
@@ -268,14 +272,19 @@ class FeaturesFile:
 
 
 def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Features:
-    """Read features of a kind from rows of any files, each given by its index: (n, *shape)."""
+    """Read features of a kind from rows of any files, each given by its index: (n, *shape).
+
+    Zeros stand for an index that is `MISSING`.
+    """
     description = indices[0][0].kinds[kind]
-    features: Features = np.empty((len(indices), *description.shape), description.dtype)
+    features: Features = np.zeros((len(indices), *description.shape), description.dtype)
     begin = 0
     for end in range(1, len(indices) + 1):
         file, first = indices[begin]
+        if first == MISSING:
+            begin = end
         # Runs of rows are read at once, as HDF5 takes long to pick single ones.
-        if end == len(indices) or indices[end] != (file, first + end - begin):
+        elif end == len(indices) or indices[end] != (file, first + end - begin):
             file.read_into(features[begin:end], kind, first)
             begin = end
     return features

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow, Features
-from mertools.artifacts.features_file import FeaturesFile, open_features, read_rows
 from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.rows import Prediction
 from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S, Last, SegmentSettings
 from mertools.audio.sources import Source
-from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import (
     FailedInput,
@@ -31,7 +28,7 @@ from mertools.features.extract import (
 )
 from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
 from mertools.models.model import load_model
-from mertools.models.registry import NOTES, find_architecture
+from mertools.models.registry import find_architecture
 from mertools.prediction.rows import make_predictions
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
@@ -64,7 +61,7 @@ class Predictor:
     @property
     def n_classes(self) -> int:
         """Number of classes; 0 where it predicts numbers."""
-        return len(self.card.targets[0].classes)
+        return len(self.card.classes)
 
     def recipe(self) -> Recipe:
         """Return how its features are computed from sound.
@@ -147,11 +144,15 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them."""
+    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them.
+
+    `lacks` are the kinds of feature that it was predicted without.
+    """
 
     rows: list[Prediction]
     source_digest: str
     kept: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
@@ -181,6 +182,10 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
     """
     find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
+    for predictor in predictors:
+        if not predictor.card.targets:
+            name = predictor.card.architecture
+            raise UsageError(predictor.path, f"is a {name}, of no target", "give it mer congruence")
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
         for target in predictor.card.targets:
@@ -226,95 +231,6 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
     return kind
 
 
-def predict_features(
-    paths: Sequence[Path], predictors: Sequence[Predictor], level: Level
-) -> Iterator[PredictedTrack | FailedInput]:
-    """Predict the tracks of features files, in the order in which they first appear.
-
-    The files may hold different kinds, or different segments; one with kinds that no model needs,
-    but of the same segments, is passed over, and so are augmented copies.
-
-    Raises UsageError where one cannot be read, SchemaError where there are no features that a model
-    needs, or some twice.
-    """
-    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_features(path)) for path in paths]
-        # A copy is one whichever of the files says so.
-        copies = {row.track_id for file in files for row in file.rows if row.original}
-        levels: dict[KindKey, str] = {}
-        located: dict[KindKey, dict[str, Located]] = {}
-        used = set()
-        for predictor, needed in wanted:
-            key = needed.kind, needed.params_digest
-            found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
-            if not found:
-                raise _no_features(files[0].path, needed.kind, predictor)
-            used |= {file.path for file in found}
-            levels[key] = needed.level
-            located[key] = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
-        aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
-        located = dict(zip(located, aligned, strict=True))
-        rows: dict[str, FeatureRow] = {}
-        for of_kind in located.values():
-            for name, segment in of_kind.items():
-                rows.setdefault(name, segment.row)
-        names = {needed.kind for _, needed in wanted}
-        # A file that no model needs is passed over only where it is of the same segments: a typo in
-        # its name would otherwise go unnoticed.
-        for file in files:
-            is_needless = not names & file.kinds.keys() and all(
-                row.segment_id in rows or row.track_id in copies for row in file.rows
-            )
-            if file.path not in used and not is_needless:
-                raise _no_features(file.path, wanted[0][1].kind, wanted[0][0])
-        tracks: dict[str, list[FeatureRow]] = {}
-        for row in rows.values():
-            tracks.setdefault(row.track_id, []).append(row)
-        for of_track in tracks.values():
-            yield _predict_stored(of_track, predictors, located, level)
-
-
-KindKey = tuple[str, str]
-"""A kind of feature and the digest of its parameters."""
-
-
-def _digest_of(file: FeaturesFile, kind: str) -> str | None:
-    return file.kinds[kind].params_digest if kind in file.kinds else None
-
-
-def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
-    command = "mer transcribe" if kind in NOTES else "mer featurize"
-    return SchemaError(
-        path,
-        f"holds no {kind} features that {predictor.path} can use",
-        f"make them with {command} and the parameters that mer inspect {predictor.path} shows",
-    )
-
-
-def _predict_stored(
-    rows: Sequence[FeatureRow],
-    predictors: Sequence[Predictor],
-    located: Mapping[KindKey, Mapping[str, Located]],
-    level: Level,
-) -> PredictedTrack | FailedInput:
-    """Predict a track from its segments' features, unless some are missing."""
-    features = {}
-    for (kind, digest), of_kind in located.items():
-        for row in rows:
-            if row.segment_id not in of_kind:
-                problem = f"has no {kind} features, but others"
-                error = InputError(row.segment_id, problem, "make all kinds of the same segments")
-                return FailedInput(row.track_id, row.segment_id, error)
-        found = [of_kind[row.segment_id] for row in rows]
-        features[kind, digest] = read_rows(kind, [(each.file, each.index) for each in found])
-    predictions: list[Prediction] = []
-    for predictor in predictors:
-        inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
-        predictions += _predict_track(predictor, rows, inputs, level)
-    return PredictedTrack(predictions, rows[0].source_digest)
-
-
 def skip_copies(sources: Iterable[Source]) -> Iterator[Source]:
     """Yield sources but for those that a manifest names as augmented copies."""
     return (source for source in sources if isinstance(source, InputError) or not source.original)
@@ -347,7 +263,7 @@ def predict_audio(
                 for name in predictor.kind_names
             ]
             rows = [segment.row for segment in track]
-            predictions += _predict_track(predictor, rows, features, level, track[0].track_s)
+            predictions += predict_track(predictor, rows, features, level, track[0].track_s)
         else:
             yield PredictedTrack(predictions, rows[0].source_digest)
 
@@ -375,7 +291,7 @@ def _whole(track: list[Outcome]) -> list[SegmentFeatures] | FailedInput:
     return failed[0] if failed else [o for o in track if isinstance(o, SegmentFeatures)]
 
 
-def _predict_track(
+def predict_track(
     predictor: Predictor,
     rows: Sequence[FeatureRow],
     features: Sequence[Features],

@@ -63,6 +63,10 @@ class Trained:
 
 def choose_fit(settings: Settings) -> FitTask:
     """Give the function that trains an architecture's family."""
+    if settings.architecture.family == "pairs":
+        from mertools.training.pairs import fit_pairs
+
+        return fit_pairs
     if settings.architecture.is_network:
         from mertools.training.networks import fit_network
 

@@ -147,9 +147,11 @@ def predict(
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
+    from collections import Counter
     from dataclasses import replace
     from itertools import groupby
 
+    from mertools.cli.shared.console import say
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.predictions import open_predictions
     from mertools.errors import InputError
@@ -173,6 +175,7 @@ def predict(
     models = [describe_model(predictor.path) for predictor in predictors if plot or html]
     sounds: dict[str, Path] = {}
     seen: set[str] = set()
+    lacking: Counter[str] = Counter()
     with (
         Failures("predict", failures) as failed,
         _open_journal(output, force=force) as journal,
@@ -203,11 +206,14 @@ def predict(
             seen.add(track_id)
             failed.count_done()
             failed.count_kept(outcome.kept)
+            lacking.update(outcome.lacks)
             sound = sounds.get(track_id)
             path = None if sound is None else str(sound)
             rows = [replace(row, path=path) for row in outcome.rows]
             write(rows, sound)
             show(rows, sound)
+    for kind, n in lacking.items():
+        say(f"{n} tracks have no {kind} and are predicted without")
 
 
 def _check_rows(level: str, wide: bool, sort: str | None) -> None:
@@ -274,7 +280,8 @@ def _predict_inputs(
     from mertools.cli.shared.console import track_progress
     from mertools.cli.shared.inputs import count_if_known, gather_sources, tracks_among
     from mertools.errors import UsageError
-    from mertools.prediction.predict import predict_audio, predict_features
+    from mertools.prediction.predict import predict_audio
+    from mertools.prediction.stored import predict_features
     from mertools.prediction.stream import predict_resumably
 
     over_time = predictors[0].windows is not None
