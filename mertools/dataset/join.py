@@ -17,7 +17,7 @@ from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.rows import Label
 from mertools.artifacts.tables import read_table
 from mertools.dataset.dataset import Dataset, Joined, TrackLabels
-from mertools.dataset.locate import Located, align_levels, locate_rows
+from mertools.dataset.locate import Located, align_levels, fill_lyrics, locate_rows
 from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
 from mertools.errors import SchemaError, UsageError, choose_from
@@ -85,7 +85,8 @@ def join(request: Request) -> Joined:
         segments = [kinds[0].located[name].row for name in ids]
         stored = _store([*files, *copies], kinds, ids)
         dataset = _assemble(request, labels, originals, segments, stored)
-        cutting = files[0].cutting or _infer_cutting(segments)
+        cuttings = (file.cutting for file in files if file.cutting is not None)
+        cutting = next(cuttings, None) or _infer_cutting(segments)
     heard = {t for t, c in zip(dataset.track_ids, dataset.is_copy, strict=True) if not c}
     return Joined(
         dataset,
@@ -194,6 +195,8 @@ def _gather(
     for number, file in enumerate(copies, start=1):
         _add_copies(kinds, file, number, wanted)
     aligned = align_levels([(kind.description.level, kind.located) for kind in kinds])
+    sources = [kind.description.source for kind in kinds]
+    aligned = fill_lyrics(list(zip(sources, aligned, strict=True)))
     return [_Kind(kind.description, located) for kind, located in zip(kinds, aligned, strict=True)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mertools.artifacts.feature_rows import FeatureRow
+from mertools.artifacts.feature_rows import ABSENT, FeatureRow
 from mertools.artifacts.features_file import FeaturesFile
 from mertools.errors import SchemaError
 
@@ -51,6 +51,30 @@ def spread_over_segments(
         for name, segment in segments.items()
         if (track := by_track.get(segment.row.track_id)) is not None
     }
+
+
+def fill_lyrics(
+    kinds: Sequence[tuple[str, dict[str, Located]]],
+) -> list[dict[str, Located]]:
+    """Let segments of sound whose track has no lyrics have `ABSENT` ones, which read as no words.
+
+    Each kind is given with its source, "sound" or "lyrics", keyed by segment. Where all are of
+    lyrics, or no track has any, nothing is filled.
+    """
+    of_sound = [located for source, located in kinds if source == "sound"]
+    filled = []
+    for source, located in kinds:
+        if source == "lyrics" and of_sound and located:
+            file = next(iter(located.values())).file
+            missing = {
+                name: Located(segment.row, file, ABSENT)
+                for name, segment in of_sound[0].items()
+                if name not in located
+            }
+            filled.append({**located, **missing})
+        else:
+            filled.append(located)
+    return filled
 
 
 def align_levels(kinds: Sequence[tuple[str, dict[str, Located]]]) -> list[dict[str, Located]]:

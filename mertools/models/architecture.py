@@ -24,6 +24,9 @@ OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
 ARRAYS_SUFFIX = ".safetensors"
 SKOPS_SUFFIX = ".skops"
 
+TEXT_POOLS = ("cls", "mean")
+"""What stands for a text: the vector of its first token in an encoder's last layer, or the mean."""
+
 Value = str | int | float
 
 
@@ -68,12 +71,12 @@ class Branch:
     """A named part of a model's input, and the kinds of feature that it looks at.
 
     Where `accepts` is "vectors", others of one dimension may be asked for in their stead; where it
-    is "frames", another one of frames by columns.
+    is "frames", another one of frames by columns; where it is "lyrics", another one of words.
     """
 
     name: str
     kinds: tuple[str, ...]
-    accepts: Literal["these", "vectors", "frames"] = "these"
+    accepts: Literal["these", "vectors", "frames", "lyrics"] = "these"
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,15 @@ class Architecture:
         return any(branch.accepts == "vectors" for branch in self.branches)
 
     @property
+    def takes_tokens(self) -> bool:
+        """Whether it can learn a text encoder along, from the tokens of lyrics."""
+        return any(branch.accepts == "lyrics" for branch in self.branches)
+
+    @property
     def n_other_kinds(self) -> int:
         """How many kinds come before vectors: their branch is the last one."""
-        return sum(len(branch.kinds) for branch in self.branches if branch.accepts == "these")
+        return sum(len(branch.kinds) for branch in self.branches if branch.accepts in ("these", "lyrics")
+        )
 
     @property
     def is_network(self) -> bool:

@@ -183,6 +183,8 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
         _check_weights(network, learnt)
         weights = {name: torch.tensor(array) for name, array in learnt.items()}
         network.load_state_dict(weights, assign=True)
+        for branch in network.branches.values():
+            branch.finish_loading()
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, UsageError) as error:
         raise SchemaError(
             path,

@@ -19,6 +19,7 @@ from mertools.errors import UsageError, choose_from
 from mertools.models.architecture import (
     OF_CLASSES,
     SKOPS_SUFFIX,
+    TEXT_POOLS,
     Architecture,
     Branch,
     Objective,
@@ -159,6 +160,14 @@ _OF_THE_COMPARISON = (
 )
 """Of papers 001 and 002 (recipe comparison.md)."""
 
+LYRICS_BRANCH = Branch("lyrics", ("lyrics",), "lyrics")
+ENCODER_RATE = "encoder.learning_rate"
+OF_ENCODER = (
+    Parameter("encoder.pool", "cls", "what stands for tokens", choices=TEXT_POOLS),
+    Parameter(ENCODER_RATE, 2e-5, "step size of a text encoder learnt along", span=(5e-6, 1e-4)),
+)
+"""Of architectures that look at lyrics."""
+
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
     for row in (
@@ -264,6 +273,17 @@ ARCHITECTURES: dict[str, Architecture] = {
             parameters=(_STANDARDISE,),
         ),
         *_OF_THE_COMPARISON,
+        Architecture(
+            "lyrics",
+            "network that looks at the words alone",
+            (LYRICS_BRANCH,),
+            "network",
+            "mertools.models.lyrics",
+            _ALL_OBJECTIVES,
+            parameters=OF_ENCODER,
+            description="a vector of each text, or with --kind tokens --encoder DIR a text encoder "
+            "learnt along (paper 004)",
+        ),
     )
 }
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import KindDescription
 from mertools.errors import UsageError
 from mertools.models.problem import Point
+from mertools.pretrained.text_encoder import digest_encoder
 from mertools.runtime.devices import CPU
 from mertools.runtime.parallel import Jobs, available_cores, map_ordered
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
@@ -266,6 +267,8 @@ def check_settings(plan: Plan) -> None:
         )
     if any(branch.accepts == "frames" for branch in settings.architecture.branches):
         _check_frames(plan.dataset.stored.kinds)
+    if settings.architecture.takes_tokens:
+        _check_lyrics(plan)
     if settings.oversample is not None:
         _check_oversampling(plan, settings.oversample)
     if settings.pool == "mode" and not plan.dataset.classes:
@@ -289,6 +292,29 @@ def _check_frames(kinds: Sequence[KindDescription]) -> None:
             f"--kind {names}",
             f"is {' by '.join(dimensions)}, not frames by columns",
             "name a kind whose first dimension is time, such as mfcc",
+        )
+
+
+def _check_lyrics(plan: Plan) -> None:
+    """Check that tokens come with the encoder that they are of, and vectors with none."""
+    n_before = plan.settings.architecture.n_other_kinds - 1
+    kinds, encoder = plan.dataset.stored.kinds[n_before:], plan.settings.encoder
+    if len(kinds) > 1 or len(kinds[0].shape) != 1:
+        names = ", ".join(kind.name for kind in kinds)
+        raise UsageError(f"--kind {names}", "is not one kind of vectors", "name lyrics or tokens")
+    (kind,) = kinds
+    if not kind.dtype.startswith("int"):
+        if encoder is not None:
+            raise UsageError("--encoder", "is learnt along from tokens", "give --kind tokens")
+        return
+    if encoder is None:
+        raise UsageError("--encoder", f"is missing: {kind.name} are tokens", "name its folder")
+    digest = digest_encoder(encoder)
+    if kind.params.get("encoder") != digest:
+        raise UsageError(
+            f"--encoder {encoder}",
+            f"is not the one that {kind.name} are of ({kind.params.get('encoder')})",
+            "name that, or compute them anew",
         )
 
 

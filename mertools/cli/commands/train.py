@@ -192,6 +192,15 @@ def train(
             show_default="S0",
         ),
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Text encoder to learn along from tokens: a folder, or the name of one that is "
+            "here.",
+            show_default=False,
+        ),
+    ] = None,
     refit: Annotated[
         bool, typer.Option(help="Train the best point on all tracks and write the model.")
     ] = True,
@@ -255,6 +264,7 @@ def train(
             pool=pool or architecture.pool,
             starts=tuple(init or ()),
             freeze=freeze,
+            encoder=encoder,
             device=device,
             n_threads=threads,
             seed=seed,
@@ -280,6 +290,8 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         left_out.append("select")
     if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
         left_out.append("oversample")
+    if not architecture.takes_tokens:
+        left_out.append("encoder")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
@@ -297,6 +309,8 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
             metavar="NAME",
             help="Kind of vectors to learn from; repeatable."
             if architecture.takes_vectors
+            else "Kind of words to learn from: lyrics or tokens."
+            if architecture.takes_tokens
             else "Kind with frames over time to learn from.",
             autocompletion=options.complete_kinds,
             show_default=", ".join(architecture.kinds),

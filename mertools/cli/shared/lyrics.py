@@ -1,0 +1,64 @@
+"""What commands that read lyrics share: computing their features, and what is said of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mertools.cli.shared.console import say, track_progress
+from mertools.cli.shared.failures import Failures
+from mertools.errors import UsageError
+from mertools.features.extract import FailedInput
+from mertools.features.registry import FeatureKind
+from mertools.features.words import build_lyrics, request_lyrics
+from mertools.pretrained.text_encoder import find_encoder, use_encoder
+from mertools.runtime.parallel import Jobs
+from mertools.text.lyrics import read_lyrics
+
+
+def make_lyrics(
+    output: str,
+    inputs: Sequence[str],
+    chosen: Sequence[FeatureKind],
+    encoder: str | None,
+    settings: Mapping[str, Mapping[str, str]],
+    device: str,
+    failed: Failures,
+    jobs: Jobs,
+    *,
+    force: bool,
+) -> None:
+    """Compute kinds of lyrics from tables of them, and write features.h5.
+
+    Raises UsageError where kinds of sound are asked for beside them, or there is no encoder.
+    """
+    for kind in chosen:
+        if not kind.is_of_lyrics:
+            remedy = "compute kinds of sound and of words into files of their own"
+            raise UsageError(f"--kind {kind.name}", "is of sound, not of words", remedy)
+        if encoder is None:
+            raise UsageError("--encoder", f"is missing, which {kind.name} needs", "name a folder")
+    if settings.keys() - {kind.name for kind in chosen}:
+        raise UsageError("--pool", "is of lyrics", "add --kind lyrics")
+    folder = find_encoder(str(encoder))
+    use_encoder(folder)
+    kinds = tuple(request_lyrics(of.name, folder, settings.get(of.name, {}), device) for of in chosen)
+    words = list(itertools.chain.from_iterable(map(read_lyrics, inputs)))
+    n_tracks = n_empty = n_truncated = 0
+    outcomes = build_lyrics(Path(output), words, kinds, jobs, force=force)
+    for outcome in track_progress(outcomes, "featurize", len(words)):
+        if isinstance(outcome, FailedInput):
+            failed.add(outcome.error, outcome.track_id)
+            continue
+        failed.count_done()
+        failed.count_kept(outcome.is_kept)
+        n_tracks += 1
+        n_empty += outcome.row.silent
+        n_truncated += outcome.row.truncated
+    if n_tracks:
+        length = max(kind.params.max_tokens for kind in kinds)
+        say(
+            f"{output}: {n_tracks} tracks, {n_empty} without words, "
+            f"{n_truncated} longer than {length} tokens"
+        )
