@@ -93,9 +93,7 @@ class FeatureKind:
         return rate
 
 
-def _of_lyrics(
-    name: str, params_type: type[Any], compute: OfTexts, dimension: str
-) -> FeatureKind:
+def _of_lyrics(name: str, params_type: type[Any], compute: OfTexts, dimension: str) -> FeatureKind:
     return FeatureKind(
         name,
         params_type,

@@ -136,5 +136,3 @@ def compute_lyrics(kind: RequestedKind, texts: list[str]) -> list[Features]:
 def are_lyrics(kind: str) -> bool:
     """Return whether a kind is of words; kinds that other programs made are of sound."""
     return kind in KINDS and KINDS[kind].is_of_lyrics
-
-

@@ -125,7 +125,8 @@ class Architecture:
     @property
     def n_other_kinds(self) -> int:
         """How many kinds come before vectors: their branch is the last one."""
-        return sum(len(branch.kinds) for branch in self.branches if branch.accepts in ("these", "lyrics")
+        return sum(
+            len(branch.kinds) for branch in self.branches if branch.accepts in ("these", "lyrics")
         )
 
     @property

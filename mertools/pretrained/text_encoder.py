@@ -102,8 +102,11 @@ def using_encoder(digest: str, name: str | None) -> Iterator[None]:
             return
     problem = f"is another text encoder than the model learnt from ({digest})"
     if name is None:
-        raise UsageError("--encoder", f"is missing: no encoder here has the digest {digest}",
-                         "name the folder of the one that the lyrics were computed with")
+        raise UsageError(
+            "--encoder",
+            f"is missing: no encoder here has the digest {digest}",
+            "name the folder of the one that the lyrics were computed with",
+        )
     raise UsageError(f"--encoder {name}", problem, "name the one that mer inspect shows")
 
 
@@ -193,13 +196,13 @@ def longest_text(folder: Path) -> int | None:
         content = json.loads((folder / CONFIG).read_bytes())
         longest = content.get("max_position_embeddings")
     except (AttributeError, ValueError) as error:
-        raise SchemaError(folder / CONFIG, f"is no JSON object ({error})", "copy it again") from None
+        raise SchemaError(
+            folder / CONFIG, f"is no JSON object ({error})", "copy it again"
+        ) from None
     return longest if isinstance(longest, int) else None
 
 
-def embed_tokens(
-    texts: list[list[int]], folder: str, pool: str, device: str
-) -> list[NDArray[Any]]:
+def embed_tokens(texts: list[list[int]], folder: str, pool: str, device: str) -> list[NDArray[Any]]:
     """Give a vector (size,) float32 of each text's tokens; zeros of one without tokens.
 
     On a CPU texts run one by one, so that none changes another's bytes; on a device together.

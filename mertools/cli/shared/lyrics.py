@@ -6,12 +6,15 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mertools.artifacts.features_check import is_hdf5
 from mertools.cli.shared.console import say, track_progress
 from mertools.cli.shared.failures import Failures
 from mertools.errors import UsageError
 from mertools.features.extract import FailedInput
 from mertools.features.registry import FeatureKind
 from mertools.features.words import build_lyrics, request_lyrics
+from mertools.prediction.predict import Predictor
+from mertools.prediction.words import TrackWords, gather_words
 from mertools.pretrained.text_encoder import find_encoder, use_encoder
 from mertools.runtime.parallel import Jobs
 from mertools.text.lyrics import read_lyrics
@@ -43,7 +46,9 @@ def make_lyrics(
         raise UsageError("--pool", "is of lyrics", "add --kind lyrics")
     folder = find_encoder(str(encoder))
     use_encoder(folder)
-    kinds = tuple(request_lyrics(of.name, folder, settings.get(of.name, {}), device) for of in chosen)
+    kinds = tuple(
+        request_lyrics(of.name, folder, settings.get(of.name, {}), device) for of in chosen
+    )
     words = list(itertools.chain.from_iterable(map(read_lyrics, inputs)))
     n_tracks = n_empty = n_truncated = 0
     outcomes = build_lyrics(Path(output), words, kinds, jobs, force=force)
@@ -62,3 +67,31 @@ def make_lyrics(
             f"{output}: {n_tracks} tracks, {n_empty} without words, "
             f"{n_truncated} longer than {length} tokens"
         )
+
+
+def read_words(
+    predictors: Sequence[Predictor], inputs: Sequence[str], lyrics: str | None, encoder: str | None
+) -> TrackWords | None:
+    """Read the lyrics that models are to look at; None where no table is given.
+
+    Raises UsageError where the models do not look at what is given, or there is nothing to predict.
+    """
+    of_words = [predictor for predictor in predictors if not predictor.sound_inputs]
+    if lyrics is None:
+        if not inputs:
+            raise UsageError("INPUT", "is missing", "give sound or features, or --lyrics FILE")
+        for predictor in of_words:
+            if not all(is_hdf5(Path(name)) for name in inputs):
+                remedy = "give --lyrics FILE and no sound, or features"
+                raise UsageError(predictor.path, "looks at words alone", remedy)
+        return None
+    if not any(predictor.n_lyrics_inputs for predictor in predictors):
+        raise UsageError("--lyrics", "is given, but no model looks at words", "leave it out")
+    if len(of_words) < len(predictors) and not inputs:
+        raise UsageError("INPUT", "is missing: models look at sound, too", "give the sound")
+    if of_words and inputs:
+        raise UsageError(of_words[0].path, "looks at words alone", "leave out the sound")
+    if any(is_hdf5(Path(name)) for name in inputs):
+        remedy = "give their features beside, made by mer featurize"
+        raise UsageError("--lyrics", "goes with sound, not with features", remedy)
+    return gather_words(read_lyrics(lyrics), encoder)
