@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ABSENT = -1
-"""The index of a row that a file does not have."""
-
 NO_TOKEN = -1
 """Fills tokens of lyrics up to their length."""
 

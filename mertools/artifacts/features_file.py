@@ -15,7 +15,6 @@ import h5py
 import numpy as np
 
 from mertools.artifacts.feature_rows import (
-    ABSENT,
     NO_TOKEN,
     Cutting,
     FeatureRow,
@@ -229,6 +228,10 @@ def _size_at_most(rows: Sequence[FeatureRow], kinds: Sequence[KindDescription]) 
     return size
 
 
+MISSING = -1
+"""The index of what a file does not hold."""
+
+
 class FeaturesFile:
     """An open features.h5, checked against its schema.
 
@@ -279,17 +282,18 @@ class FeaturesFile:
 def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Features:
     """Read features of a kind from rows of any files, each given by its index: (n, *shape).
 
-    Lyrics that are not there have the index `ABSENT`, and are read as lyrics without words.
+    Zeros, or no tokens, stand for an index that is `MISSING`.
     """
     description = indices[0][0].kinds[kind]
     features = blank_features(len(indices), description.shape, description.dtype)
     begin = 0
     for end in range(1, len(indices) + 1):
         file, first = indices[begin]
+        if first == MISSING:
+            begin = end
         # Runs of rows are read at once, as HDF5 takes long to pick single ones.
-        if end == len(indices) or indices[end] != (file, first + end - begin):
-            if first != ABSENT:
-                file.read_into(features[begin:end], kind, first)
+        elif end == len(indices) or indices[end] != (file, first + end - begin):
+            file.read_into(features[begin:end], kind, first)
             begin = end
     return features
 

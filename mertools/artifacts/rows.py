@@ -345,6 +345,22 @@ class Failure(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Congruence(Row):
+    """A row of congruence.csv: how well a track's sound and some lyrics go together.
+
+    `lyrics_track_id` and `matched` are there where lyrics of other tracks are compared, too;
+    `agreement` is of what sound alone and lyrics alone predict.
+    """
+
+    table: ClassVar[str] = "congruence"
+    track_id: str
+    similarity: float
+    lyrics_track_id: str | None = _optional()
+    matched: bool | None = _optional()
+    agreement: float | None = _optional()
+
+
+@dataclass(frozen=True, slots=True)
 class Lyrics(Row):
     """A row of lyrics.csv: the words of a track, or the text file that they are in, or neither."""
 

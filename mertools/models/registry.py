@@ -160,13 +160,105 @@ _OF_THE_COMPARISON = (
 )
 """Of papers 001 and 002 (recipe comparison.md)."""
 
-LYRICS_BRANCH = Branch("lyrics", ("lyrics",), "lyrics")
+_SOUND = Branch("sound", ("mel",), hears_level=True)
+LYRICS_BRANCH = "lyrics"
 ENCODER_RATE = "encoder.learning_rate"
-OF_ENCODER = (
-    Parameter("encoder.pool", "cls", "what stands for tokens", choices=TEXT_POOLS),
+_LYRICS = Branch(LYRICS_BRANCH, ("lyrics",), "vectors", optional=True, tokens=True)
+_OF_ENCODER = (
+    Parameter("encoder.pool", "cls", "what stands for a text's tokens", choices=TEXT_POOLS),
     Parameter(ENCODER_RATE, 2e-5, "step size of a text encoder learnt along", span=(5e-6, 1e-4)),
 )
-"""Of architectures that look at lyrics."""
+_OF_VGG = (
+    Parameter(
+        "variant",
+        "M2",
+        "the tower of paper 004: M1 plain, M2 with batch normalisation and dropout, M3 and M4 with "
+        "attention, M4 with two convolutions a block",
+        choices=("M1", "M2", "M3", "M4"),
+    ),
+    Parameter(
+        "attention.at",
+        "variant",
+        "features that attention weighs",
+        choices=("variant", "none", "64", "256", "512"),
+    ),
+    Parameter(
+        "floor",
+        "corpus",
+        "80 dB below the loudest cell of the training part, or of each track, as librosa's top_db",
+        choices=("corpus", "track"),
+    ),
+    Parameter("scaling", "unit", "map decibels to 0..1, or leave them", choices=("unit", "none")),
+)
+_OF_SOUND_AND_LYRICS = (
+    Architecture(
+        "vgg",
+        "VGG-like tower of paper 004, on mel spectrograms in absolute decibels",
+        (_SOUND,),
+        "network",
+        "mertools.models.vgg",
+        _ALL_OBJECTIVES,
+        parameters=_OF_VGG,
+    ),
+    Architecture(
+        "bimodal",
+        "network of sound and lyrics: the tower of vgg beside a vector of the words",
+        (_SOUND, _LYRICS),
+        "network",
+        "mertools.models.bimodal",
+        _ALL_OBJECTIVES,
+        parameters=(
+            *_OF_VGG,
+            Parameter("modality", "both", "what is looked at", choices=("both", "audio", "lyrics")),
+            Parameter(
+                "lyrics_dropout",
+                0.0,
+                "share of training rows that lose their lyrics, so that tracks without any are "
+                "predicted from their sound",
+                high=1,
+                low_included=True,
+            ),
+            *_OF_ENCODER,
+        ),
+        parts={"sound": "vgg"},
+    ),
+    Architecture(
+        "lyrics",
+        "network that looks at the words alone",
+        (replace(_LYRICS, optional=False),),
+        "network",
+        "mertools.models.lyrics",
+        _ALL_OBJECTIVES,
+        parameters=_OF_ENCODER,
+    ),
+    Architecture(
+        "siamese",
+        "Siamese network of sound and lyrics, for mer congruence",
+        (
+            Branch("sound", ("embedding",), "vectors"),
+            Branch("lyrics", ("lyrics",), "vectors"),
+        ),
+        "pairs",
+        "mertools.models.siamese",
+        ("pairs",),
+        parameters=(
+            Parameter(
+                "loss",
+                "contrastive",
+                "distances of pairs, or telling one's own lyrics among a batch's",
+                choices=("contrastive", "infonce"),
+            ),
+            Parameter("temperature", 0.07, "of infonce"),
+            Parameter(
+                "negatives",
+                "random",
+                "whose lyrics a mismatched pair has",
+                choices=("random", "other-quadrant", "same-quadrant"),
+            ),
+        ),
+    ),
+)
+"""Of paper 004 (recipe bimodal.md)."""
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -273,17 +365,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             parameters=(_STANDARDISE,),
         ),
         *_OF_THE_COMPARISON,
-        Architecture(
-            "lyrics",
-            "network that looks at the words alone",
-            (LYRICS_BRANCH,),
-            "network",
-            "mertools.models.lyrics",
-            _ALL_OBJECTIVES,
-            parameters=OF_ENCODER,
-            description="a vector of each text, or with --kind tokens --encoder DIR a text encoder "
-            "learnt along (paper 004)",
-        ),
+        *_OF_SOUND_AND_LYRICS,
     )
 }
 

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mertools.artifacts.feature_rows import NO_TOKEN
 from mertools.errors import UsageError
 from mertools.models.layers import InputBranch
 
@@ -52,8 +53,9 @@ def import_transformers() -> Any:
         raise UsageError(
             "transformers", "is not installed", "pip install 'mertools[lyrics]'"
         ) from None
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quiet: Any = transformers.logging
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
     return transformers
 
 
@@ -115,22 +117,27 @@ class EncoderBranch(InputBranch):
     """A text encoder that is learnt with the network: tokens (n, n_tokens) to (n, size).
 
     Its configuration and tokenizer lie beside the weights, so that a model's file holds all that
-    predictions from words need.
+    predictions from words need. In training a share `dropout` of the texts is left out.
     """
 
     config: Tensor
     tokenizer: Tensor
 
-    def __init__(self, encoder: TextEncoder, pool: str) -> None:
+    def __init__(self, encoder: TextEncoder, pool: str, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         for name, content in ((CONFIG, encoder.config), (TOKENIZER, encoder.tokenizer)):
             self.register_buffer(name, torch.frombuffer(bytearray(content), dtype=torch.uint8))
         self.pool = pool
-        self.module = build_module(encoder)
-        self.size = int(self.module.config.hidden_size)
+        module: Any = build_module(encoder)
+        self.module: nn.Module = module
+        self.size = int(module.config.hidden_size)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Embed texts."""
+        if self.training and self.dropout:
+            kept = torch.rand(len(tokens), 1, device=tokens.device) >= self.dropout
+            tokens = tokens.where(kept, NO_TOKEN)
         return pool_tokens(self.module, tokens, self.pool)
 
     def pretrained(self) -> Iterable[nn.Parameter]:

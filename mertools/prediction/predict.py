@@ -58,39 +58,49 @@ class Predictor:
     lyrics: WordsReader | None = None
 
     @property
-    def kind_names(self) -> tuple[str, ...]:
-        """The kinds of feature that it needs."""
-        return self.card.kinds
+    def inputs_of_words(self) -> tuple[Input, ...]:
+        """What it looks at of words: kinds of lyrics, and others that tracks may lack."""
+        architecture = find_architecture(self.card.architecture)
+        return tuple(
+            needed
+            for number, needed in enumerate(self.card.inputs)
+            if are_lyrics(needed.kind)
+            or (needed.kind not in KINDS and architecture.may_lack(number))
+        )
 
     @property
-    def sound_inputs(self) -> tuple[Input, ...]:
-        """What it needs of sound; nothing where it looks at words alone."""
-        return tuple(needed for needed in self.card.inputs if not are_lyrics(needed.kind))
-
-    @property
-    def n_lyrics_inputs(self) -> int:
-        """How many kinds it looks at of words."""
-        return len(self.card.inputs) - len(self.sound_inputs)
+    def inputs_of_sound(self) -> tuple[Input, ...]:
+        """What it looks at of sound; nothing where it looks at words alone."""
+        of_words = self.inputs_of_words
+        return tuple(needed for needed in self.card.inputs if needed not in of_words)
 
     def with_words(self, words: TrackWords) -> Predictor:
         """Return the same model with the words of tracks."""
         return replace(self, lyrics=WordsReader(words, self.model))
 
-    def lacks_words(self, track_id: str) -> bool:
-        """Return whether it looks at words, and a track has none."""
-        return self.n_lyrics_inputs > 0 and not (self.lyrics and self.lyrics.words.has(track_id))
+    def missing_words(self, track_id: str) -> list[str]:
+        """Name the kinds of words that it looks at and a track has not."""
+        if self.lyrics is not None and self.lyrics.words.has(track_id):
+            return []
+        return [needed.kind for needed in self.inputs_of_words]
 
-    def read_lyrics(self, needed: Input, track_id: str, n_rows: int) -> Features:
+    def read_words(self, needed: Input, track_id: str, n_rows: int) -> Features:
         """Give each of a track's rows the features of its words: (n_rows, *shape)."""
         if self.lyrics is None:
             return blank_lyrics(needed, n_rows)
         one = self.lyrics.read(needed, _restore_kind(self.path, needed), track_id)
-        return np.repeat(one[None], n_rows, axis=0)
+        repeated: Features = np.repeat(one[None], n_rows, axis=0)
+        return repeated
+
+    @property
+    def kind_names(self) -> tuple[str, ...]:
+        """The kinds of feature that it needs."""
+        return self.card.kinds
 
     @property
     def n_classes(self) -> int:
         """Number of classes; 0 where it predicts numbers."""
-        return len(self.card.targets[0].classes)
+        return len(self.card.classes)
 
     def recipe(self) -> Recipe:
         """Return how its features are computed from sound.
@@ -99,7 +109,7 @@ class Predictor:
         UsageError where it cannot compute them from sound.
         """
         cutting = self.card.cutting
-        kinds = tuple(_restore_kind(self.path, needed) for needed in self.sound_inputs)
+        kinds = tuple(_restore_kind(self.path, needed) for needed in self.inputs_of_sound)
         last = cast(Last, cutting.last)
         segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
         is_over_time = self.windows is not None
@@ -108,7 +118,7 @@ class Predictor:
     @property
     def fixed_length_s(self) -> float | None:
         """The length in seconds that a window must have, where its features have frames."""
-        has_frames = any(find_kind(name).has_time_axis for name in self.kind_names)
+        has_frames = any(find_kind(of.kind).has_time_axis for of in self.inputs_of_sound)
         return self.card.cutting.length_s if has_frames else None
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
@@ -122,7 +132,7 @@ class Predictor:
             if not 0 < seconds < math.inf:
                 raise UsageError(name, f"{seconds} s is no length of time", "give more than 0")
         cutting = self.card.cutting
-        for name in self.kind_names:
+        for name in (needed.kind for needed in self.inputs_of_sound):
             if find_kind(name).has_time_axis and length_s != cutting.length_s:
                 raise UsageError(
                     self.path,
@@ -175,13 +185,13 @@ class Predictor:
 class PredictedTrack:
     """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them.
 
-    `lacks_words`: whether a model that looks at lyrics had none, and went by the sound alone.
+    `lacks` are the kinds of feature that it was predicted without.
     """
 
     rows: list[Prediction]
     source_digest: str
     kept: bool = False
-    lacks_words: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
@@ -211,6 +221,10 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
     """
     find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
+    for predictor in predictors:
+        if not predictor.card.targets:
+            name = predictor.card.architecture
+            raise UsageError(predictor.path, f"is a {name}, of no target", "give it mer congruence")
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
         for target in predictor.card.targets:
@@ -284,16 +298,17 @@ def predict_audio(
                 yield track
                 break
             rows = [segment.row for segment in track]
+            of_words = predictor.inputs_of_words
             features = [
-                predictor.read_lyrics(needed, rows[0].track_id, len(rows))
-                if are_lyrics(needed.kind)
+                predictor.read_words(needed, rows[0].track_id, len(rows))
+                if needed in of_words
                 else np.stack([np.asarray(segment.features[needed.kind]) for segment in track])
                 for needed in predictor.card.inputs
             ]
             predictions += predict_track(predictor, rows, features, level, track[0].track_s)
         else:
-            lacks_words = any(each.lacks_words(rows[0].track_id) for each in predictors)
-            yield PredictedTrack(predictions, rows[0].source_digest, lacks_words=lacks_words)
+            lacks = {kind for of in predictors for kind in of.missing_words(rows[0].track_id)}
+            yield PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))
 
 
 def predict_words(predictors: Sequence[Predictor], words: TrackWords) -> Iterator[PredictedTrack]:
@@ -302,9 +317,10 @@ def predict_words(predictors: Sequence[Predictor], words: TrackWords) -> Iterato
         row = FeatureRow(track_id, track_id, 0.0, 0.0, silent=False, padded=False, source_digest="")
         predictions: list[Prediction] = []
         for predictor in predictors:
-            inputs = [predictor.read_lyrics(of, track_id, 1) for of in predictor.card.inputs]
+            inputs = [predictor.read_words(of, track_id, 1) for of in predictor.card.inputs]
             predictions += predict_track(predictor, [row], inputs, "track")
-        yield PredictedTrack(predictions, "", lacks_words=not words.has(track_id))
+        lacks = {kind for of in predictors for kind in of.missing_words(track_id)}
+        yield PredictedTrack(predictions, "", lacks=tuple(sorted(lacks)))
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:

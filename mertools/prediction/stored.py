@@ -1,4 +1,4 @@
-"""Models joined with features that are computed already: predictions of segments and tracks."""
+"""Predictions of tracks whose features are in files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mertools.artifacts.feature_rows import FeatureRow
-from mertools.artifacts.features_file import FeaturesFile, open_features, read_rows
+from mertools.artifacts.features_file import MISSING, FeaturesFile, open_features, read_rows
 from mertools.artifacts.rows import Prediction
-from mertools.dataset.locate import Located, align_levels, locate_rows
+from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError
 from mertools.features.extract import FailedInput
 from mertools.features.words import are_lyrics
-from mertools.models.registry import NOTES
+from mertools.models.registry import NOTES, find_architecture
 from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_track
 from mertools.prediction.words import are_blank, blank_lyrics
 
@@ -29,33 +29,33 @@ def predict_features(
     Raises UsageError where one cannot be read, SchemaError where there are no features that a model
     needs, or some twice.
     """
-    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
+    wanted = [
+        (predictor, needed, find_architecture(predictor.card.architecture).may_lack(number))
+        for predictor in predictors
+        for number, needed in enumerate(predictor.card.inputs)
+    ]
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
         # A copy is one whichever of the files says so.
         copies = {row.track_id for file in files for row in file.rows if row.original}
-        levels: dict[KindKey, str] = {}
-        located: dict[KindKey, dict[str, Located]] = {}
+        kinds: dict[KindKey, KindRows] = {}
         used = set()
-        for predictor, needed in wanted:
+        for predictor, needed, optional in wanted:
             key = needed.kind, needed.params_digest
             found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
-            # A model that looks at sound and words does without the words.
-            if not found and not (are_lyrics(needed.kind) and predictor.sound_inputs):
+            if not found and not optional:
                 raise _no_features(files[0].path, needed.kind, predictor)
+            if not found:
+                continue  # no track has it
             used |= {file.path for file in found}
-            levels[key] = needed.level
-            located[key] = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
-        aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
-        located = dict(zip(located, aligned, strict=True))
-        of_sound = any(not are_lyrics(kind) for kind, _ in located)
+            of_originals = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
+            kinds[key] = KindRows(needed.level, of_originals, optional)
+        located = dict(zip(kinds, align_levels(list(kinds.values())), strict=True))
         rows: dict[str, FeatureRow] = {}
-        for (kind, _), of_kind in located.items():
-            if of_sound and are_lyrics(kind):
-                continue  # words alone are no track to a model that looks at sound, too
+        for of_kind in located.values():
             for name, segment in of_kind.items():
                 rows.setdefault(name, segment.row)
-        names = {needed.kind for _, needed in wanted}
+        names = {needed.kind for _, needed, _ in wanted}
         # A file that no model needs is passed over only where it is of the same segments: a typo in
         # its name would otherwise go unnoticed.
         for file in files:
@@ -94,11 +94,9 @@ def _predict_stored(
     located: Mapping[KindKey, Mapping[str, Located]],
     level: Level,
 ) -> PredictedTrack | FailedInput:
-    """Predict a track from its segments' features, unless some of its sound are missing."""
+    """Predict a track from its segments' features, unless some are missing."""
     features = {}
     for (kind, digest), of_kind in located.items():
-        if are_lyrics(kind) and not all(row.segment_id in of_kind for row in rows):
-            continue
         for row in rows:
             if row.segment_id not in of_kind:
                 problem = f"has no {kind} features, but others"
@@ -109,14 +107,17 @@ def _predict_stored(
     predictions: list[Prediction] = []
     for predictor in predictors:
         inputs = [
-            blank_lyrics(of, len(rows))
-            if (of.kind, of.params_digest) not in features
-            else features[of.kind, of.params_digest]
+            features[of.kind, of.params_digest]
+            if (of.kind, of.params_digest) in features
+            else blank_lyrics(of, len(rows))
             for of in predictor.card.inputs
         ]
         predictions += predict_track(predictor, rows, inputs, level)
-    lacks_words = any(
-        are_lyrics(kind) and are_blank(kind, features.get((kind, digest)))
+    lacks = {
+        kind
         for kind, digest in located
-    )
-    return PredictedTrack(predictions, rows[0].source_digest, lacks_words=lacks_words)
+        if (are_lyrics(kind) and are_blank(kind, features[kind, digest]))
+        or all(located[kind, digest][row.segment_id].index == MISSING for row in rows)
+    }
+    lacks |= {of.kind for each in predictors for of in each.card.inputs} - {k for k, _ in located}
+    return PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))

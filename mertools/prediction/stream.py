@@ -56,7 +56,7 @@ def predict_resumably(
             order.popleft()
             offset, header = record
             rows = [_restore(row) for row in json.loads(journal.read(offset, header["n_bytes"]))]
-            yield PredictedTrack(rows, "", kept=True, lacks_words=header["lacks_words"])
+            yield PredictedTrack(rows, "", kept=True, lacks=tuple(header["lacks"]))
 
     for outcome in predict_audio(to_predict(), predictors, level, jobs):
         # Kept tracks that come before this one go first, which keeps the order of the inputs.
@@ -69,7 +69,7 @@ def predict_resumably(
                 "track_id": outcome.rows[0].track_id,
                 "source_digest": outcome.source_digest,
                 "n_bytes": len(data),
-                "lacks_words": outcome.lacks_words,
+                "lacks": outcome.lacks,
             }
             journal.append(header, data)
         yield outcome

@@ -53,10 +53,8 @@ def blank_lyrics(needed: Input, n_rows: int) -> Features:
     return blank_features(n_rows, needed.shape, "int32" if needed.kind == TOKENS else "float32")
 
 
-def are_blank(kind: str, features: Features | None) -> bool:
+def are_blank(kind: str, features: Features) -> bool:
     """Return whether features of words, (n_rows, ...), are of none."""
-    if features is None:
-        return True
     return not ((features >= 0) if kind == TOKENS else features).any()
 
 
@@ -71,7 +69,7 @@ class WordsReader:
     def _tokenizer_json(self) -> bytes:
         from mertools.models.text_encoder import stored_encoder  # torch, which others do without
 
-        encoder = stored_encoder(self.model.arrays(), LYRICS_BRANCH.name)
+        encoder = stored_encoder(self.model.arrays(), LYRICS_BRANCH)
         if encoder is None:
             raise UsageError("the model", "holds no tokenizer", "train it again from tokens")
         return encoder.tokenizer

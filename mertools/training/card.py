@@ -87,7 +87,7 @@ def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None)
         scores["validation"] = _summarise_validation(trained.final)
     return ModelCard(
         architecture=settings.architecture.name,
-        targets=data.targets,
+        targets=data.targets if settings.architecture.has_targets else (),
         inputs=describe_inputs(data),
         sample_rate=int(data.stored.kinds[0].params.get("sample_rate", 1)),
         cutting=joined.cutting,

@@ -64,6 +64,10 @@ class Trained:
 
 def choose_fit(settings: Settings) -> FitTask:
     """Give the function that trains an architecture's family."""
+    if settings.architecture.family == "pairs":
+        from mertools.training.pairs import fit_pairs
+
+        return fit_pairs
     if settings.architecture.is_network:
         from mertools.training.networks import fit_network
 
@@ -268,7 +272,7 @@ def check_settings(plan: Plan) -> None:
     if any(branch.accepts == "frames" for branch in settings.architecture.branches):
         _check_frames(plan.dataset.stored.kinds)
     if settings.architecture.takes_tokens:
-        _check_lyrics(plan)
+        _check_tokens(plan)
     if settings.oversample is not None:
         _check_oversampling(plan, settings.oversample)
     if settings.pool == "mode" and not plan.dataset.classes:
@@ -295,25 +299,26 @@ def _check_frames(kinds: Sequence[KindDescription]) -> None:
         )
 
 
-def _check_lyrics(plan: Plan) -> None:
-    """Check that tokens come with the encoder that they are of, and vectors with none."""
-    n_before = plan.settings.architecture.n_other_kinds - 1
-    kinds, encoder = plan.dataset.stored.kinds[n_before:], plan.settings.encoder
-    if len(kinds) > 1 or len(kinds[0].shape) != 1:
-        names = ", ".join(kind.name for kind in kinds)
-        raise UsageError(f"--kind {names}", "is not one kind of vectors", "name lyrics or tokens")
-    (kind,) = kinds
-    if not kind.dtype.startswith("int"):
-        if encoder is not None:
+def _check_tokens(plan: Plan) -> None:
+    """Check that tokens come alone, with the encoder that they are of, and vectors with none."""
+    settings = plan.settings
+    kinds = plan.dataset.stored.kinds[settings.architecture.n_other_kinds :]
+    tokens = [kind for kind in kinds if kind.dtype.startswith("int")]
+    if not tokens:
+        if settings.encoder is not None:
             raise UsageError("--encoder", "is learnt along from tokens", "give --kind tokens")
         return
-    if encoder is None:
-        raise UsageError("--encoder", f"is missing: {kind.name} are tokens", "name its folder")
-    digest = digest_encoder(encoder)
-    if kind.params.get("encoder") != digest:
+    if len(kinds) > 1 or settings.select is not None or settings.oversample is not None:
         raise UsageError(
-            f"--encoder {encoder}",
-            f"is not the one that {kind.name} are of ({kind.params.get('encoder')})",
+            f"--kind {tokens[0].name}", "are numbers of words, not columns", "learn from them alone"
+        )
+    if settings.encoder is None:
+        raise UsageError("--encoder", f"is missing: {tokens[0].name} need it", "name its folder")
+    wanted = tokens[0].params.get("encoder")
+    if wanted != digest_encoder(settings.encoder):
+        raise UsageError(
+            f"--encoder {settings.encoder}",
+            f"is not the one that {tokens[0].name} are of ({wanted})",
             "name that, or compute them anew",
         )
 

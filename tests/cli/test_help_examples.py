@@ -67,6 +67,10 @@ NOT_RUN = {
     "mer train short-chunk": "the help of mer train cnn, word for word, for another network",
     "mer train sample-cnn": "the help of mer train cnn, word for word, for another network",
     "mer train hybrid": "the help of mer train cnn, word for word, for another network",
+    "mer train vgg": "the help of mer train cnn, word for word, for another network",
+    "mer train bimodal": "the help of mer train cnn, word for word, for another network",
+    "mer train siamese": "needs lyrics; tests/training/test_train_bimodal.py trains one",
+    "mer congruence": "needs lyrics; tests/training/test_train_bimodal.py runs it",
     "mer train forest": "the help of mer train svm, word for word, for another estimator",
     "mer train dual": "the help of mer train cnn, word for word, for another network",
 }

@@ -159,6 +159,7 @@ def predict(
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
+    from collections import Counter
     from dataclasses import replace
     from itertools import groupby
 
@@ -190,6 +191,7 @@ def predict(
     models = [describe_model(predictor.path) for predictor in predictors if plot or html]
     sounds: dict[str, Path] = {}
     seen: set[str] = set()
+    lacking: Counter[str] = Counter()
     with (
         Failures("predict", failures) as failed,
         _open_journal(output, force=force) as journal,
@@ -211,7 +213,6 @@ def predict(
             if runs or words is None
             else predict_words(predictors, words)
         )
-        n_wordless = 0
         for outcome in outcomes:
             if isinstance(outcome, FailedInput):
                 failed.add(outcome.error, outcome.track_id, outcome.segment_id)
@@ -225,14 +226,14 @@ def predict(
             seen.add(track_id)
             failed.count_done()
             failed.count_kept(outcome.kept)
-            n_wordless += outcome.lacks_words
+            lacking.update(outcome.lacks)
             sound = sounds.get(track_id)
             path = None if sound is None else str(sound)
             rows = [replace(row, path=path) for row in outcome.rows]
             write(rows, sound)
             show(rows, sound)
-        if n_wordless:
-            say(f"{n_wordless} tracks have no lyrics: predicted without words")
+    for kind, n in lacking.items():
+        say(f"{n} tracks have no {kind} and are predicted without")
 
 
 def _check_rows(level: str, wide: bool, sort: str | None) -> None:

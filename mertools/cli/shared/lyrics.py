@@ -76,7 +76,7 @@ def read_words(
 
     Raises UsageError where the models do not look at what is given, or there is nothing to predict.
     """
-    of_words = [predictor for predictor in predictors if not predictor.sound_inputs]
+    of_words = [predictor for predictor in predictors if not predictor.inputs_of_sound]
     if lyrics is None:
         if not inputs:
             raise UsageError("INPUT", "is missing", "give sound or features, or --lyrics FILE")
@@ -85,7 +85,7 @@ def read_words(
                 remedy = "give --lyrics FILE and no sound, or features"
                 raise UsageError(predictor.path, "looks at words alone", remedy)
         return None
-    if not any(predictor.n_lyrics_inputs for predictor in predictors):
+    if not any(predictor.inputs_of_words for predictor in predictors):
         raise UsageError("--lyrics", "is given, but no model looks at words", "leave it out")
     if len(of_words) < len(predictors) and not inputs:
         raise UsageError("INPUT", "is missing: models look at sound, too", "give the sound")
