@@ -87,6 +87,7 @@ def test_tokens_are_cut_at_their_number_and_filled_up() -> None:
     done = here("featurize", "lyrics.csv", *command, "-o", "t.h5", "--jobs", "1")
     assert "3 tracks, 1 without words, 1 longer than 8 tokens" in done.stderr
     here("validate", "t.h5")
+    assert "none" in here("inspect", "t.h5").stdout
     with open_features(Path("t.h5")) as file:
         assert [row.truncated for row in file.rows] == [False, True, False]
         tokens = [file.read("tokens", row).tolist() for row in range(3)]
