@@ -214,6 +214,16 @@ def _import() -> MerGroup:
     return _group("import", "Import a corpus, vectors, or a network's weights.", names, build)
 
 
+def _models() -> MerGroup:
+    def build(name: str) -> Any:
+        return _build(name, _function(f"models-{name}"))
+
+    summary = "List the models at hand, or fetch a network's weights."
+    group = _group("models", summary, lambda: ("list", "fetch"), build)
+    group.default, group.no_args_is_help = "list", False
+    return group
+
+
 GROUPS = {
     "Prepare": (
         "convert",
@@ -234,7 +244,7 @@ GROUPS = {
 
 PANELS = {name: panel for panel, names in GROUPS.items() for name in names}
 
-WITH_COMMANDS = {"train": _train, "import": _import}
+WITH_COMMANDS = {"train": _train, "import": _import, "models": _models}
 
 
 def _command(name: str) -> Any:

@@ -18,7 +18,19 @@ TARGETS = {"valence": "V", "arousal": "A", "dominance": "D"}
 SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 SENTIMENTS = {"-1": "negative", "0": "no impact", "1": "positive", "2": "mixed"}
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-LABELS = "track_id,target,n_annotators,mean,std,mad,label,class,kept,split,scale".split(",")
+LABELS = [
+    "track_id",
+    "target",
+    "n_annotators",
+    "mean",
+    "std",
+    "mad",
+    "label",
+    "class",
+    "kept",
+    "split",
+    "scale",
+]
 FEWER = 1500
 """Sentences that the figures beside are of, which a ridge regression learnt from."""
 
@@ -39,7 +51,9 @@ def prepare(texts: Path, out: Path) -> None:
     """Write lyrics and labels of EmoBank, and lyrics and sentiments of verses."""
     out.mkdir(parents=True, exist_ok=True)
     sentences = read_table(texts / "emobank.csv")
-    write_table(out / "emobank.csv", ["track_id", "text"], [[s["id"], s["text"]] for s in sentences])
+    write_table(
+        out / "emobank.csv", ["track_id", "text"], [[s["id"], s["text"]] for s in sentences]
+    )
     rows = [
         [s["id"], target, "", s[column], "", "", "", "", "true", SPLITS[s["split"]], "1..5"]
         for s in sentences
