@@ -89,8 +89,8 @@ class Predictor:
         if self.lyrics is None:
             return blank_lyrics(needed, n_rows)
         one = self.lyrics.read(needed, _restore_kind(self.path, needed), track_id)
-        repeated: Features = np.repeat(one[None], n_rows, axis=0)
-        return repeated
+        repeated: Any = np.repeat(one[None], n_rows, axis=0)
+        return cast(Features, repeated)
 
     @property
     def kind_names(self) -> tuple[str, ...]:

@@ -160,10 +160,10 @@ def report_verses(out: Path) -> None:
     negative, positive = (
         np.array([predicted[i, "valence"] for i in of[name]]) for name in ("negative", "positive")
     )
+    auc = rank_auc(negative, positive)
     print(
-        f"\nA positive verse has a higher valence than a negative one in "
-        f"{100 * rank_auc(negative, positive):.0f} % of pairs (AUC {rank_auc(negative, positive):.3f}; "
-        "chance 0.5)."
+        f"\nA positive verse has a higher valence than a negative one in {100 * auc:.0f} % of pairs "
+        f"(AUC {auc:.3f}; chance 0.5)."
     )
 
 
