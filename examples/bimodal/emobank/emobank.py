@@ -162,8 +162,8 @@ def report_verses(out: Path) -> None:
     )
     auc = rank_auc(negative, positive)
     print(
-        f"\nA positive verse has a higher valence than a negative one in {100 * auc:.0f} % of pairs "
-        f"(AUC {auc:.3f}; chance 0.5)."
+        f"\nA positive verse has a higher valence than a negative one in "
+        f"{100 * auc:.0f} % of pairs (AUC {auc:.3f}; chance 0.5)."
     )
 
 
