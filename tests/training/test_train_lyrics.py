@@ -46,6 +46,11 @@ def featurize(*arguments: str) -> None:
     here("featurize", "lyrics.csv", "--encoder", ENCODER, "--jobs", 1, *arguments)
 
 
+def numbers(name: str) -> dict[str, float]:
+    """Give the predicted number of each track."""
+    return {row["track_id"]: float(row["value"]) for row in rows(name) if row["level"] == "track"}
+
+
 def separates(found: list[dict[str, str]]) -> bool:
     """Return whether every glad song has a higher value than every sad one."""
     values = [float(row["value"]) for row in found if row["level"] == "track"]
@@ -64,13 +69,12 @@ def test_words_alone_are_learnt_and_predicted_from_text() -> None:
         digest = file.kinds["lyrics"].params["encoder"]
     assert card["features"][0]["params"]["encoder"] == digest
     here("validate", "m.safetensors")
-    stored = here("predict", "-m", "m.safetensors", "lyrics.h5", "-o", "stored.csv")
-    assert stored.exit_code == 0
+    here("predict", "-m", "m.safetensors", "lyrics.h5", "-o", "stored.csv")
     read = ("predict", "-m", "m.safetensors", "--lyrics", "lyrics.csv", "-o", "read.csv")
     assert "no encoder here has the digest" in here(*read, status=2).stderr
     here(*read, "--encoder", ENCODER)
     assert separates(rows("stored.csv"))
-    assert rows("read.csv") == rows("stored.csv")
+    assert numbers("read.csv") == pytest.approx(numbers("stored.csv"), abs=1e-5)
     # An encoder in the user's folder is found by its digest.
     Path("data/mertools/encoders").mkdir(parents=True)
     Path("data/mertools/encoders/minilm").symlink_to(ENCODER)
@@ -101,7 +105,7 @@ def test_an_encoder_is_learnt_along_and_lies_in_the_models_file() -> None:
     here("predict", "-m", "m.safetensors", "--lyrics", "lyrics.csv", "-o", "read.csv")
     here("predict", "-m", "m.safetensors", "tokens.h5", "-o", "stored.csv")
     assert separates(rows("read.csv"))
-    assert rows("read.csv") == rows("stored.csv")
+    assert numbers("read.csv") == pytest.approx(numbers("stored.csv"), abs=1e-5)
 
 
 @pytest.mark.slow
