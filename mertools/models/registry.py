@@ -19,6 +19,7 @@ from mertools.errors import UsageError, choose_from
 from mertools.models.architecture import (
     OF_CLASSES,
     SKOPS_SUFFIX,
+    TEXT_POOLS,
     Architecture,
     Branch,
     Objective,
@@ -177,7 +178,13 @@ _OF_THE_COMPARISON = (
 """Of papers 001 and 002 (recipe comparison.md)."""
 
 _SOUND = Branch("sound", ("mel",), hears_level=True)
-_LYRICS = Branch("lyrics", ("lyrics",), "vectors", optional=True)
+LYRICS_BRANCH = "lyrics"
+ENCODER_RATE = "encoder.learning_rate"
+_LYRICS = Branch(LYRICS_BRANCH, ("lyrics",), "vectors", optional=True, tokens=True)
+_OF_ENCODER = (
+    Parameter("encoder.pool", "cls", "what stands for a text's tokens", choices=TEXT_POOLS),
+    Parameter(ENCODER_RATE, 2e-5, "step size of a text encoder learnt along", span=(5e-6, 1e-4)),
+)
 _OF_VGG = (
     Parameter(
         "variant",
@@ -228,8 +235,18 @@ _OF_SOUND_AND_LYRICS = (
                 high=1,
                 low_included=True,
             ),
+            *_OF_ENCODER,
         ),
         parts={"sound": "vgg"},
+    ),
+    Architecture(
+        "lyrics",
+        "network that looks at the words alone",
+        (replace(_LYRICS, optional=False),),
+        "network",
+        "mertools.models.lyrics",
+        _ALL_OBJECTIVES,
+        parameters=_OF_ENCODER,
     ),
     Architecture(
         "siamese",
