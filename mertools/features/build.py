@@ -66,7 +66,7 @@ def build_features(
                 former = stack.enter_context(open_features(target, joined=limits is None))
             except SchemaError:
                 former = None  # what is no features.h5 is replaced
-        inputs = _Inputs(sources)
+        inputs = _Inputs(sources, recipe)
         store = _Store(recipe, journal, former, limits or ShardLimits(), use_journal=not force)
         rows: list[FeatureRow] = []
         for outcomes in extract(inputs, recipe, jobs, store.kept):
@@ -83,7 +83,7 @@ def build_features(
             def read(kind: str, index: int) -> Features:
                 return store.read(kind, rows[index].segment_id)
 
-            write_features(target, rows, descriptions, read, cutting)
+            write_features(target, rows, descriptions, read, cutting, recipe.peak_db)
         if limits:
             store.leave_notes()
         else:
@@ -91,16 +91,27 @@ def build_features(
 
 
 class _Inputs:
-    """Sources to read once; `have_segments`: whether any read so far was a segment."""
+    """Sources to read once; `have_segments`: whether any read so far was a segment.
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    Sound of another level than the others' is a failure: a model could not tell which is which.
+    """
+
+    def __init__(self, sources: Iterable[Source], recipe: Recipe) -> None:
         self._sources = sources
+        self._peak_db = recipe.peak_db
         self.have_segments = False
 
     def __iter__(self) -> Iterator[Source]:
         for source in self._sources:
             self.have_segments |= isinstance(source, Segment)
-            yield source
+            if isinstance(source, InputError) or source.peak == self._peak_db:
+                yield source
+            else:
+                yield InputError(
+                    source.path,
+                    "was brought to another peak than the first file",
+                    "convert all with one --peak",
+                )
 
 
 class _Store:
@@ -241,6 +252,7 @@ class _Store:
             self._former is not None
             and self._former.rows == rows
             and self._former.cutting == cutting
+            and self._former.peak_db == self._recipe.peak_db
             and self._former.kinds.keys() == set(self._recipe.kind_names())
             and not self._in_journal
         )

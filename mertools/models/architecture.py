@@ -14,12 +14,13 @@ from mertools.targets.pooling import Pooling
 from mertools.targets.scale import Classes, Target
 
 Family = Literal["network", "estimator"]
-Objective = Literal["hard", "soft", "mse", "mae"]
-"""What is learnt: a class, the annotators' distribution over classes, or a number by its squared or
-absolute error."""
+Objective = Literal["hard", "soft", "mse", "mae", "reconstruction"]
+"""What is learnt: a class, the annotators' distribution over classes, a number by its squared or
+absolute error, or the input itself, whatever the target."""
 
 OF_CLASSES: tuple[Objective, ...] = ("hard", "soft")
 OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
+RECONSTRUCTION: Objective = "reconstruction"
 
 ARRAYS_SUFFIX = ".safetensors"
 SKOPS_SUFFIX = ".skops"
@@ -120,6 +121,11 @@ class Architecture:
         return sum(len(branch.kinds) for branch in self.branches if branch.accepts == "these")
 
     @property
+    def has_target(self) -> bool:
+        """Whether it learns what labels say; else they only tell which tracks to learn from."""
+        return RECONSTRUCTION not in self.objectives
+
+    @property
     def is_network(self) -> bool:
         """Whether it is trained by gradients, with torch."""
         return self.family == "network"
@@ -134,6 +140,8 @@ class Architecture:
 
         Raises UsageError where the architecture cannot.
         """
+        if not self.has_target:
+            return RECONSTRUCTION
         sort = OF_CLASSES if isinstance(target.scale, Classes) else OF_NUMBERS
         possible = [objective for objective in self.objectives if objective in sort]
         if not possible:

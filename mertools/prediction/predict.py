@@ -76,8 +76,13 @@ class Predictor:
         kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
         last = cast(Last, cutting.last)
         segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
-        is_over_time = self.windows is not None
-        return Recipe(kinds, self.card.sample_rate, segments, as_windows=is_over_time)
+        return Recipe(
+            kinds,
+            self.card.sample_rate,
+            segments,
+            as_windows=self.windows is not None,
+            peak_db=self.card.peak_db,
+        )
 
     @property
     def fixed_length_s(self) -> float | None:
@@ -177,12 +182,19 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
 def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predictor]:
     """Load the models of several targets as `load_predictor` does.
 
-    Raises UsageError where two are of the same target, too.
+    Raises UsageError where two are of the same target, too, and where one predicts nothing.
     """
     find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
+        architecture = find_architecture(predictor.card.architecture)
+        if not architecture.has_target:
+            raise UsageError(
+                predictor.path,
+                f"is an {architecture.name}, which predicts nothing",
+                "mer embed gives its codes, from which another architecture learns",
+            )
         for target in predictor.card.targets:
             if target.name in of_target:
                 raise UsageError(

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mertools.dataset.stored import Batches
-from mertools.models.autoencoder import Autoencoder
+from mertools.models.autoencoder import Autoencoder, find_range
 from mertools.training.oversample import ExtendedBatches, Ints, Oversampling, draw_rows
 
 EPOCHS = 150
@@ -39,9 +39,8 @@ class Scaling:
     @classmethod
     def fit(cls, S: Images) -> Scaling:
         """Find the range of each spectrogram; one without any is left at its middle."""
-        low, high = (extreme(S, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
-        halves = (high - low) / 2
-        return cls((high + low) / 2, np.where(halves > 0, halves, 1).astype(np.float32))
+        middles, halves = find_range(torch.from_numpy(S))
+        return cls(middles.numpy(), halves.numpy())
 
     def apply(self, S: Images) -> Images:
         """Bring the spectrograms to -1..1."""
@@ -70,7 +69,7 @@ def draw_spectrograms(
         draws = draw_rows(borderline, flat, y, seed)
         drawn = draws.apply(flat).reshape(-1, *codes.shape[1:])
         decoded = [
-            autoencoder.decode(part, *S.shape[1:]).cpu().numpy() for part in _batches(drawn, device)
+            autoencoder.decode(part).cpu().numpy() for part in _batches(drawn, device)
         ]
     if not decoded:
         return S[:0], draws.y
@@ -80,13 +79,14 @@ def draw_spectrograms(
 def fit_autoencoder(scaled: Images, seed: int, device: str) -> Autoencoder:
     """Fit the autoencoder to spectrograms between -1 and 1: (n, n_bands, n_frames)."""
     torch.manual_seed(seed)
-    autoencoder = Autoencoder().to(device)
+    autoencoder = Autoencoder([scaled.shape[1:]]).to(device)
     optimiser = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE)
     for _ in range(EPOCHS):
         order = torch.randperm(len(scaled)).numpy()
         for rows in np.array_split(order, math.ceil(len(order) / BATCH_SIZE)):
             S = torch.tensor(scaled[rows], device=device)
-            loss = torch.nn.functional.mse_loss(autoencoder(S), S)
+            decoded = autoencoder.decode(autoencoder.encode(S))
+            loss = torch.nn.functional.mse_loss(decoded, S)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import digest_json
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.stored import Batches, StoredFeatures
-from mertools.models.model import SELECTED, are_numbers
+from mertools.models.architecture import OF_NUMBERS
+from mertools.models.model import SELECTED
 from mertools.models.network import (
     LAST_LAYER,
     Network,
@@ -107,7 +108,9 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         state,
         report,
     )
-    outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
+    outputs = np.zeros((0, data.n_outputs))
+    if len(held_out):
+        outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
     # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
     arrays: dict[str, NDArray[Any]] = {}
     if task.held_out is None:
@@ -147,7 +150,7 @@ def begin_network(network: Network, settings: Settings, recipe: Recipe, rows: Ro
     if settings.starts:
         shared = shared_weights(network, settings.starts, rows.data.targets, recipe)
         take_over(network, shared)
-    if are_numbers(rows.data.targets) and f"{LAST_LAYER}.bias" not in shared:
+    if settings.objective in OF_NUMBERS and f"{LAST_LAYER}.bias" not in shared:
         mean = rows.to_train(recipe).targets.outputs[rows.learn].mean(axis=0)
         with torch.no_grad():
             network.classifier.bias.copy_(torch.from_numpy(mean))
@@ -219,6 +222,8 @@ def _score_validation(
     if not scored.any():
         return {}
     rows = data.rows_of(scored)
+    if not plan.settings.architecture.has_target:
+        return {"mse": float(predict_rows(network, batches, rows).square().mean())}
     outputs = np.zeros((len(data.row_ids), data.n_outputs))
     outputs[rows] = finish_outputs(predict_rows(network, batches, rows), data.targets)
     of_tracks = pool_tracks(data, outputs, plan.settings.pool)

@@ -8,6 +8,7 @@ rows, but at most half way towards one of another class.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -80,18 +81,24 @@ class Draws:
 def draw_rows(wanted: Oversampling, Z: Floats, y: Ints, seed: int) -> Draws:
     """Draw synthetic rows of rows that are brought to one scale: (n_rows, n_columns).
 
-    A class of one row gets none, and one without rows in danger those of plain SMOTE.
+    A class of one row gets none, and one without rows in danger those of plain SMOTE: either is
+    said as a warning.
     """
     rng = np.random.default_rng(seed)
     near = nearest_rows(Z, Z, N_NEIGHBOURS)
     parts = []
     for k, n_wanted in wanted.count(y).items():
         of_class = np.flatnonzero(y == k)
-        if not n_wanted or len(of_class) < 2:
+        if not n_wanted:
             continue
-        in_danger = (
-            find_danger(near, y, k) if wanted.method == "borderline-smote2" else of_class[:0]
-        )
+        if len(of_class) < 2:
+            _warn(k, "has one row: no synthetic ones are drawn")
+            continue
+        in_danger = of_class[:0]
+        if wanted.method == "borderline-smote2":
+            in_danger = find_danger(near, y, k)
+            if not len(in_danger):
+                _warn(k, "has no rows in danger: plain SMOTE draws its synthetic ones")
         if len(in_danger):
             base, goal, step = _draw(rng, in_danger, near[in_danger], n_wanted)
             step = np.where(y[goal] == k, step, step / 2)
@@ -107,6 +114,10 @@ def draw_rows(wanted: Oversampling, Z: Floats, y: Ints, seed: int) -> Draws:
         for name in ("base", "goal", "step", "y")
     )
     return Draws(base, goal, step, classes)
+
+
+def _warn(k: int, problem: str) -> None:
+    warnings.warn(f"class {k + 1} of the part learnt from {problem}", stacklevel=3)
 
 
 def _draw(rng: Any, rows: Ints, near: Ints, n: int) -> tuple[Ints, Ints, NDArray[np.float64]]:

@@ -243,3 +243,50 @@ def test_copies_are_left_out_where_the_recipe_says_so(folder: Path) -> None:
     plain, copies, left = (load_file(f"{name}.safetensors") for name in ("plain", "copies", "left"))
     assert all(np.array_equal(plain[name], left[name]) for name in plain)
     assert any(not np.array_equal(plain[name], copies[name]) for name in plain)
+
+
+def test_a_forest_learns_from_the_codes_of_an_autoencoder(folder: Path) -> None:
+    write_comparison(folder, {"mel": (32, 48)}, 24)
+    kept = [line for line in Path("labels.csv").read_text().splitlines() if "quadrant" in line]
+    head = Path("labels.csv").read_text().splitlines()[0]
+    marked = [f"{line.removesuffix(',unordered')}test,unordered" for line in kept[:4]]
+    Path("labels.csv").write_text("\n".join([head, *marked, *kept[4:]]) + "\n")
+    epochs = ("--set", "max_epochs=40", "--set", "stop=epochs", "--set", "batch_size=8")
+    device = ("--device", "cpu", "--jobs", "1")
+    train = ("train", "autoencoder", *DATA, *epochs, *device)
+    here(*train, "--history", "epochs.csv", "-o", "ae.safetensors")
+    here("validate", "ae.safetensors")
+    card = json.loads(here("inspect", "ae.safetensors", "--json").stdout)
+    assert card["training"]["objective"] == "reconstruction"
+    assert card["training"]["n_tracks"] == 20  # the test part is not learnt from
+    assert card["scores"] == {"folds": [], "levels": {}}
+    losses = [float(row["train_loss"]) for row in rows("epochs.csv")]
+    assert losses[-1] < 0.9 * losses[0]
+    here("embed", "-m", "ae.safetensors", "features.h5", "-o", "codes.h5", "--device", "cpu")
+    codes = ("--features", "codes.h5", "--kind", "embedding")
+    here("train", "forest", *codes, *DATA[2:], "--cv", "0", "-o", "forest.safetensors")
+    table = here("predict", "-m", "forest.safetensors", "codes.h5", "--level", "track").stdout
+    right = [
+        row["predicted"] == f"Q{int(row['track_id'][1:]) % 4 + 1}"
+        for row in csv.DictReader(table.splitlines())
+        if int(row["track_id"][1:]) < 4
+    ]
+    assert len(right) == 4
+    assert sum(right) >= 3
+    refused = here("predict", "-m", "ae.safetensors", "features.h5", status=2).stderr
+    assert "predicts nothing" in refused
+    assert "mer embed" in refused
+
+
+def test_the_target_changes_no_weight_of_an_autoencoder(folder: Path) -> None:
+    write_comparison(folder, {"mel": (32, 48)}, 8)
+    train = (
+        *("train", "autoencoder", *DATA[:4], "--set", "max_epochs=1", "--set", "stop=epochs"),
+        *("--device", "cpu", "--jobs", "1"),
+    )
+    for target in ("quadrant", "arousal"):
+        here(*train, "--target", target, "-o", f"{target}.safetensors")
+    one, other = load_file("quadrant.safetensors"), load_file("arousal.safetensors")
+    for name, weight in one.items():
+        np.testing.assert_array_equal(weight, other[name])
+    assert "--cv" not in here("train", "autoencoder", "--help").stdout
