@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mertools.dataset.stored import Batches
 from mertools.models.autoencoder import Autoencoder, find_range
-from mertools.training.oversample import ExtendedBatches, Ints, Oversampling, draw_rows
+from mertools.training.oversample import Draws, ExtendedBatches, Ints, Oversampling, draw_rows
 
 EPOCHS = 150
 BATCH_SIZE = 150
@@ -54,8 +54,8 @@ class Scaling:
 
 def draw_spectrograms(
     wanted: Oversampling, S: Images, y: Ints, seed: int, device: str
-) -> tuple[Images, Ints]:
-    """Draw synthetic spectrograms like some, (n, n_bands, n_frames) of classes (n,); and classes.
+) -> tuple[Images, Draws]:
+    """Draw synthetic spectrograms like some, (n, n_bands, n_frames) of classes (n,); and how.
 
     `wanted.n_rows` are drawn of each class.
     """
@@ -72,8 +72,8 @@ def draw_spectrograms(
             autoencoder.decode(part).cpu().numpy() for part in _batches(drawn, device)
         ]
     if not decoded:
-        return S[:0], draws.y
-    return scaling.undo_by_mean(np.concatenate(decoded)), draws.y
+        return S[:0], draws
+    return scaling.undo_by_mean(np.concatenate(decoded)), draws
 
 
 def fit_autoencoder(scaled: Images, seed: int, device: str) -> Autoencoder:
@@ -106,11 +106,11 @@ def extend_by_spectrograms(
     y: Ints,
     seed: int,
     device: str,
-) -> tuple[ExtendedBatches, Ints]:
+) -> tuple[ExtendedBatches, Draws]:
     """Add synthetic rows to spectrograms that are learnt from, (n_learn,) with classes `y`.
 
-    Their numbers begin at `n_rows`. Gives the batches and the classes of the rows added.
+    Their numbers begin at `n_rows`. Gives the batches and what was drawn.
     """
     S = np.concatenate([part for (part,) in batches.iterate(learn)]).astype(np.float32)
-    drawn, classes = draw_spectrograms(wanted, S, y, seed, device)
-    return ExtendedBatches(batches, n_rows, [drawn]), classes
+    drawn, draws = draw_spectrograms(wanted, S, y, seed, device)
+    return ExtendedBatches(batches, n_rows, [drawn]), draws

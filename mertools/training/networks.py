@@ -31,7 +31,7 @@ from mertools.training.deepsmote import extend_by_spectrograms
 from mertools.training.loop import Epoch, predict_rows, train
 from mertools.training.network_rows import KindBatches, Rows
 from mertools.training.objectives import NO_CLASSES
-from mertools.training.oversample import DEEP, extend_batches
+from mertools.training.oversample import DEEP, Draws, Oversampling, extend_batches
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
@@ -83,15 +83,11 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         n_others = settings.architecture.n_other_kinds
         batches, columns = select_batches(settings.select, data, batches, learn, n_others)
     further: NDArray[np.int64] = NO_CLASSES
+    notes: tuple[str, ...] = ()
     if settings.oversample is not None:
-        n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
-        if settings.oversample.method == DEEP:
-            batches, further = extend_by_spectrograms(
-                settings.oversample, batches, n_rows, learn, y, seed, settings.device
-            )
-        else:
-            batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
-        learn = np.concatenate([learn, n_rows + np.arange(len(further))])
+        batches, draws = _extend(settings.oversample, data, batches, learn, seed, settings.device)
+        further, notes = draws.y, tuple(draws.describe_exceptions(data.classes))
+        learn = np.concatenate([learn, len(data.row_ids) + np.arange(len(further))])
     # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe, None if columns is None else len(columns))
@@ -125,12 +121,28 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         run.seconds,
         arrays,
         describe_form(network, recipe.form) if arrays else {},
+        notes,
     )
     # In this order: a run that is killed in between finds the fit, and passes the state over.
     _save_fit(done, fit)
     for left in (state, *(_state_of_part(state, branch) for branch in recipe.parts)):
         left.unlink()
     return fit
+
+
+def _extend(
+    wanted: Oversampling,
+    data: Dataset,
+    batches: Batches,
+    learn: NDArray[np.int64],
+    seed: int,
+    device: str,
+) -> tuple[Batches, Draws]:
+    """Add synthetic rows behind those of the dataset."""
+    n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
+    if wanted.method == DEEP:
+        return extend_by_spectrograms(wanted, batches, n_rows, learn, y, seed, device)
+    return extend_batches(wanted, batches, n_rows, learn, y, seed)
 
 
 def _validation_share(plan: Plan, recipe: Recipe) -> float | None:
@@ -297,6 +309,7 @@ def _save_fit(path: Path, fit: Fit) -> None:
         "seconds": fit.seconds,
         "validation": dict(fit.validation),
         "form": dict(fit.form),
+        "notes": list(fit.notes),
     }
     outputs = {"outputs": torch.from_numpy(fit.outputs)}
     weights = {name: torch.from_numpy(np.asarray(array)) for name, array in fit.arrays.items()}
@@ -318,4 +331,5 @@ def _load_fit(path: Path, task: Task) -> Fit | None:
         content["seconds"],
         {name: weight.numpy() for name, weight in weights.items()},
         content["form"],
+        tuple(content.get("notes", ())),
     )
