@@ -92,4 +92,8 @@ def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
     table = (examples / "comparison" / "out" / "small" / "report.md").read_text()
     assert "2 x 2 folds of whole tracks" in table
     assert "| Baseline CNN, pitch-shift |" in table
-    assert table.count("±") == 3 * 9
+    assert "| Random forest on an autoencoder |" in table
+    assert table.count("±") == 3 * 10
+    assert "The trainings take at most:" in done.stderr
+    estimate = (examples / "comparison" / "out" / "small" / "estimate.md").read_text()
+    assert "| choi | " in estimate
