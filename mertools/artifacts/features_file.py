@@ -301,9 +301,14 @@ def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Feature
 def common_peak(files: Sequence[FeaturesFile]) -> float | None:
     """Give the level in dBFS that the sound of all files was brought to; None where it was not.
 
-    Raises SchemaError where they differ.
+    Of lyrics, and of what other programs computed, no level is known. Raises SchemaError where those
+    of others differ.
     """
-    of_sound = [file for file in files if any(k.source == "sound" for k in file.kinds.values())]
+    of_sound = [
+        file
+        for file in files
+        if any(k.source == "sound" and "imported" not in k.params for k in file.kinds.values())
+    ]
     for file in of_sound[1:]:
         if file.peak_db != of_sound[0].peak_db:
             raise SchemaError(

@@ -123,6 +123,11 @@ def test_levels_are_not_mixed(folder: Path) -> None:
     data = ("--labels", "labels.csv", "--target", "tone", "--cv", "0", "-o", "m.safetensors")
     refused = here("train", "forest", *both, *data, status=2).stderr
     assert "plain.h5: is of sound as loud as it was, and loud.h5 of sound brought to" in refused
+    vectors = "\n".join(["track_id,x", *(f"s{k},{k}" for k in range(8))])
+    Path("vectors.csv").write_text(vectors + "\n")
+    here("import", "features", "vectors.csv", "--kind", "clap", "-o", "clap.h5")
+    of_both = ("--features", "loud.h5", "--features", "clap.h5", "--kind", "handcrafted")
+    here("train", "forest", *of_both, "--kind", "clap", *data)
     here("featurize", "some.csv", *MEL, "-o", "some.h5")
     Path("others.csv").write_text("\n".join([header.removesuffix(",peak"), *plain[4:]]) + "\n")
     here("featurize", "others.csv", *MEL, "-o", "others.h5")
