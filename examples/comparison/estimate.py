@@ -72,9 +72,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, required=True)
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once")
     parser.add_argument("--tracks", type=int, default=32, help="tracks to measure on")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    options = parser.parse_args()
-    command = [part for part in options.command if part != "--"]
+    own, command = (
+        list(part) for is_mark, part in itertools.groupby(sys.argv[1:], "--".__eq__) if not is_mark
+    )
+    options = parser.parse_args(own)
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(folder) / "labels.csv"
         n_some, n_all = write_sample(options.labels, options.target, options.tracks, labels)
