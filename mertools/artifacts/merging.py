@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mertools.artifacts.features_check import rehearse
 from mertools.artifacts.features_file import (
-    common_peak,
     FeaturesFile,
+    common_peak,
     open_features,
     write_features,
     write_joined,

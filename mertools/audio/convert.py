@@ -153,9 +153,7 @@ def find_gain(path: Path, info: AudioInfo, settings: ConvertSettings) -> np.floa
     return np.float32(10 ** (settings.peak_db / 20)) / largest if largest else None
 
 
-def _mixed(
-    path: Path, info: AudioInfo, settings: ConvertSettings
-) -> Iterator[NDArray[np.float32]]:
+def _mixed(path: Path, info: AudioInfo, settings: ConvertSettings) -> Iterator[NDArray[np.float32]]:
     blocks = read_blocks(path, info)
     return blocks if settings.keep_channels else map(mix_to_mono, blocks)
 

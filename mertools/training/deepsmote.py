@@ -68,9 +68,7 @@ def draw_spectrograms(
         borderline = replace(wanted, method="borderline-smote2", n_rows=wanted.n_of_class)
         draws = draw_rows(borderline, flat, y, seed)
         drawn = draws.apply(flat).reshape(-1, *codes.shape[1:])
-        decoded = [
-            autoencoder.decode(part).cpu().numpy() for part in _batches(drawn, device)
-        ]
+        decoded = [autoencoder.decode(part).cpu().numpy() for part in _batches(drawn, device)]
     if not decoded:
         return S[:0], draws
     return scaling.undo_by_mean(np.concatenate(decoded)), draws

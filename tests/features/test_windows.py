@@ -64,7 +64,9 @@ def test_notes_of_a_window_are_decoded_from_its_stretch_of_the_track() -> None:
     expected = []
     for excerpt in windows:
         stretch = {name: kind.compute(excerpt) for name, kind in kinds.items()}
-        notes = decode_notes(Posteriorgrams(**{k: v.astype(np.float32) for k, v in stretch.items()}))
+        notes = decode_notes(
+            Posteriorgrams(**{k: v.astype(np.float32) for k, v in stretch.items()})
+        )
         expected.append(notestats.describe_notes(notes, 0, 6))
     made = describe(request_kind("notestats", 22050), y, *starts_s)
     np.testing.assert_allclose(made, expected, atol=1e-4)

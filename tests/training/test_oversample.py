@@ -207,7 +207,7 @@ def test_spectrograms_are_drawn_like_those_of_their_class() -> None:
     assert drawn.shape == (10, 32, 20)
     assert draws.y.tolist() == [0] * 5 + [1] * 5
     for k in (0, 1):
-        halves = drawn[classes == k].reshape(5, 2, 16, 20).mean(axis=(0, 2, 3))
+        halves = drawn[draws.y == k].reshape(5, 2, 16, 20).mean(axis=(0, 2, 3))
         assert halves[k] > halves[1 - k] + 10
     again, _ = draw_spectrograms(Oversampling("deepsmote", 5), S, y, 0, "cpu")
     np.testing.assert_array_equal(drawn, again)

@@ -113,7 +113,12 @@ def featurize(
         kinds = tuple(
             request_kind(kind.name, rate, settings.get(kind.name), engine, found) for kind in chosen
         )
-        return Recipe(kinds, kinds[0].sample_rate, segment_settings(length, hop, last), peak_db=manifest_peak(first))
+        return Recipe(
+            kinds,
+            kinds[0].sample_rate,
+            segment_settings(length, hop, last),
+            peak_db=manifest_peak(first),
+        )
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:

@@ -117,9 +117,7 @@ def transcribe(
         heard = request_kind("note", rate, {"context": context or "track"}, device=found)
         cutting = segment_settings(length, hop, last)
         noted = heard if notes or midi else None
-        return Recipe(
-            kinds, kinds[0].sample_rate, cutting, noted, peak_db=manifest_peak(first)
-        )
+        return Recipe(kinds, kinds[0].sample_rate, cutting, noted, peak_db=manifest_peak(first))
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:

@@ -7,7 +7,6 @@ from functools import partial
 from benchmarks.pairs import Faster, Lap, WarmPair, cuda
 from benchmarks.setup import Setup
 
-
 COMPARISON = ("choi", "cnn-gru", "crnn", "dnn", "hybrid", "short-chunk", "sample-cnn")
 """The networks of papers 001 and 002."""
 

@@ -36,7 +36,9 @@ WITHOUT_END = 10**5
 SHAPES = {"mel": (128, 51), "onset": (858, 88), "contour": (858, 264), "note": (858, 88)}
 CLIP, CHUNK = (128, 942), (128, 116)
 COMPARISON: dict[str, dict[str, tuple[int, ...]]] = {
-    **dict.fromkeys(("choi", "cnn-gru", "crnn"), {"mel": CLIP}),
+    "choi": {"mel": CLIP},
+    "cnn-gru": {"mel": CLIP},
+    "crnn": {"mel": CLIP},
     "dnn": {"handcrafted": (1714,)},
     "hybrid": {"mel": CLIP, "handcrafted": (1714,)},
     "short-chunk": {"mel": CHUNK},
