@@ -1,7 +1,7 @@
 """How long a network's trainings may take, before they start: a row of a table.
 
-    estimate.py METHOD --recipe recipes/choi.toml --labels labels.csv --target quadrant --folds 10 \\
-        --repeats 10 -- mer train choi --features clips.h5 --recipe recipes/choi.toml
+    estimate.py METHOD --recipe recipes/choi.toml --labels labels.csv --target quadrant \\
+        --folds 10 --repeats 10 -- mer train choi --features clips.h5 --recipe recipes/choi.toml
 
 The command is run on some tracks for one epoch and for three: what these differ by is two epochs,
 without what it takes to start. An epoch of the tracks that a fold leaves takes as much longer as it

@@ -123,7 +123,7 @@ class Study:
             *("--cv", str(n_folds), "--repeats", str(n_repeats), "--predictions", predictions),
         )
         scores = np.zeros((n_repeats, n_folds))
-        classes, found = self.classes(), [r for r in read_rows(Path(predictions))]
+        classes, found = self.classes(), read_rows(Path(predictions))
         for r in range(n_repeats):
             for k in range(n_folds):
                 rows = [

@@ -301,8 +301,8 @@ def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Feature
 def common_peak(files: Sequence[FeaturesFile]) -> float | None:
     """Give the level in dBFS that the sound of all files was brought to; None where it was not.
 
-    Of lyrics, and of what other programs computed, no level is known. Raises SchemaError where those
-    of others differ.
+    Of lyrics, and of what other programs computed, no level is known. Raises SchemaError where
+    those of others differ.
     """
     of_sound = [
         file

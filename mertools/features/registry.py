@@ -15,12 +15,14 @@ from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.errors import UsageError, choose_from
 from mertools.features import (
+    efficientat,
     handcrafted,
     mel,
     mfcc,
     musicnn,
     musicnn_frames,
     notestats,
+    skey,
     tonal,
     transcription,
     vggish,
@@ -119,6 +121,21 @@ def _musicnn(
     )
 
 
+def _efficientat(name: str, compute: Compute, dimensions: tuple[str, ...]) -> FeatureKind:
+    return FeatureKind(
+        name,
+        efficientat.EfficientAtParams,
+        {DEFAULT_ENGINE: compute},
+        dimensions,
+        lambda params: efficientat.COLUMN_NAMES,
+        "1",
+        lambda params: params.least_samples,
+        highest_rate=efficientat.SAMPLE_RATE,
+        on_devices=True,
+        user_weights="efficientat",
+    )
+
+
 KINDS: Mapping[str, FeatureKind] = {
     kind.name: kind
     for kind in (
@@ -203,6 +220,20 @@ KINDS: Mapping[str, FeatureKind] = {
             highest_rate=vggish.SAMPLE_RATE,
             on_devices=True,
             user_weights="vggish",
+        ),
+        _efficientat("efficientat", efficientat.feature, ("segment", "column")),
+        _efficientat("efficientat-frames", efficientat.frames, ("segment", "frame", "column")),
+        FeatureKind(
+            "skey",
+            skey.SkeyParams,
+            {DEFAULT_ENGINE: skey.feature},
+            ("segment", "column"),
+            lambda params: skey.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=skey.SAMPLE_RATE,
+            on_devices=True,
+            user_weights="skey",
         ),
         FeatureKind(
             "musicnn-frames",

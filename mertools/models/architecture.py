@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -160,6 +161,15 @@ class Architecture:
             f"is not for {self.name} and a target that is {target.scale}",
             f"choose from {', '.join(possible)}",
         )
+
+    def check_predicts(self, path: Path) -> None:
+        """Raise UsageError where its models, such as that at `path`, predict nothing."""
+        if not self.has_target:
+            raise UsageError(
+                path,
+                f"is an {self.name}, which predicts nothing",
+                "mer embed gives its codes, from which another architecture learns",
+            )
 
     def load_module(self) -> ModuleType:
         """Import the module that trains and predicts."""

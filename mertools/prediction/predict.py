@@ -76,13 +76,8 @@ class Predictor:
         kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
         last = cast(Last, cutting.last)
         segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
-        return Recipe(
-            kinds,
-            self.card.sample_rate,
-            segments,
-            as_windows=self.windows is not None,
-            peak_db=self.card.peak_db,
-        )
+        rate, peak_db, over_time = self.card.sample_rate, self.card.peak_db, bool(self.windows)
+        return Recipe(kinds, rate, segments, as_windows=over_time, peak_db=peak_db)
 
     @property
     def fixed_length_s(self) -> float | None:
@@ -188,13 +183,7 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
     predictors = [load_predictor(path, device) for path in paths]
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
-        architecture = find_architecture(predictor.card.architecture)
-        if not architecture.has_target:
-            raise UsageError(
-                predictor.path,
-                f"is an {architecture.name}, which predicts nothing",
-                "mer embed gives its codes, from which another architecture learns",
-            )
+        find_architecture(predictor.card.architecture).check_predicts(predictor.path)
         for target in predictor.card.targets:
             if target.name in of_target:
                 raise UsageError(
