@@ -149,8 +149,12 @@ def find_gain(path: Path, info: AudioInfo, settings: ConvertSettings) -> np.floa
     if settings.peak_db is None:
         return None
     blocks = _resampled(_mixed(path, info, settings), info, settings)
-    largest = max((np.abs(block).max() for block in blocks if len(block)), default=np.float32(0))
-    return np.float32(10 ** (settings.peak_db / 20)) / largest if largest else None
+    peaks = [np.abs(block).max() for block in blocks if len(block)]
+    largest: np.float32 = max(peaks, default=np.float32(0))
+    if not largest:
+        return None
+    gain: np.float32 = np.float32(10 ** (settings.peak_db / 20)) / largest
+    return gain
 
 
 def _mixed(path: Path, info: AudioInfo, settings: ConvertSettings) -> Iterator[NDArray[np.float32]]:
