@@ -39,7 +39,10 @@ NAMES = {
     "sample-cnn": "Sample CNN",
     "svm": "SVM, selected features",
     "forest": "Random forest on MusiCNN",
+    "autoencoder": "Random forest on an autoencoder",
+    "svm-musicnn": "SVM on MusiCNN",
     "kernel": "Kernel ridge on MusiCNN and tonal",
+    "kernel-musicnn": "Kernel ridge on MusiCNN",
 }
 
 PUBLISHED: Mapping[str, tuple[float, ...]] = {
@@ -50,6 +53,7 @@ PUBLISHED: Mapping[str, tuple[float, ...]] = {
     "dnn-all": (69.18, 68.63, 68.05),
     "dnn-100": (72.48, 67.40, 67.41),
     "hybrid": (68.04, 67.85, 80.24),
+    "autoencoder": (50.18, 53.56, 53.69),
     "deepsmote": (60.70, 62.02, 61.47),
     "short-chunk": (60.61, 61.84, 57.07),
     "sample-cnn": (60.92, 60.78, 54.46),

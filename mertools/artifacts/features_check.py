@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -153,6 +154,9 @@ def find_problems(file: h5py.File, *, thorough: bool) -> Iterator[str]:
                 has_whole_rows = False
                 yield problem
     yield from _cutting_problems(file.attrs.get("cutting"))
+    peak_db = file.attrs.get("peak_db", 0.0)
+    if not isinstance(peak_db, float) or not -math.inf < peak_db <= 0:
+        yield "has an attribute peak_db that is no level of 0 dBFS or below"
     n_rows = file["segments/segment_id"].shape[:1] if "segments/segment_id" in file else ()
     # Only kinds without a problem count, as a damaged attribute may say anything.
     levels = set()

@@ -38,6 +38,8 @@ CHUNK_BYTES = 1 << 15
 
 FIRST_VERSION = "1.0"
 """The schema version of files without level, source, original, cutting, device and integers."""
+SECOND_VERSION = "1.1"
+"""The schema version of files without a peak."""
 
 KIND_DEFAULTS = {"level": "segment", "source": "sound", "device": "cpu"}
 """Attributes of a dataset that are written only where they differ from these."""
@@ -58,15 +60,17 @@ def write_features(
     kinds: Sequence[KindDescription],
     read: Callable[[str, int], Features],
     cutting: Cutting | None = None,
+    peak_db: float | None = None,
 ) -> None:
     """Write features.h5 whole or not at all; `read(kind, row)` gives each row's features, (*shape).
 
     All kinds are of one level. `cutting` is how whole tracks were cut into the rows, where they
-    were. The same rows give the same bytes.
+    were, and `peak_db` the level that sound was brought to, if it was. The same rows give the same
+    bytes.
     """
     with replacing(path) as part:
         reserve(part, _size_at_most(rows, kinds))
-        with _created(part, rows, kinds, cutting, "v108") as file:
+        with _created(part, rows, kinds, cutting, peak_db, "v108") as file:
             # By name, so that the order in which kinds are asked for changes no byte.
             for kind in sorted(kinds, key=lambda kind: kind.name):
                 _write_kind(file["features"], kind, len(rows), read)
@@ -78,6 +82,7 @@ def write_joined(
     kinds: Sequence[KindDescription],
     shards: Sequence[tuple[Path, int]],
     cutting: Cutting | None = None,
+    peak_db: float | None = None,
 ) -> None:
     """Write a features.h5 of the rows of all shards, whose features stay where they are.
 
@@ -86,7 +91,10 @@ def write_joined(
     """
     folder = path.parent.resolve()
     parts = [(str(shard.resolve().relative_to(folder)), n_rows) for shard, n_rows in shards]
-    with replacing(path) as part, _created(part, rows, kinds, cutting, "v110") as joined:
+    with (
+        replacing(path) as part,
+        _created(part, rows, kinds, cutting, peak_db, "v110") as joined,
+    ):
         for kind in kinds:
             _describe_dataset(_create_virtual(joined["features"], kind, len(rows), parts), kind)
 
@@ -125,6 +133,7 @@ def _created(
     rows: Sequence[FeatureRow],
     kinds: Sequence[KindDescription],
     cutting: Cutting | None,
+    peak_db: float | None,
     hdf5_version: str,
 ) -> Iterator[h5py.File]:
     """Create a features.h5 that has its rows, but no features yet."""
@@ -132,10 +141,12 @@ def _created(
     with h5py.File(path, "w", libver=(hdf5_version, hdf5_version), locking=False) as file:
         schema = load_schema(SCHEMA_FILE)
         file.attrs["schema"] = schema["name"]
-        file.attrs["schema_version"] = _schema_version(schema, rows, kinds, cutting)
+        file.attrs["schema_version"] = _schema_version(schema, rows, kinds, cutting, peak_db)
         file.attrs["producer"] = f"mertools {__version__}"
         if cutting is not None:
             file.attrs["cutting"] = json.dumps(asdict(cutting))
+        if peak_db is not None:
+            file.attrs["peak_db"] = peak_db
         _write_rows(file.create_group("segments"), schema["groups"]["segments"]["datasets"], rows)
         file.create_group("features")
         yield file
@@ -146,15 +157,18 @@ def _schema_version(
     rows: Sequence[FeatureRow],
     kinds: Sequence[KindDescription],
     cutting: Cutting | None,
+    peak_db: float | None,
 ) -> str:
     """Give the lowest version that describes the file: older programs read what they can."""
+    version: str = schema["version"]
+    if peak_db is not None:
+        return version
     has_newer_parts = (
         cutting is not None
         or any(row.original or row.truncated for row in rows)
         or any(_attributes_to_write(kind) or "int" in kind.dtype for kind in kinds)
     )
-    version: str = schema["version"] if has_newer_parts else FIRST_VERSION
-    return version
+    return SECOND_VERSION if has_newer_parts else FIRST_VERSION
 
 
 def _attributes_to_write(kind: KindDescription) -> dict[str, str]:
@@ -237,6 +251,7 @@ class FeaturesFile:
 
     `rows` are its segments in order and `kinds` describe its datasets. `cutting` is how whole
     tracks were cut into the segments; None where a manifest gave these, or in an older file.
+    `peak_db` is the level that sound was brought to, if it was.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
@@ -266,6 +281,8 @@ class FeaturesFile:
         ]
         cutting = file.attrs.get("cutting")
         self.cutting = None if cutting is None else Cutting(**json.loads(cutting))
+        peak_db = file.attrs.get("peak_db")
+        self.peak_db = None if peak_db is None else float(peak_db)
         self._datasets = dict(file["features"].items())
         self.kinds = {name: _describe(name, file["features"][name]) for name in file["features"]}
 
@@ -302,6 +319,32 @@ def blank_features(n_rows: int, shape: tuple[int, ...], dtype: str) -> Features:
     """Give the features of lyrics without words: zeros, or no token, (n_rows, *shape)."""
     blank: Features = np.full((n_rows, *shape), NO_TOKEN if "int" in dtype else 0, dtype)
     return blank
+
+
+def common_peak(files: Sequence[FeaturesFile]) -> float | None:
+    """Give the level in dBFS that the sound of all files was brought to; None where it was not.
+
+    Of lyrics, and of what other programs computed, no level is known. Raises SchemaError where
+    those of others differ.
+    """
+    of_sound = [
+        file
+        for file in files
+        if any(k.source == "sound" and "imported" not in k.params for k in file.kinds.values())
+    ]
+    for file in of_sound[1:]:
+        if file.peak_db != of_sound[0].peak_db:
+            raise SchemaError(
+                file.path,
+                f"is of sound {_describe_peak(file)}, and {of_sound[0].path} of sound "
+                f"{_describe_peak(of_sound[0])}",
+                "make both from the files of one mer convert",
+            )
+    return of_sound[0].peak_db if of_sound else None
+
+
+def _describe_peak(file: FeaturesFile) -> str:
+    return "as loud as it was" if file.peak_db is None else f"brought to {file.peak_db:g} dBFS"
 
 
 @contextmanager

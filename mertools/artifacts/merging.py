@@ -10,6 +10,7 @@ from pathlib import Path
 from mertools.artifacts.features_check import rehearse
 from mertools.artifacts.features_file import (
     FeaturesFile,
+    common_peak,
     open_features,
     write_features,
     write_joined,
@@ -43,6 +44,7 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
         kinds = list(files[0].kinds.values())
         # How tracks were cut is known of the whole only where all files say the same.
         cutting = files[0].cutting if len({file.cutting for file in files}) == 1 else None
+        peak_db = common_peak(files)
         positions = [(file, index) for file in files for index in range(len(file.rows))]
         remove_stale_parts(target.parent, target.name)
         rows = [file.rows[index] for file, index in positions]
@@ -53,12 +55,13 @@ def merge_features(target: Path, paths: Sequence[Path], *, copy: bool) -> int:
                 kinds,
                 lambda kind, row: positions[row][0].read(kind, positions[row][1]),
                 cutting,
+                peak_db,
             )
         else:
             for path in paths:
                 check_reach(target, path, "give --copy, or -o in a folder that holds all shards")
             shards = [(file.path, len(file.rows)) for file in files]
-            write_joined(target, rows, kinds, shards, cutting)
+            write_joined(target, rows, kinds, shards, cutting, peak_db)
     return len(positions)
 
 

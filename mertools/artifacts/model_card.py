@@ -47,7 +47,8 @@ class ModelCard:
     `architecture` is its name in the registry, and `form` its parameters. `unit` is what a row was
     in training: a segment, or a track as the mean of its segments' features, weighted by duration.
     `pool` is how a track's prediction follows from its segments'. `sample_rate` in Hz and `cutting`
-    are how sound is brought to the features' form. `training`, `search` and `scores` are as the
+    are how sound is brought to the features' form; `peak_db` is the level in dBFS that its largest
+    sample is brought to, if it is. `training`, `search` and `scores` are as the
     schema describes them.
     """
 
@@ -67,6 +68,7 @@ class ModelCard:
     versions: Mapping[str, str]
     pool: Pooling = "mean"
     licence: str | None = None
+    peak_db: float | None = None
     origin: Json = field(default_factory=dict)
     """Schema version and producer of a card that was read."""
 
@@ -103,7 +105,11 @@ class ModelCard:
             "pool": self.pool,
             "features": [asdict(needed) | {"shape": list(needed.shape)} for needed in self.inputs],
             "columns": list(self.columns),
-            "audio": {"sample_rate": self.sample_rate, **asdict(self.cutting)},
+            "audio": {
+                "sample_rate": self.sample_rate,
+                **asdict(self.cutting),
+                **({} if self.peak_db is None else {"peak_db": self.peak_db}),
+            },
             "standardisation": self.standardisation,
             "architecture": dict(self.form),
             "training": dict(self.training),
@@ -146,6 +152,7 @@ def card_from_json(content: Json) -> ModelCard:
         versions=content["versions"],
         pool=content.get("pool", "mean"),
         licence=content.get("licence"),
+        peak_db=audio.get("peak_db"),
         origin={
             key: content[key]
             for key in ("schema", "schema_version", "producer", "producer_version")

@@ -44,7 +44,10 @@ def _optional() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Track(Row):
-    """A row of tracks.csv: a sound file. Only track_id and path are sure to be known."""
+    """A row of tracks.csv: a sound file. Only track_id and path are sure to be known.
+
+    `peak` is the level in dBFS that its largest sample was brought to, where it was.
+    """
 
     table: ClassVar[str] = "tracks"
     track_id: str
@@ -56,6 +59,7 @@ class Track(Row):
     source: str | None = None
     original: str | None = _optional()
     transform: str | None = _optional()
+    peak: float | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Segment(Row):
     sample_rate: int
     original: str | None = _optional()
     transform: str | None = _optional()
+    peak: float | None = _optional()
 
 
 @dataclass(frozen=True, slots=True)

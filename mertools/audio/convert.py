@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +60,10 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
     target = output_path(folder, track.track_id, settings.format)
     if target.exists() and target.samefile(source):
         raise InputError(source, "would be replaced by its own conversion", "choose another -o")
+    # A file of before peaks could be asked for has none in its comment.
+    asked = {name: value for name, value in asdict(settings).items() if value is not None}
     comment = json.dumps(
-        {"mer convert": VERSION, **asdict(settings), "source": digest_file(source)}, sort_keys=True
+        {"mer convert": VERSION, **asked, "source": digest_file(source)}, sort_keys=True
     )
     kept = not force and _is_converted_with(target, comment)
     if not kept:
@@ -87,7 +89,10 @@ def convert(track: Track, folder: Path, settings: ConvertSettings, *, force: boo
             sound.frames / sound.samplerate,
             track.path,
         )
-    return Converted(with_provenance(converted, track), kept)
+    converted = with_provenance(converted, track)
+    if settings.peak_db is not None:
+        converted = replace(converted, peak=settings.peak_db)
+    return Converted(converted, kept)
 
 
 def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:
@@ -98,15 +103,20 @@ def read_converted(path: Path, sample_rate: int) -> NDArray[np.int16]:
     return read_at_rates(path, [sample_rate])[0]
 
 
-def read_at_rates(path: Path, sample_rates: Sequence[int]) -> list[NDArray[np.int16]]:
+def read_at_rates(
+    path: Path, sample_rates: Sequence[int], peak_db: float | None = None
+) -> list[NDArray[np.int16]]:
     """Convert a sound file as `read_converted` does to several rates in Hz, decoding it once.
 
+    With `peak_db` its largest sample at the first rate is brought to that level in dBFS, for which
+    it is decoded twice.
     Raises InputError where that is not possible, or takes more memory than `LONGEST_BYTES`.
     """
     info = probe(path)
+    gain = find_gain(path, info, ConvertSettings(sample_rates[0], peak_db=peak_db))
     sources = itertools.tee(map(mix_to_mono, read_blocks(path, info)), len(sample_rates))
     converted = [
-        _convert_blocks(source, info, ConvertSettings(rate))
+        _convert_blocks(source, info, ConvertSettings(rate), gain)
         for source, rate in zip(sources, sample_rates, strict=True)
     ]
     # One growing buffer a rate: joining a list of blocks would hold all sound twice.
@@ -127,20 +137,42 @@ def convert_blocks(
 
     A file shorter than one sample at the new rate is filled up with silence to one.
     """
+    gain = find_gain(path, info, settings)
+    return _convert_blocks(_mixed(path, info, settings), info, settings, gain)
+
+
+def find_gain(path: Path, info: AudioInfo, settings: ConvertSettings) -> np.float32 | None:
+    """Find what samples are multiplied by, so that the largest one is at the peak asked for.
+
+    The file is decoded for it. None where no peak is asked for, or the file is silent.
+    """
+    if settings.peak_db is None:
+        return None
+    blocks = _resampled(_mixed(path, info, settings), info, settings)
+    peaks = [np.abs(block).max() for block in blocks if len(block)]
+    largest: np.float32 = max(peaks, default=np.float32(0))
+    if not largest:
+        return None
+    gain: np.float32 = np.float32(10 ** (settings.peak_db / 20)) / largest
+    return gain
+
+
+def _mixed(path: Path, info: AudioInfo, settings: ConvertSettings) -> Iterator[NDArray[np.float32]]:
     blocks = read_blocks(path, info)
-    return _convert_blocks(
-        blocks if settings.keep_channels else map(mix_to_mono, blocks), info, settings
-    )
+    return blocks if settings.keep_channels else map(mix_to_mono, blocks)
 
 
 def _convert_blocks(
-    blocks: Iterator[NDArray[np.float32]], info: AudioInfo, settings: ConvertSettings
+    blocks: Iterator[NDArray[np.float32]],
+    info: AudioInfo,
+    settings: ConvertSettings,
+    gain: np.float32 | None,
 ) -> Iterator[NDArray[np.int16]]:
     n_frames = 0
     for block in _resampled(blocks, info, settings):
         n_frames += len(block)
         if len(block):
-            yield to_int16(block)
+            yield to_int16(block if gain is None else block * gain)
     if n_frames == 0:
         yield np.zeros((1, info.channels if settings.keep_channels else 1), np.int16)
 

@@ -1,7 +1,7 @@
-"""What an augmented copy comes from: the manifest columns `original` and `transform`.
+"""What was done to sound: the manifest columns `original`, `transform` and `peak`.
 
 Every command hands them on from row to row, so that a copy can be kept on its original's side of a
-split.
+split, and a song to predict be brought to the level that a model learnt from.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Sources = list[Source] | Iterator[Source]
 
 
 def with_provenance(row: R, source: Track | Segment) -> R:
-    """Give `row`, which was computed from `source`, with the original and transform of that."""
-    return dataclasses.replace(row, original=source.original, transform=source.transform)
+    """Give `row`, which was computed from `source`, with the provenance of that."""
+    return dataclasses.replace(row, **{name: getattr(source, name) for name in PROVENANCE})
 
 
 def provenance_columns(sources: Sources) -> tuple[list[str], Sources]:
@@ -41,5 +41,5 @@ def provenance_columns(sources: Sources) -> tuple[list[str], Sources]:
     return columns, itertools.chain(read, sources)
 
 
-def _value(source: Source, column: str) -> str | None:
+def _value(source: Source, column: str) -> str | float | None:
     return None if isinstance(source, InputError) else getattr(source, column)

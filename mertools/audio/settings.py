@@ -16,11 +16,15 @@ LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1000, 768_000
 
 @dataclass(frozen=True, slots=True)
 class ConvertSettings:
-    """How sound is converted: mixed to mono, resampled to `sample_rate` (Hz), 16 bit."""
+    """How sound is converted: mixed to mono, resampled to `sample_rate` (Hz), 16 bit.
+
+    `peak_db` is the level in dBFS that the largest sample is brought to; None leaves the level.
+    """
 
     sample_rate: int = 8000
     keep_channels: bool = False
     format: AudioFormat = "wav"
+    peak_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class SegmentSettings:
     hop_s: float | None = None
     last: Last = "auto"
 
+
+LOWEST_PEAK_DB = -60.0
+"""Sound that is brought to a lower peak than this would be nothing but the noise of rounding."""
 
 WINDOW_S = 10.0
 WINDOW_HOP_S = 1.0

@@ -36,8 +36,9 @@ SPOOL_BYTES = 1 << 32
 """More than ten hours of CD's sound: a stream that goes on is none."""
 
 
-PROVENANCE = ("original", "transform")
-"""Columns that say what an augmented copy comes from; a manifest without copies has none."""
+PROVENANCE = ("original", "transform", "peak")
+"""Columns that say what an augmented copy comes from, and what level sound was brought to; a
+manifest without such sound has none."""
 
 Source = Track | Segment | InputError
 

@@ -106,7 +106,8 @@ class Joined:
     """A dataset with what a model's card says of how it came to be.
 
     The counts are of tracks: learnt from, kept apart for testing, dropped by the annotators'
-    disagreement, and labelled but without features; and of copies learnt from.
+    disagreement, and labelled but without features; and of copies learnt from. `peak_db` is the
+    level in dBFS that sound was brought to, if it was.
     """
 
     dataset: Dataset
@@ -116,3 +117,4 @@ class Joined:
     n_dropped: int
     n_without_features: int
     n_copies: int
+    peak_db: float | None = None

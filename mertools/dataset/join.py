@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import Cutting, FeatureRow, KindDescription
-from mertools.artifacts.features_file import FeaturesFile, open_features
+from mertools.artifacts.features_file import FeaturesFile, common_peak, open_features
 from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.rows import Label
 from mertools.artifacts.tables import read_table
@@ -88,6 +88,7 @@ def join(request: Request) -> Joined:
         stored = _store([*files, *copies], kinds, ids)
         dataset = _assemble(request, labels, originals, segments, stored)
         cutting = files[0].cutting or _infer_cutting(segments)
+        peak_db = common_peak([*files, *copies])
     heard = {t for t, c in zip(dataset.track_ids, dataset.is_copy, strict=True) if not c}
     return Joined(
         dataset,
@@ -102,6 +103,7 @@ def join(request: Request) -> Joined:
         ),
         n_without_features=len(learnt.keys() - heard),
         n_copies=len(dataset.track_ids) - len(heard),
+        peak_db=peak_db,
     )
 
 

@@ -60,7 +60,7 @@ def build_features(
     With `limits` the file is a shard: it is not written again where nothing of it changes, and its
     journal keeps the notes, as the run is not over.
     """
-    inputs = _Inputs(sources)
+    inputs = _Inputs(sources, recipe)
     yield from store_features(
         target,
         recipe.kinds,
@@ -68,6 +68,7 @@ def build_features(
         # Segments of a manifest may have been cut in any way.
         lambda: None if inputs.have_segments else recipe.cutting(),
         recipe.notes_digest() if recipe.notes else None,
+        recipe.peak_db,
         force=force,
         limits=limits,
     )
@@ -79,6 +80,7 @@ def store_features(
     compute: Callable[[FindKept], Iterator[list[Outcome]]],
     find_cutting: Callable[[], Cutting | None],
     notes_digest: str | None = None,
+    peak_db: float | None = None,
     *,
     force: bool,
     limits: ShardLimits | None = None,
@@ -107,13 +109,13 @@ def store_features(
                     rows.append(checked.row)
                 yield checked
         cutting = find_cutting()
-        if rows and not (limits and store.is_former(rows, cutting)):
+        if rows and not (limits and store.is_former(rows, cutting, peak_db)):
             descriptions = [store.descriptions[kind.name] for kind in kinds]
 
             def read(kind: str, index: int) -> Features:
                 return store.read(kind, rows[index].segment_id)
 
-            write_features(target, rows, descriptions, read, cutting)
+            write_features(target, rows, descriptions, read, cutting, peak_db)
         if limits:
             store.leave_notes()
         else:
@@ -121,16 +123,27 @@ def store_features(
 
 
 class _Inputs:
-    """Sources to read once; `have_segments`: whether any read so far was a segment."""
+    """Sources to read once; `have_segments`: whether any read so far was a segment.
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    Sound of another level than the others' is a failure: a model could not tell which is which.
+    """
+
+    def __init__(self, sources: Iterable[Source], recipe: Recipe) -> None:
         self._sources = sources
+        self._peak_db = recipe.peak_db
         self.have_segments = False
 
     def __iter__(self) -> Iterator[Source]:
         for source in self._sources:
             self.have_segments |= isinstance(source, Segment)
-            yield source
+            if isinstance(source, InputError) or source.peak == self._peak_db:
+                yield source
+            else:
+                yield InputError(
+                    source.path,
+                    "was brought to another peak than the first file",
+                    "convert all with one --peak",
+                )
 
 
 class _Store:
@@ -267,13 +280,16 @@ class _Store:
         for header, content in notes:
             self._journal.append(header, content)
 
-    def is_former(self, rows: Sequence[FeatureRow], cutting: Cutting | None) -> bool:
+    def is_former(
+        self, rows: Sequence[FeatureRow], cutting: Cutting | None, peak_db: float | None
+    ) -> bool:
         """Check whether the former file is what would be written."""
         return (
             self._former is not None
             and self._former.rows == rows
             and self._former.cutting == cutting
             and self._former.kinds.keys() == {kind.name for kind in self._kinds}
+            and self._former.peak_db == peak_db
             and not self._in_journal
         )
 

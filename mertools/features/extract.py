@@ -46,7 +46,8 @@ class Recipe:
 
     `segment` is for whole tracks, which are cut at `sample_rate`; segments of a manifest are used
     as they are. `notes` is the kind along with which notes are decoded, if any. `as_windows` tells
-    that segments are overlapping windows of their track, which may share computations.
+    that segments are overlapping windows of their track, which may share computations. `peak_db`
+    is the level in dBFS that sound is brought to, unless its manifest says that it is there.
     """
 
     kinds: tuple[RequestedKind, ...]
@@ -54,6 +55,7 @@ class Recipe:
     segment: SegmentSettings
     notes: RequestedKind | None = None
     as_windows: bool = False
+    peak_db: float | None = None
 
     def kind_names(self) -> tuple[str, ...]:
         """Name the kinds in order."""
@@ -147,6 +149,11 @@ def manifest_rate(source: Source) -> int | None:
     return None if isinstance(source, InputError) else source.sample_rate
 
 
+def manifest_peak(source: Source) -> float | None:
+    """Give the level in dBFS that a manifest says sound was brought to; None where it was not."""
+    return None if isinstance(source, InputError) else source.peak
+
+
 def extract(
     sources: Iterable[Source],
     recipe: Recipe,
@@ -183,7 +190,8 @@ def _segments_task(segments: list[Segment], kept: Callable[[str], Kept]) -> _Tas
     known: dict[KeptKey, FeatureRow] = {}
     for track_id in {segment.track_id for segment in segments}:
         known |= kept(track_id)
-    return _Task(Track(segments[0].track_id, segments[0].path), tuple(segments), known)
+    track = Track(segments[0].track_id, segments[0].path, peak=segments[0].peak)
+    return _Task(track, tuple(segments), known)
 
 
 def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
@@ -199,7 +207,8 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
         declared = {row.sample_rate for row in task.segments or (task.track,)} - {None}
         for rate in declared:
             check_rate(path, probe(path), rate)
-        wholes = _Wholes(path, recipe.rates())
+        peak_db = None if task.track.peak == recipe.peak_db else recipe.peak_db
+        wholes = _Wholes(path, recipe.rates(), peak_db)
         track_s, all_cuts = _cuts(recipe, task, wholes)
         for segment, cuts in all_cuts:
             if isinstance(cuts, InputError):
@@ -224,17 +233,21 @@ def _extract_task(recipe: Recipe, task: _Task | FailedInput) -> list[Outcome]:
 
 
 class _Wholes:
-    """A whole file at each of some sample rates, decoded when one is first asked for."""
+    """A whole file at each of some sample rates, decoded when one is first asked for.
 
-    def __init__(self, path: Path, rates: Sequence[int]) -> None:
+    `peak_db` is the level in dBFS that it is brought to; None leaves it.
+    """
+
+    def __init__(self, path: Path, rates: Sequence[int], peak_db: float | None) -> None:
         self.path = path
         self._rates = rates
+        self.peak_db = peak_db
         self._excerpts: dict[int, Excerpt] = {}
 
     def read(self, sample_rate: int) -> Excerpt:
         """Read the file at a sample rate in Hz."""
         if not self._excerpts:
-            sounds = read_at_rates(self.path, self._rates)
+            sounds = read_at_rates(self.path, self._rates, self.peak_db)
             self._excerpts = dict(zip(self._rates, map(Excerpt, sounds), strict=True))
         return self._excerpts[sample_rate]
 
@@ -263,7 +276,7 @@ def _cuts(recipe: Recipe, task: _Task, wholes: _Wholes) -> tuple[float | None, C
     """Give the length in seconds of a track that is whole, and segments at each rate needed."""
     track, path = task.track, wholes.path
     first_rate, *further = rates = recipe.rates()
-    if further or recipe.as_windows:
+    if further or recipe.as_windows or wholes.peak_db is not None:
         sounds = {rate: wholes.read(rate).y for rate in rates}
         n_samples = len(sounds[first_rate])
         segments = task.segments or cut(track, n_samples, first_rate, recipe.segment)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.features.excerpt import Excerpt
-from mertools.features.notes import NoteEvent, notes_in
-from mertools.features.transcription import TranscriptionParams
+from mertools.features.notes import NoteEvent, decode_notes, notes_in
+from mertools.features.transcription import Posteriorgrams, TranscriptionParams
+from mertools.features.transcription import window_feature as window_posteriorgram
 from mertools.runtime.devices import CPU
 
 MOST_LAYERS = 3
@@ -53,6 +54,18 @@ def feature(
     length_s = len(excerpt.y) / params.sample_rate
     notes = notes_in(excerpt, excerpt.start_s + length_s, params, device)
     return describe_notes(notes, excerpt.start_s, length_s)
+
+
+def window_feature(excerpt: Excerpt, params: TranscriptionParams) -> NDArray[np.float32]:
+    """Describe the notes of a window of a track, decoded from its stretch of the track's: (18,)."""
+    stretch = Posteriorgrams(
+        *(
+            window_posteriorgram(name, excerpt, params).astype(np.float32)
+            for name in ("note", "onset", "contour")
+        )
+    )
+    notes = [note.shifted(excerpt.start_s) for note in decode_notes(stretch)]
+    return describe_notes(notes, excerpt.start_s, len(excerpt.y) / params.sample_rate)
 
 
 def describe_notes(

@@ -217,6 +217,7 @@ KINDS: Mapping[str, FeatureKind] = {
             lambda params: params.least_samples,
             highest_rate=transcription.SAMPLE_RATE,
             on_devices=True,
+            of_window=notestats.window_feature,
         ),
         FeatureKind(
             "wave",

@@ -98,7 +98,7 @@ def build_shards(
             paths = [path for path, _ in shards]
             _check_presence(folder, paths)
             cutting = cuttings.pop() if len(cuttings) == 1 else None
-            write_joined(target, rows, list(kinds.values()), shards, cutting)
+            write_joined(target, rows, list(kinds.values()), shards, cutting, recipe.peak_db)
             _leave_only(folder, set(paths))
         journal.discard()
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -15,12 +16,14 @@ from mertools.targets.scale import Classes, Target
 
 Family = Literal["network", "estimator", "pairs"]
 """How it is trained: by gradients, by a solver, or by gradients on pairs of sound and lyrics."""
-Objective = Literal["hard", "soft", "mse", "mae", "pairs"]
+Objective = Literal["hard", "soft", "mse", "mae", "reconstruction", "pairs"]
 """What is learnt: a class, the annotators' distribution over classes, a number by its squared or
-absolute error, or no target, but which sound and lyrics belong together."""
+absolute error, the input itself, whatever the target, or, of no target, which sound and lyrics
+belong together."""
 
 OF_CLASSES: tuple[Objective, ...] = ("hard", "soft")
 OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
+RECONSTRUCTION: Objective = "reconstruction"
 
 ARRAYS_SUFFIX = ".safetensors"
 SKOPS_SUFFIX = ".skops"
@@ -141,6 +144,11 @@ class Architecture:
         return last.optional and number >= len(self.kinds) - len(last.kinds)
 
     @property
+    def predicts(self) -> bool:
+        """Whether its outputs are of the target; else labels only say which tracks to take."""
+        return RECONSTRUCTION not in self.objectives
+
+    @property
     def is_network(self) -> bool:
         """Whether it is trained by gradients, with torch."""
         return self.family != "estimator"
@@ -162,6 +170,8 @@ class Architecture:
         """
         if not self.has_targets:
             return "pairs"
+        if not self.predicts:
+            return RECONSTRUCTION
         sort = OF_CLASSES if isinstance(target.scale, Classes) else OF_NUMBERS
         possible = [objective for objective in self.objectives if objective in sort]
         if not possible:
@@ -180,6 +190,15 @@ class Architecture:
             f"is not for {self.name} and a target that is {target.scale}",
             f"choose from {', '.join(possible)}",
         )
+
+    def check_predicts(self, path: Path) -> None:
+        """Raise UsageError where its models, such as that at `path`, predict nothing."""
+        if not self.predicts:
+            raise UsageError(
+                path,
+                f"is an {self.name}, which predicts nothing",
+                "mer embed gives its codes, from which another architecture learns",
+            )
 
     def load_module(self) -> ModuleType:
         """Import the module that trains and predicts."""

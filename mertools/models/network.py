@@ -50,6 +50,16 @@ class Network(nn.Module):
     def branches(self) -> Mapping[str, InputBranch]:
         """The branches by the names that the registry gives them."""
 
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs of a row."""
+        return self.classifier.out_features
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
     @abstractmethod
     def embed(self, *features: Tensor) -> Tensor:
         """Give what the last layer looks at: for each kind (n, *shape) to (n, size)."""
@@ -162,7 +172,7 @@ def compute_outputs(network: Network, features: Sequence[Features]) -> Tensor:
     """Give some segments' outputs: (n, n_outputs) float64 on the processor."""
     network.eval()
     with torch.inference_mode():
-        outputs: Tensor = network(*to_tensors(features, network.classifier.weight.device))
+        outputs: Tensor = network(*to_tensors(features, network.device))
     return outputs.cpu().double()
 
 

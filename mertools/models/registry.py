@@ -153,6 +153,14 @@ _OF_THE_COMPARISON = (
         parts={"spectrogram": "choi", "vectors": "dnn"},
     ),
     Architecture(
+        "autoencoder",
+        "convolutional autoencoder of mel spectrograms, whose codes mer embed gives",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.autoencoder",
+        ("reconstruction",),
+    ),
+    Architecture(
         "forest",
         "random forest that looks at any vectors",
         (_VECTORS,),

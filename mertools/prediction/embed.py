@@ -10,7 +10,13 @@ from typing import cast
 import numpy as np
 
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
-from mertools.artifacts.features_file import FeaturesFile, open_features, read_rows, write_features
+from mertools.artifacts.features_file import (
+    FeaturesFile,
+    common_peak,
+    open_features,
+    read_rows,
+    write_features,
+)
 from mertools.artifacts.files import digest_json, remove_stale_parts
 from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import SchemaError, UsageError, choose_from
@@ -59,7 +65,8 @@ def embed_features(
         first = read(name, 0)
         description = _describe(predictor, name, layer, first.shape, rows)
         remove_stale_parts(target.parent, target.name)
-        write_features(target, rows, [description], read, files[0].cutting)
+        peak_db = common_peak(files)
+        write_features(target, rows, [description], read, files[0].cutting, peak_db)
     return len(rows)
 
 

@@ -112,8 +112,8 @@ class Predictor:
         kinds = tuple(_restore_kind(self.path, needed) for needed in self.inputs_of_sound)
         last = cast(Last, cutting.last)
         segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
-        is_over_time = self.windows is not None
-        return Recipe(kinds, self.card.sample_rate, segments, as_windows=is_over_time)
+        rate, peak_db, over_time = self.card.sample_rate, self.card.peak_db, bool(self.windows)
+        return Recipe(kinds, rate, segments, as_windows=over_time, peak_db=peak_db)
 
     @property
     def fixed_length_s(self) -> float | None:
@@ -217,7 +217,7 @@ def load_predictor(path: Path, device: str = "auto") -> Predictor:
 def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predictor]:
     """Load the models of several targets as `load_predictor` does.
 
-    Raises UsageError where two are of the same target, too.
+    Raises UsageError where two are of the same target, too, and where one predicts nothing.
     """
     find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
@@ -227,6 +227,7 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
             raise UsageError(predictor.path, f"is a {name}, of no target", "give it mer congruence")
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
+        find_architecture(predictor.card.architecture).check_predicts(predictor.path)
         for target in predictor.card.targets:
             if target.name in of_target:
                 raise UsageError(

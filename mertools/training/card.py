@@ -112,6 +112,7 @@ def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None)
         versions=describe_versions(_libraries(settings)),
         pool=settings.pool,
         licence=licence,
+        peak_db=joined.peak_db,
     )
 
 

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from mertools.dataset.stored import Batches
-from mertools.models.autoencoder import Autoencoder
-from mertools.training.oversample import ExtendedBatches, Ints, Oversampling, draw_rows
+from mertools.models.autoencoder import Autoencoder, find_range
+from mertools.training.oversample import Draws, ExtendedBatches, Ints, Oversampling, draw_rows
 
 EPOCHS = 150
 BATCH_SIZE = 150
@@ -39,9 +39,8 @@ class Scaling:
     @classmethod
     def fit(cls, S: Images) -> Scaling:
         """Find the range of each spectrogram; one without any is left at its middle."""
-        low, high = (extreme(S, axis=(1, 2), keepdims=True) for extreme in (np.min, np.max))
-        halves = (high - low) / 2
-        return cls((high + low) / 2, np.where(halves > 0, halves, 1).astype(np.float32))
+        middles, halves = find_range(torch.from_numpy(S))
+        return cls(middles.numpy(), halves.numpy())
 
     def apply(self, S: Images) -> Images:
         """Bring the spectrograms to -1..1."""
@@ -55,8 +54,8 @@ class Scaling:
 
 def draw_spectrograms(
     wanted: Oversampling, S: Images, y: Ints, seed: int, device: str
-) -> tuple[Images, Ints]:
-    """Draw synthetic spectrograms like some, (n, n_bands, n_frames) of classes (n,); and classes.
+) -> tuple[Images, Draws]:
+    """Draw synthetic spectrograms like some, (n, n_bands, n_frames) of classes (n,); and how.
 
     `wanted.n_rows` are drawn of each class.
     """
@@ -69,24 +68,23 @@ def draw_spectrograms(
         borderline = replace(wanted, method="borderline-smote2", n_rows=wanted.n_of_class)
         draws = draw_rows(borderline, flat, y, seed)
         drawn = draws.apply(flat).reshape(-1, *codes.shape[1:])
-        decoded = [
-            autoencoder.decode(part, *S.shape[1:]).cpu().numpy() for part in _batches(drawn, device)
-        ]
+        decoded = [autoencoder.decode(part).cpu().numpy() for part in _batches(drawn, device)]
     if not decoded:
-        return S[:0], draws.y
-    return scaling.undo_by_mean(np.concatenate(decoded)), draws.y
+        return S[:0], draws
+    return scaling.undo_by_mean(np.concatenate(decoded)), draws
 
 
 def fit_autoencoder(scaled: Images, seed: int, device: str) -> Autoencoder:
     """Fit the autoencoder to spectrograms between -1 and 1: (n, n_bands, n_frames)."""
     torch.manual_seed(seed)
-    autoencoder = Autoencoder().to(device)
+    autoencoder = Autoencoder([scaled.shape[1:]]).to(device)
     optimiser = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE)
     for _ in range(EPOCHS):
         order = torch.randperm(len(scaled)).numpy()
         for rows in np.array_split(order, math.ceil(len(order) / BATCH_SIZE)):
             S = torch.tensor(scaled[rows], device=device)
-            loss = torch.nn.functional.mse_loss(autoencoder(S), S)
+            decoded = autoencoder.decode(autoencoder.encode(S))
+            loss = torch.nn.functional.mse_loss(decoded, S)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -106,11 +104,11 @@ def extend_by_spectrograms(
     y: Ints,
     seed: int,
     device: str,
-) -> tuple[ExtendedBatches, Ints]:
+) -> tuple[ExtendedBatches, Draws]:
     """Add synthetic rows to spectrograms that are learnt from, (n_learn,) with classes `y`.
 
-    Their numbers begin at `n_rows`. Gives the batches and the classes of the rows added.
+    Their numbers begin at `n_rows`. Gives the batches and what was drawn.
     """
     S = np.concatenate([part for (part,) in batches.iterate(learn)]).astype(np.float32)
-    drawn, classes = draw_spectrograms(wanted, S, y, seed, device)
-    return ExtendedBatches(batches, n_rows, [drawn]), classes
+    drawn, draws = draw_spectrograms(wanted, S, y, seed, device)
+    return ExtendedBatches(batches, n_rows, [drawn]), draws

@@ -17,7 +17,7 @@ from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
 from mertools.targets.pooling import pool_segments, side_by_side
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
-from mertools.training.oversample import Oversampling, draw_rows, scale_columns
+from mertools.training.oversample import Draws, draw_rows, scale_columns
 from mertools.training.plan import Fit, Plan, Task, TrackParts, split_tracks
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
 from mertools.training.selection import choose_columns
@@ -48,7 +48,7 @@ def fit_estimator(plan: Plan, task: Task) -> Fit:
     assert vectors is not None  # noqa: S101
     # One thread, as sums over several may differ in their last bits.
     with threadpool_limits(limits=1):
-        problem, columns = _make_problem(plan, vectors, parts.learn, task)
+        problem, columns, notes = _make_problem(plan, vectors, parts.learn, task)
         point = task.point or _choose_point(plan, vectors, parts, task)
         module = plan.settings.architecture.load_module()
         (model,) = module.fit(problem, [point])
@@ -57,8 +57,8 @@ def fit_estimator(plan: Plan, task: Task) -> Fit:
         outputs = _predict(whole, vectors, parts.held_out)
         validation = _score_validation(plan, vectors, whole, parts) if parts.validate.any() else {}
     if task.held_out is not None:
-        return Fit(point, outputs, validation)
-    return Fit(point, outputs, validation, arrays=whole.arrays(), form=form)
+        return Fit(point, outputs, validation, notes=notes)
+    return Fit(point, outputs, validation, arrays=whole.arrays(), form=form, notes=notes)
 
 
 def _predict(
@@ -90,7 +90,7 @@ def _choose_point(plan: Plan, vectors: VectorDataset, parts: TrackParts, task: T
         return usual
     splits = _inner_splits(plan, vectors, parts, task)
     # The columns and problems of the inner folds are the same for all points.
-    problems = [(_make_problem(plan, vectors, learn, None), held) for learn, held in splits]
+    problems = [(_make_problem(plan, vectors, learn, None)[:2], held) for learn, held in splits]
 
     def score(points: Sequence[Point]) -> NDArray[np.float64]:
         whole = [{**usual, **point} for point in points]
@@ -172,8 +172,8 @@ def _inner_folds(
 
 def _make_problem(
     plan: Plan, vectors: VectorDataset, learn: NDArray[np.bool_], task: Task | None
-) -> tuple[Problem, NDArray[np.int64] | None]:
-    """Make the problem of some tracks, and the columns that were selected for it.
+) -> tuple[Problem, NDArray[np.int64] | None, tuple[str, ...]]:
+    """Make the problem of some tracks; give the columns that were selected for it, and notes.
 
     Without a `task` it has no inner folds: it is one of those that a search tries points on.
     """
@@ -203,19 +203,22 @@ def _make_problem(
         _weigh_copies(data.units, groups, is_copy),
         _row_splits(_inner_folds(plan, vectors, learn, task)[groups], is_copy) if task else (),
     )
+    notes: tuple[str, ...] = ()
     if settings.oversample is not None:
         seed = settings.seed + (task.repeat if task else 0)
-        problem = _oversample(settings.oversample, problem, seed)
-    return problem, columns
+        X = scale_columns(side_by_side(problem.features))
+        draws = draw_rows(settings.oversample, X, problem.y, seed)
+        notes = tuple(draws.describe_exceptions(data.classes))
+        problem = _add_rows(problem, draws)
+    return problem, columns, notes
 
 
-def _oversample(wanted: Oversampling, problem: Problem, seed: int) -> Problem:
+def _add_rows(problem: Problem, draws: Draws) -> Problem:
     """Add synthetic rows to a problem, each of a track of its own.
 
     They count as copies, so nothing is calibrated by them, and they are in none of the inner folds,
     since they may be drawn between rows on both sides of one.
     """
-    draws = draw_rows(wanted, scale_columns(side_by_side(problem.features)), problem.y, seed)
     n = len(draws.y)
     classes = np.eye(problem.distributions.shape[1])[draws.y]
     return replace(

@@ -114,7 +114,7 @@ def train(
     same. Raises MerError where the loss is not finite in the first epoch.
     """
     keep_freed_memory(BATCH_BYTES)
-    device = network.classifier.weight.device
+    device = network.device
     # Convolutions on processors are twice as fast with the channels last.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in frozen:
@@ -302,7 +302,7 @@ def _validate(
 
 def predict_rows(network: Network, batches: Batches, rows: NDArray[np.int64]) -> Tensor:
     """Give the outputs of some rows: (n_rows, n_outputs) float64 on the processor."""
-    outputs = torch.empty((len(rows), network.classifier.out_features), dtype=torch.float64)
+    outputs = torch.empty((len(rows), network.n_outputs), dtype=torch.float64)
     for begin in range(0, len(rows), PREDICTED_TOGETHER):
         some = slice(begin, begin + PREDICTED_TOGETHER)
         outputs[some] = compute_outputs(network, batches.read(rows[some]))

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mertools.artifacts.files import digest_json
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.stored import Batches, StoredFeatures
-from mertools.models.model import SELECTED, are_numbers
+from mertools.models.architecture import OF_NUMBERS
+from mertools.models.model import SELECTED
 from mertools.models.network import (
     LAST_LAYER,
     Network,
@@ -31,7 +32,7 @@ from mertools.training.deepsmote import extend_by_spectrograms
 from mertools.training.loop import Epoch, predict_rows, train
 from mertools.training.network_rows import KindBatches, Rows
 from mertools.training.objectives import NO_CLASSES
-from mertools.training.oversample import DEEP, extend_batches
+from mertools.training.oversample import DEEP, Draws, Oversampling, extend_batches
 from mertools.training.plan import Fit, Plan, Settings, Task, TrackParts, split_tracks
 from mertools.training.recipes import Recipe
 from mertools.training.scores import pool_tracks, reference_of, score_outputs
@@ -86,15 +87,11 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         n_others = settings.architecture.n_other_kinds
         batches, columns = select_batches(settings.select, data, batches, learn, n_others)
     further: NDArray[np.int64] = NO_CLASSES
+    notes: tuple[str, ...] = ()
     if settings.oversample is not None:
-        n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
-        if settings.oversample.method == DEEP:
-            batches, further = extend_by_spectrograms(
-                settings.oversample, batches, n_rows, learn, y, seed, settings.device
-            )
-        else:
-            batches, further = extend_batches(settings.oversample, batches, n_rows, learn, y, seed)
-        learn = np.concatenate([learn, n_rows + np.arange(len(further))])
+        batches, draws = _extend(settings.oversample, data, batches, learn, seed, settings.device)
+        further, notes = draws.y, tuple(draws.describe_exceptions(data.classes))
+        learn = np.concatenate([learn, len(data.row_ids) + np.arange(len(further))])
     # Before building, so that weights do not depend on what this process trained before.
     torch.manual_seed(seed)
     network = build_network(data, settings, recipe, None if columns is None else len(columns))
@@ -111,7 +108,9 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         state,
         report,
     )
-    outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
+    outputs: NDArray[np.float64] = np.zeros((0, data.n_outputs))
+    if len(held_out):
+        outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
     # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
     arrays: dict[str, NDArray[Any]] = {}
     if task.held_out is None:
@@ -126,12 +125,28 @@ def fit_network(plan: Plan, task: Task) -> Fit:
         run.seconds,
         arrays,
         describe_form(network, recipe.form) if arrays else {},
+        notes,
     )
     # In this order: a run that is killed in between finds the fit, and passes the state over.
     _save_fit(done, fit)
     for left in (state, *(_state_of_part(state, branch) for branch in recipe.parts)):
         left.unlink()
     return fit
+
+
+def _extend(
+    wanted: Oversampling,
+    data: Dataset,
+    batches: Batches,
+    learn: NDArray[np.int64],
+    seed: int,
+    device: str,
+) -> tuple[Batches, Draws]:
+    """Add synthetic rows behind those of the dataset."""
+    n_rows, y = len(data.row_ids), data.labels.y[data.groups[learn]]
+    if wanted.method == DEEP:
+        return extend_by_spectrograms(wanted, batches, n_rows, learn, y, seed, device)
+    return extend_batches(wanted, batches, n_rows, learn, y, seed)
 
 
 def _validation_share(plan: Plan, recipe: Recipe) -> float | None:
@@ -151,7 +166,7 @@ def begin_network(network: Network, settings: Settings, recipe: Recipe, rows: Ro
     if settings.starts:
         shared = shared_weights(network, settings.starts, rows.data.targets, recipe)
         take_over(network, shared)
-    if are_numbers(rows.data.targets) and f"{LAST_LAYER}.bias" not in shared:
+    if settings.objective in OF_NUMBERS and f"{LAST_LAYER}.bias" not in shared:
         mean = rows.to_train(recipe).targets.outputs[rows.learn].mean(axis=0)
         with torch.no_grad():
             network.classifier.bias.copy_(torch.from_numpy(mean))
@@ -223,6 +238,8 @@ def _score_validation(
     if not scored.any():
         return {}
     rows = data.rows_of(scored)
+    if not plan.settings.architecture.predicts:
+        return {"mse": float(predict_rows(network, batches, rows).square().mean())}
     outputs = np.zeros((len(data.row_ids), data.n_outputs))
     outputs[rows] = finish_outputs(predict_rows(network, batches, rows), data.targets)
     of_tracks = pool_tracks(data, outputs, plan.settings.pool)
@@ -297,6 +314,7 @@ def _save_fit(path: Path, fit: Fit) -> None:
         "seconds": fit.seconds,
         "validation": dict(fit.validation),
         "form": dict(fit.form),
+        "notes": list(fit.notes),
     }
     outputs = {"outputs": torch.from_numpy(fit.outputs)}
     weights = {name: torch.from_numpy(np.asarray(array)) for name, array in fit.arrays.items()}
@@ -318,4 +336,5 @@ def _load_fit(path: Path, task: Task) -> Fit | None:
         content["seconds"],
         {name: weight.numpy() for name, weight in weights.items()},
         content["form"],
+        tuple(content.get("notes", ())),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.dataset.dataset import Dataset
+from mertools.models.architecture import RECONSTRUCTION
 from mertools.models.registry import Objective
 
 CRITERIA: Mapping[Objective, str] = {
@@ -17,6 +18,7 @@ CRITERIA: Mapping[Objective, str] = {
     "mse": "mse",
     "mae": "mae",
     "pairs": "auc",
+    "reconstruction": "mse",
 }
 """The score of tracks by which a search chooses; an estimator that learns distributions has another
 (see `estimators`)."""
@@ -68,6 +70,9 @@ def row_targets(
     y = np.concatenate([data.labels.y[groups], further])
     weights: NDArray[np.float32] = np.ones(data.n_outputs, np.float32)
     of_further = np.eye(data.n_outputs, dtype=np.float32)[further]
+    if objective == RECONSTRUCTION:
+        # The network's output is its error, which is to be none.
+        return RowTargets("mse", np.zeros((len(y), 1), np.float32), y, np.ones(1, np.float32))
     if objective in ("mse", "mae"):
         return RowTargets(objective, data.units_numbers()[groups].astype(np.float32), y, weights)
     if objective == "soft":

@@ -8,6 +8,7 @@ rows, but at most half way towards one of another class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -60,13 +61,25 @@ class Oversampling:
 class Draws:
     """Synthetic rows: from row `base` a share `step` of the way to row `goal`; (n,) each.
 
-    y: (n,), their classes. Rows are numbered as they were given.
+    y: (n,), their classes. Rows are numbered as they were given. `plain` are the classes without
+    rows in danger, and `single` those of one row.
     """
 
     base: Ints
     goal: Ints
     step: NDArray[np.float64]
     y: Ints
+    plain: tuple[int, ...] = ()
+    single: tuple[int, ...] = ()
+
+    def describe_exceptions(self, classes: Sequence[str]) -> list[str]:
+        """Say which classes, by their names, got other rows than were asked for."""
+        named = {of: ", ".join(classes[k] for k in getattr(self, of)) for of in ("plain", "single")}
+        problems = {
+            "plain": "no row in danger: plain SMOTE drew the synthetic ones",
+            "single": "a single row: no synthetic ones were drawn",
+        }
+        return [f"{names} with {problems[of]}" for of, names in named.items() if names]
 
     def apply(self, X: Floats) -> NDArray[np.float32]:
         """Draw synthetic rows of (n_rows, ...)."""
@@ -85,13 +98,19 @@ def draw_rows(wanted: Oversampling, Z: Floats, y: Ints, seed: int) -> Draws:
     rng = np.random.default_rng(seed)
     near = nearest_rows(Z, Z, N_NEIGHBOURS)
     parts = []
+    plain: list[int] = []
+    single: list[int] = []
     for k, n_wanted in wanted.count(y).items():
         of_class = np.flatnonzero(y == k)
-        if not n_wanted or len(of_class) < 2:
+        if not n_wanted:
             continue
-        in_danger = (
-            find_danger(near, y, k) if wanted.method == "borderline-smote2" else of_class[:0]
-        )
+        if len(of_class) < 2:
+            single.append(k)
+            continue
+        in_danger = of_class[:0]
+        if wanted.method == "borderline-smote2":
+            in_danger = find_danger(near, y, k)
+            plain += [] if len(in_danger) else [k]
         if len(in_danger):
             base, goal, step = _draw(rng, in_danger, near[in_danger], n_wanted)
             step = np.where(y[goal] == k, step, step / 2)
@@ -101,12 +120,12 @@ def draw_rows(wanted: Oversampling, Z: Floats, y: Ints, seed: int) -> Draws:
         parts.append(Draws(base, goal, step, np.full(n_wanted, k)))
     none = np.zeros(0, np.int64)
     if not parts:
-        return Draws(none, none, np.zeros(0), none)
+        return Draws(none, none, np.zeros(0), none, single=tuple(single))
     base, goal, step, classes = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("base", "goal", "step", "y")
     )
-    return Draws(base, goal, step, classes)
+    return Draws(base, goal, step, classes, tuple(plain), tuple(single))
 
 
 def _draw(rng: Any, rows: Ints, near: Ints, n: int) -> tuple[Ints, Ints, NDArray[np.float64]]:
@@ -170,12 +189,12 @@ class ExtendedBatches(Batches):
 
 def extend_batches(
     wanted: Oversampling, batches: Batches, n_rows: int, learn: Ints, y: Ints, seed: int
-) -> tuple[ExtendedBatches, Ints]:
+) -> tuple[ExtendedBatches, Draws]:
     """Add synthetic rows to those of vectors that are learnt from, (n_learn,) with classes `y`.
 
-    Their numbers begin at `n_rows`. Gives the batches and the classes of the rows added.
+    Their numbers begin at `n_rows`. Gives the batches and what was drawn.
     """
     read = list(batches.iterate(learn))
     parts = [np.concatenate(of_kind) for of_kind in zip(*read, strict=True)]
     draws = draw_rows(wanted, scale_columns(side_by_side(parts)), y, seed)
-    return ExtendedBatches(batches, n_rows, [draws.apply(part) for part in parts]), draws.y
+    return ExtendedBatches(batches, n_rows, [draws.apply(part) for part in parts]), draws

@@ -95,7 +95,8 @@ class Fit:
 
     `point` are its parameters; `outputs`, (n_rows, n_outputs), are predicted of the rows held out;
     `validation` are the scores of the tracks that the labels keep for it, or that training did not
-    learn from. `arrays` and `form` are of the model, where no fold is held out.
+    learn from. `arrays` and `form` are of the model, where no fold is held out. `notes` say what
+    became otherwise than asked for.
     """
 
     point: Point
@@ -106,6 +107,7 @@ class Fit:
     seconds: float = 0.0
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     form: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

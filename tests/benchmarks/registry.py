@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from benchmarks.pairs import Pair
-from benchmarks.stages import chain, conversion, features, startup, training, transcription
+from benchmarks.stages import (
+    augmentation,
+    chain,
+    conversion,
+    features,
+    startup,
+    training,
+    transcription,
+)
 
 PAIRS: tuple[Pair, ...] = (
     *conversion.PAIRS,
+    *augmentation.PAIRS,
     *features.PAIRS,
     *transcription.PAIRS,
     *training.PAIRS,

@@ -70,6 +70,7 @@ NOT_RUN = {
     "mer train dnn": "the help of mer train cnn, word for word, for another network",
     "mer train short-chunk": "the help of mer train cnn, word for word, for another network",
     "mer train sample-cnn": "the help of mer train cnn, word for word, for another network",
+    "mer train autoencoder": "the help of mer train cnn, but for the scores",
     "mer train hybrid": "the help of mer train cnn, word for word, for another network",
     "mer train vgg": "the help of mer train cnn, word for word, for another network",
     "mer train bimodal": "the help of mer train cnn, word for word, for another network",

@@ -13,6 +13,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from made_comparison import write_comparison
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "comparison"
 
@@ -72,6 +74,58 @@ def test_permutations_tell_a_better_method_from_an_equal_one(report: ModuleType)
 
 
 @pytest.mark.slow
+def test_leaks_are_worth_much_where_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    """Vectors are noise: what is above chance is the leak's."""
+    import h5py
+
+    kinds = {"handcrafted": (90,), "tonal": (20,), "notestats": (10,), "musicnn": (80,)}
+    write_comparison(tmp_path, kinds, 48)
+    (tmp_path / "features.h5").rename(tmp_path / "clips.h5")
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "clips.h5", "r+") as file:
+        for values in file["features"].values():
+            values[...] = rng.normal(size=values.shape)
+    (tmp_path / "copies").mkdir()
+    copies = Path(shutil.copy(tmp_path / "clips.h5", tmp_path / "copies" / "gain.h5"))
+    with h5py.File(copies, "r+") as file:
+        segments = file["segments"]
+        originals = [name.decode() for name in segments["track_id"][...]]
+        for column in ("segment_id", "track_id"):
+            segments[column][...] = [f"{name}~gain" for name in originals]
+        segments.create_dataset("original", data=originals, dtype=h5py.string_dtype())
+        file.attrs["schema_version"] = "1.1"
+        for values in file["features"].values():
+            values[...] += 0.01 * rng.normal(size=values.shape)
+    folds = [f"t{k:03},{1 + k // 4 % 2}" for k in range(48)]
+    (tmp_path / "folds.csv").write_text("\n".join(["track_id,fold", *folds]) + "\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, FOLDER / "leaks.py", tmp_path, "--columns", "12"),
+            *("--labels", tmp_path / "labels.csv", "--mer", f"{sys.executable} -m mertools"),
+            *("--dense", "dnn --device cpu --set max_epochs=20 --set stop=epochs"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    leaks = [row for row in rows if len(row) > 4 and row[3].strip("| ")]
+    assert [row[:2] for row in leaks] == [
+        ["12 of 120 columns", "svm"],
+        ["12 of 120 columns", "dnn"],
+        ["12 of 200 columns", "svm"],
+        ["12 of 200 columns", "dnn"],
+        ["copies (gain)", "svm"],
+    ]
+    for row in leaks:
+        sound, leaky = float(row[2]), float(row[3])
+        assert sound < 45  # chance is 25
+        assert leaky > sound + 10
+
+
+@pytest.mark.slow
 def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
     if not shutil.which("make"):
         pytest.skip("the make program is not installed")
@@ -92,4 +146,8 @@ def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
     table = (examples / "comparison" / "out" / "small" / "report.md").read_text()
     assert "2 x 2 folds of whole tracks" in table
     assert "| Baseline CNN, pitch-shift |" in table
-    assert table.count("±") == 3 * 9
+    assert "| Random forest on an autoencoder |" in table
+    assert table.count("±") == 3 * 10
+    assert "The trainings take at most:" in done.stderr
+    estimate = (examples / "comparison" / "out" / "small" / "estimate.md").read_text()
+    assert "| choi | " in estimate

@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mertools.features import notestats
 from mertools.features.excerpt import Excerpt
 from mertools.features.musicnn import HOP_LENGTH, MusicnnParams, cut_patches, run_network
+from mertools.features.notes import decode_notes
 from mertools.features.registry import KINDS, RequestedKind, request_kind
+from mertools.features.transcription import Posteriorgrams
 
 RNG = np.random.default_rng(0)
 LENGTH_S = 18
@@ -50,6 +53,32 @@ def test_a_transcription_by_windows_is_that_of_the_track(name: str, rate: int) -
     assert np.ptp(made, axis=0).max() > 0.1
 
 
+def test_notes_of_a_window_are_decoded_from_its_stretch_of_the_track() -> None:
+    y, starts_s = music(22050), (0, 0.5, 1, 9, 14.25)
+    whole = Excerpt(y)
+    windows = [window(whole, 22050, start, 6) for start in starts_s]
+    kinds = {
+        name: request_kind(name, 22050, {"context": "track"})
+        for name in ("note", "onset", "contour")
+    }
+    expected = []
+    for excerpt in windows:
+        stretch = {name: kind.compute(excerpt) for name, kind in kinds.items()}
+        notes = decode_notes(
+            Posteriorgrams(**{k: v.astype(np.float32) for k, v in stretch.items()})
+        )
+        expected.append(notestats.describe_notes(notes, 0, 6))
+    made = describe(request_kind("notestats", 22050), y, *starts_s)
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+    # Close to those of the same sound by itself, which is heard without what is around it.
+    alone = [request_kind("notestats", 22050).compute(Excerpt(excerpt.y)) for excerpt in windows]
+    names = list(notestats.COLUMN_NAMES)
+    for name, least in (("simultaneous_mean", 0.5), ("note_rate", 1), ("register_mean", 1)):
+        column = names.index(name)
+        np.testing.assert_allclose(made[:, column], np.array(alone)[:, column], atol=least)
+    assert made[:, names.index("note_rate")].min() > 1
+
+
 def test_patches_of_musicnn_are_3_s_apart_and_hear_what_is_around_them() -> None:
     kind, y = request_kind("musicnn", 16000), music(16000)
     for length_s in (1, 3, 5):  # no patch, and one
@@ -70,7 +99,8 @@ def test_patches_of_musicnn_are_3_s_apart_and_hear_what_is_around_them() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "rate"), [("musicnn", 16000), ("musicnn", 8000), ("tonal", 22050)]
+    ("name", "rate"),
+    [("musicnn", 16000), ("musicnn", 8000), ("tonal", 22050), ("notestats", 22050)],
 )
 def test_a_window_is_the_same_whatever_windows_came_before(name: str, rate: int) -> None:
     kind, y = request_kind(name, rate), music(rate)
@@ -82,7 +112,9 @@ def test_a_window_is_the_same_whatever_windows_came_before(name: str, rate: int)
 
 def test_kinds_that_share_nothing_describe_a_window_by_itself() -> None:
     sharing = {name for name, kind in KINDS.items() if kind.of_window}
-    assert sharing == {"note", "onset", "contour", "musicnn", "musicnn-change", "tonal"}
+    assert sharing == {
+        *("note", "onset", "contour", "musicnn", "musicnn-change", "tonal", "notestats"),
+    }
     bundled = {
         name for name, kind in KINDS.items() if kind.user_weights is None and not kind.is_of_lyrics
     }

@@ -43,6 +43,7 @@ def build(name: str, *shapes: tuple[int, ...], n_outputs: int = 4, **changed: An
         ("dnn", (100,), {}, 231_504),
         ("short-chunk", CHUNK, {}, 12_080_646),
         ("sample-cnn", (59_049,), {}, 1_846_276),
+        ("autoencoder", CLIP, {}, 948_481),
     ],
 )
 def test_as_many_parameters_as_the_recipe_says(
@@ -228,3 +229,26 @@ def test_the_common_recipe_of_paper_001() -> None:
     assert (phase.optimiser, phase.learning_rate, phase.momentum) == ("sgd", 0.01, 0)
     assert (recipe["batch_size"], phase.epochs) == (150, 200)
     assert (recipe["stop"], recipe["stop_accuracy"]) == ("training_accuracy", 0.9)
+
+
+def test_the_autoencoder_scales_encodes_and_measures_its_error() -> None:
+    network: Any = build("autoencoder", CLIP).eval()
+    S = torch.rand(3, *CLIP) * torch.tensor([80.0, 10.0, 0.0])[:, None, None] - 60
+    with torch.inference_mode():
+        codes = network.embed(S)
+        assert codes.shape == (3, 60_416)
+        # Each spectrogram is scaled by its own range: neither level nor range changes its code.
+        torch.testing.assert_close(network.embed(0.3 * S + 7), codes, atol=1e-4, rtol=1e-3)
+        low, high = S.amin((1, 2), keepdim=True), S.amax((1, 2), keepdim=True)
+        scaled = torch.where(high > low, 2 * (S - low) / (high - low).clamp(1e-9) - 1, 0)
+        maps = network.encode(scaled)
+        assert maps.shape == (3, 128, 8, 59)
+        torch.testing.assert_close(maps.flatten(1), codes, atol=1e-4, rtol=1e-3)
+        decoded = network.decode(maps)
+        assert decoded.shape == S.shape
+        assert decoded.abs().max() <= 1
+        error = (decoded - scaled).square().mean((1, 2)).sqrt()
+        torch.testing.assert_close(network(S)[:, 0], error, atol=1e-4, rtol=1e-3)
+    # A silent clip is given back without an error, whose gradient is zero and no other.
+    network(S).square().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
-from made_comparison import write_comparison
 from typer.testing import CliRunner, Result
 
+from made_comparison import write_comparison
 from mertools.cli.app import app
 from mertools.training.oversample import (
     Draws,
@@ -70,11 +71,18 @@ def test_without_rows_in_danger_it_is_plain_smote() -> None:
         for method in ("smote", "borderline-smote2")
     )
     np.testing.assert_array_equal(one, other)
+    draws = draw_rows(Oversampling("borderline-smote2", 9), X, y, 0)
+    assert draws.describe_exceptions(["calm", "tense"]) == [
+        "calm, tense with no row in danger: plain SMOTE drew the synthetic ones"
+    ]
+    assert not draw_rows(Oversampling("smote", 9), X, y, 0).describe_exceptions(["calm", "tense"])
 
 
 def test_a_class_of_one_row_gets_none() -> None:
     X, y = np.arange(12.0).reshape(6, 2), np.array([0, 0, 0, 0, 0, 1])
-    assert draw_rows(Oversampling("smote"), X, y, 0).y.tolist() == []
+    draws = draw_rows(Oversampling("smote"), X, y, 0)
+    assert draws.y.tolist() == []
+    assert "b with a single row" in draws.describe_exceptions(["a", "b"])[0]
 
 
 def test_danger_and_draws_are_those_of_imbalanced_learn() -> None:
@@ -153,27 +161,27 @@ def test_through_training(folder: Path, name: str) -> None:
     here("predict", "-m", "m.model", "features.h5")
 
 
+@pytest.mark.parametrize("name", ["forest", "dnn"])
+def test_plain_smote_in_the_place_of_another_is_said(folder: Path, name: str) -> None:
+    write_comparison(folder, {"handcrafted": (4,)}, 48)
+    with h5py.File("features.h5", "r+") as file:
+        vectors = file["features/handcrafted"]
+        # Quadrants that lie so far apart have no row in danger.
+        vectors[...] += 500 * np.eye(4)[np.arange(48) % 4]
+    quick = ("--device", "cpu", "--set", "max_epochs=1", "--set", "stop=epochs")
+    train = ("train", name, *DATA, "--kind", "handcrafted", "--cv", "2", "--jobs", "1")
+    wanted = ("--oversample", "borderline-smote2:3", *(quick if name == "dnn" else ()))
+    done = here(*train, *wanted, "--cv-table", "cv.csv", "--no-refit", "--quiet")
+    expected = "Q1, Q2, Q3, Q4 with no row in danger: plain SMOTE drew the synthetic ones"
+    assert f"{expected} (2 of 2 trainings)" in done.stderr
+
+
 def test_what_makes_no_sense_is_refused(folder: Path) -> None:
     for text in ("rose", "smote:0", "smote:x", "smote:"):
         done = here("train", "forest", *DATA, "--oversample", text, "-o", "m", status=2)
         assert "choose METHOD from smote, borderline-smote2, deepsmote" in done.stderr
     number = ("train", "forest", *DATA[:4], "--target", "arousal", "--oversample", "smote")
     assert "is of classes" in here(*number, "-o", "m", status=2).stderr
-
-
-def test_the_autoencoder_is_as_large_as_the_recipe_says() -> None:
-    import torch
-
-    from mertools.models.autoencoder import Autoencoder
-
-    autoencoder = Autoencoder()
-    assert sum(weight.numel() for weight in autoencoder.parameters()) == 948_481
-    S = torch.rand(1, 128, 942) * 2 - 1
-    with torch.inference_mode():
-        codes = autoencoder.encode(S)
-        assert codes[0].numel() == 60_416
-        assert tuple(codes.shape[1:]) == (128, 8, 59)
-        assert autoencoder(S).shape == S.shape
 
 
 def test_spectrograms_are_drawn_like_those_of_their_class() -> None:
@@ -193,13 +201,13 @@ def test_spectrograms_are_drawn_like_those_of_their_class() -> None:
 
     learnt = fit_autoencoder(scaled, 0, "cpu")
     with torch.inference_mode():
-        error = np.square(learnt(torch.tensor(scaled)).numpy() - scaled).mean()
+        error = float(learnt(torch.tensor(scaled)).square().mean())
     assert error < 0.5 * scaled.var()  # better than the mean by far
-    drawn, classes = draw_spectrograms(Oversampling("deepsmote", 5), S, y, 0, "cpu")
+    drawn, draws = draw_spectrograms(Oversampling("deepsmote", 5), S, y, 0, "cpu")
     assert drawn.shape == (10, 32, 20)
-    assert classes.tolist() == [0] * 5 + [1] * 5
+    assert draws.y.tolist() == [0] * 5 + [1] * 5
     for k in (0, 1):
-        halves = drawn[classes == k].reshape(5, 2, 16, 20).mean(axis=(0, 2, 3))
+        halves = drawn[draws.y == k].reshape(5, 2, 16, 20).mean(axis=(0, 2, 3))
         assert halves[k] > halves[1 - k] + 10
     again, _ = draw_spectrograms(Oversampling("deepsmote", 5), S, y, 0, "cpu")
     np.testing.assert_array_equal(drawn, again)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_comparison import write_comparison
 from safetensors.numpy import load_file
 from typer.testing import CliRunner, Result
 
+from made_comparison import write_comparison
 from mertools.cli.app import app
 
 DATA = ("--features", "features.h5", "--labels", "labels.csv", "--target", "quadrant")
@@ -112,26 +112,30 @@ def test_a_dense_network_learns_from_the_columns_selected_in_each_fold(folder: P
     here("validate", "e.h5")
 
 
-def test_selection_does_not_see_the_fold_held_out(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["dnn", "hybrid"])
+def test_selection_does_not_see_the_fold_held_out(folder: Path, name: str) -> None:
     """A column that tells the class in the held-out fold only is not selected there."""
     from mertools.artifacts.features_file import open_features, write_features
 
-    write_comparison(folder, {"handcrafted": (40,)}, 40)
+    image = {"mel": (128, 96)} if name == "hybrid" else {}
+    write_comparison(folder, {"handcrafted": (40,), **image}, 40)
     Path("folds.csv").write_text(
         "track_id,fold\n" + "".join(f"t{k:03},{1 + (k >= 20)}\n" for k in range(40))
     )
     train = (
-        *("train", "dnn", *DATA, *QUICK, "--select", "f:4", "--cv", "2", "--folds", "folds.csv"),
+        *("train", name, *DATA, *QUICK, "--select", "f:4", "--cv", "2", "--folds", "folds.csv"),
         *("--set", "max_epochs=1", "--set", "stop=epochs", "--no-refit"),
     )
     here(*train, "--predictions", "one.csv")
     with open_features(folder / "features.h5") as file:
-        (kind,) = file.kinds.values()
-        content = [file.read(kind.name, row).copy() for row in range(40)]
+        kinds = list(file.kinds.values())
+        content = {kind: [file.read(kind, row).copy() for row in range(40)] for kind in file.kinds}
         for row in range(20):  # the first fold's own tell-tale
-            content[row][20 + row % 4] += 1000
+            content["handcrafted"][row][20 + row % 4] += 1000
         held, cutting = list(file.rows), file.cutting
-        write_features(folder / "leak.h5", held, [kind], lambda _kind, row: content[row], cutting)
+        write_features(
+            folder / "leak.h5", held, kinds, lambda kind, row: content[kind][row], cutting
+        )
     here(*train[:2], "--features", "leak.h5", *train[4:], "--predictions", "two.csv")
     one, two = (
         {row["track_id"]: row["p_1"] for row in rows(name) if row["fold"] == "1"}
@@ -208,6 +212,26 @@ def test_the_hybrid_trains_its_branches_first_and_freezes_one(folder: Path) -> N
     assert np.mean([row["predicted"] == f"Q{k % 4 + 1}" for k, row in enumerate(tracks)]) > 0.8
 
 
+def test_the_hybrid_selects_columns_for_its_dense_branch(folder: Path) -> None:
+    write_comparison(folder, {"mel": (128, 96), "handcrafted": (12,), "tonal": (5,)}, 16)
+    Path("r.toml").write_text(RECIPE)
+    select = ("--kind", "handcrafted", "--kind", "tonal", "--select", "f:6", "--cv", "0")
+    common = ("--device", "cpu", "--jobs", "1", "--seed", "3")
+    here("train", "hybrid", *DATA, *select, *common, "--recipe", "r.toml", "-o", "m.safetensors")
+    here("validate", "m.safetensors")
+    weights = load_file("m.safetensors")
+    alone = ("--set", "max_epochs=30", "--set", "stop=epochs", "--set", "batch_size=8")
+    here("train", "dnn", *DATA, *select, *common, *alone, "-o", "dnn.safetensors")
+    dense = load_file("dnn.safetensors")
+    assert len(dense["selected"]) == 6
+    for name, array in dense.items():
+        if name == "selected" or name.startswith("vectors."):
+            np.testing.assert_array_equal(weights[name], array)
+    Path("p.csv").write_text(here("predict", "-m", "m.safetensors", "features.h5").stdout)
+    tracks = [row for row in rows("p.csv") if row["level"] == "track"]
+    assert np.mean([row["predicted"] == f"Q{k % 4 + 1}" for k, row in enumerate(tracks)]) > 0.8
+
+
 def test_what_the_hybrid_cannot_do_is_refused(folder: Path) -> None:
     write_comparison(folder, {"mel": (128, 96), "handcrafted": (12,)}, 8)
     train = ("train", "hybrid", *DATA, "--device", "cpu", "--cv", "0", "-o", "m.safetensors")
@@ -243,3 +267,50 @@ def test_copies_are_left_out_where_the_recipe_says_so(folder: Path) -> None:
     plain, copies, left = (load_file(f"{name}.safetensors") for name in ("plain", "copies", "left"))
     assert all(np.array_equal(plain[name], left[name]) for name in plain)
     assert any(not np.array_equal(plain[name], copies[name]) for name in plain)
+
+
+def test_a_forest_learns_from_the_codes_of_an_autoencoder(folder: Path) -> None:
+    write_comparison(folder, {"mel": (32, 48)}, 24)
+    kept = [line for line in Path("labels.csv").read_text().splitlines() if "quadrant" in line]
+    head = Path("labels.csv").read_text().splitlines()[0]
+    marked = [f"{line.removesuffix(',unordered')}test,unordered" for line in kept[:4]]
+    Path("labels.csv").write_text("\n".join([head, *marked, *kept[4:]]) + "\n")
+    epochs = ("--set", "max_epochs=40", "--set", "stop=epochs", "--set", "batch_size=8")
+    device = ("--device", "cpu", "--jobs", "1")
+    train = ("train", "autoencoder", *DATA, *epochs, *device)
+    here(*train, "--history", "epochs.csv", "-o", "ae.safetensors")
+    here("validate", "ae.safetensors")
+    card = json.loads(here("inspect", "ae.safetensors", "--json").stdout)
+    assert card["training"]["objective"] == "reconstruction"
+    assert card["training"]["n_tracks"] == 20  # the test part is not learnt from
+    assert card["scores"] == {"folds": [], "levels": {}}
+    losses = [float(row["train_loss"]) for row in rows("epochs.csv")]
+    assert losses[-1] < 0.9 * losses[0]
+    here("embed", "-m", "ae.safetensors", "features.h5", "-o", "codes.h5", "--device", "cpu")
+    codes = ("--features", "codes.h5", "--kind", "embedding")
+    here("train", "forest", *codes, *DATA[2:], "--cv", "0", "-o", "forest.safetensors")
+    table = here("predict", "-m", "forest.safetensors", "codes.h5", "--level", "track").stdout
+    right = [
+        row["predicted"] == f"Q{int(row['track_id'][1:]) % 4 + 1}"
+        for row in csv.DictReader(table.splitlines())
+        if int(row["track_id"][1:]) < 4
+    ]
+    assert len(right) == 4
+    assert sum(right) >= 3
+    refused = here("predict", "-m", "ae.safetensors", "features.h5", status=2).stderr
+    assert "predicts nothing" in refused
+    assert "mer embed" in refused
+
+
+def test_the_target_changes_no_weight_of_an_autoencoder(folder: Path) -> None:
+    write_comparison(folder, {"mel": (32, 48)}, 8)
+    train = (
+        *("train", "autoencoder", *DATA[:4], "--set", "max_epochs=1", "--set", "stop=epochs"),
+        *("--device", "cpu", "--jobs", "1"),
+    )
+    for target in ("quadrant", "arousal"):
+        here(*train, "--target", target, "-o", f"{target}.safetensors")
+    one, other = load_file("quadrant.safetensors"), load_file("arousal.safetensors")
+    for name, weight in one.items():
+        np.testing.assert_array_equal(weight, other[name])
+    assert "--cv" not in here("train", "autoencoder", "--help").stdout

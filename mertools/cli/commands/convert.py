@@ -8,6 +8,7 @@ import typer
 
 from mertools.audio.settings import (
     HIGHEST_RATE_HZ,
+    LOWEST_PEAK_DB,
     LOWEST_RATE_HZ,
     AudioFormat,
     ConvertSettings,
@@ -35,6 +36,16 @@ def convert(
         bool,
         typer.Option("--keep-channels/--mono", help="Keep all channels, or mix them to one."),
     ] = DEFAULTS.keep_channels,
+    peak: Annotated[
+        float | None,
+        typer.Option(
+            min=LOWEST_PEAK_DB,
+            max=0.0,
+            metavar="DB",
+            help="Level in dBFS to bring each file's largest sample to, such as -0.1.",
+            show_default="as it is",
+        ),
+    ] = DEFAULTS.peak_db,
     format: Annotated[AudioFormat, typer.Option(help="Format to write.")] = DEFAULTS.format,
     id_from: options.IdFrom = "stem",
     null: options.NullSeparated = False,
@@ -48,11 +59,13 @@ def convert(
     tracks.csv goes to standard output. Sound is mixed to mono before it is resampled (soxr, high
     quality), rounded to 16 bit without dither and clipped at full scale. libsndfile decodes; what
     it cannot read goes through the ffmpeg program. A file converted before from the same input with
-    the same settings is kept.
+    the same settings is kept. With --peak each file is decoded twice; the level travels in the
+    manifest, with features and with models, so that `mer predict` brings a song to it, too.
 
     \b
     Examples:
       mer convert songs/ -o wav > tracks.csv
+      mer convert songs/ -o loud --peak -0.1 > loud.csv
       find . -name '*.mp3' -print0 | mer convert -0 - -o wav16 --sample-rate 16000 > t.csv
     """
     from functools import partial
@@ -69,10 +82,12 @@ def convert(
 
     folder = Path(output)
     prepare_folder(folder)
-    settings = ConvertSettings(sample_rate, keep_channels, format)
+    settings = ConvertSettings(sample_rate, keep_channels, format, peak)
     columns, sources = provenance_columns(
         gather_sources(inputs, null_separated=null, id_from=id_from)
     )
+    if peak is not None and "peak" not in columns:
+        columns.append("peak")
     with (
         Failures("convert", failures) as failed,
         open_table_output("-", Track, optional=columns) as write,

@@ -114,7 +114,7 @@ def featurize(
     from mertools.cli.shared.inputs import gather_sources
     from mertools.cli.shared.values import parse_assignments, segment_settings
     from mertools.errors import UsageError
-    from mertools.features.extract import Recipe, manifest_rate
+    from mertools.features.extract import Recipe, manifest_peak, manifest_rate
     from mertools.features.registry import find_kind, request_kind
     from mertools.pretrained.user_weights import name_weights
     from mertools.runtime.devices import CPU, find_device
@@ -148,7 +148,12 @@ def featurize(
         kinds = tuple(
             request_kind(kind.name, rate, settings.get(kind.name), engine, found) for kind in chosen
         )
-        return Recipe(kinds, kinds[0].sample_rate, segment_settings(length, hop, last))
+        return Recipe(
+            kinds,
+            kinds[0].sample_rate,
+            segment_settings(length, hop, last),
+            peak_db=manifest_peak(first),
+        )
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("featurize", failures) as failed:

@@ -14,10 +14,10 @@ from mertools.models.registry import Parameter as ArchitectureParameter
 from mertools.targets.pooling import Pooling
 from mertools.training.recipes import parameters_of
 
-HELP = """Train and cross-validate a {summary}{description}.
+HELP = """{verb} a {summary}{description}.
 
 Needs features of {kinds}. Learns from tracks that the labels keep and do not mark test{soft}.
-Augmented copies are learnt from with their original, and never scored. {search}
+{scoring}{search}
 
 {heading}
 
@@ -30,8 +30,10 @@ Examples:
       --target arousal -o arousal{suffix}
   mer train {name} {features} --labels labels.csv \\
       --target valence {example} \\
-      --predictions {name}.csv -o valence{suffix}
+      {further}-o valence{suffix}
 """
+
+OF_COPIES = "Augmented copies are learnt from with their original, and never scored. "
 
 LINE_WIDTH, MEANING_COLUMN = 76, 32
 """Width of help on a terminal of 80 columns, and where the meanings of parameters begin."""
@@ -46,11 +48,17 @@ OF_NETWORKS = (
     "run again."
 )
 
+OF_INPUTS = (
+    "It learns to give its own input back: the target only says which tracks to learn from, and "
+    "nothing is predicted. An interrupted run goes on where it was when it is run again."
+)
+
 OBJECTIVES: dict[str, str] = {
     "hard": "the class",
     "soft": "the annotators' distribution",
     "mse": "a number, by its squared error",
     "mae": "a number, by its absolute error",
+    "reconstruction": "the features themselves",
 }
 
 ONLY_OF_TARGETS = (
@@ -61,6 +69,12 @@ ONLY_OF_TARGETS = (
 
 ONLY_NETWORKS = ("recipe", "init", "freeze", "history", "device", "threads", "resume", "force")
 """Arguments of `train` that estimators do without."""
+
+ONLY_PREDICTORS = (
+    *("objective", "cv", "repeats", "folds", "group", "groups", "oversample", "pool", "refit"),
+    *("predictions", "cv_table"),
+)
+"""Arguments of `train` that architectures do without whose outputs are no predictions."""
 
 
 def train(
@@ -290,18 +304,22 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         left_out.append("oversample")
     if not architecture.takes_tokens:
         left_out.append("encoder")
+    if not architecture.predicts:
+        left_out += ONLY_PREDICTORS
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
         left_out.append("share")
     if not architecture.has_targets:
-        left_out += [name for name in ONLY_OF_TARGETS if name not in left_out]
+        left_out += ONLY_OF_TARGETS
     fixed |= {name: defaults[name] for name in left_out}
     if not architecture.has_targets:
         # Pairs have no folds: the labels' validation part chooses the epoch.
         fixed |= {"target": "", "cv": 0}
     if not architecture.is_network:
         fixed["device"] = "cpu"
+    if not architecture.predicts:
+        fixed["cv"] = 0
 
     # typer reads options from a function's signature, so each command needs its own function.
     def run(**arguments: Any) -> None:
@@ -380,7 +398,11 @@ def train_help(architecture: Architecture) -> str:
     network = architecture.is_network
     first = parameters_of(architecture)[0].name
     also_soft = "soft" in architecture.objectives
+    scored = architecture.predicts
     return HELP.format(
+        verb="Train and cross-validate" if scored else "Train",
+        scoring=OF_COPIES if scored else "",
+        further=f"--predictions {architecture.name}.csv " if scored else "",
         name=architecture.name,
         summary=architecture.summary,
         description=f": {architecture.description}" if architecture.description else "",
@@ -389,7 +411,7 @@ def train_help(architecture: Architecture) -> str:
         if also_soft
         else "",
         features=" ".join(f"--features {file}" for file in files),
-        search=OF_NETWORKS if network else OF_ESTIMATORS,
+        search=OF_INPUTS if not scored else OF_NETWORKS if network else OF_ESTIMATORS,
         heading="Parameters, for --set, --recipe and --grid:"
         if network
         else "Values that are tried for each parameter; --grid replaces them, --set fixes one:",

@@ -97,7 +97,7 @@ def transcribe(
     from mertools.cli.shared.tables import open_table_output
     from mertools.cli.shared.values import segment_settings
     from mertools.errors import InputError
-    from mertools.features.extract import Recipe, manifest_rate
+    from mertools.features.extract import Recipe, manifest_peak, manifest_rate
     from mertools.features.registry import request_kind
     from mertools.pretrained.basic_pitch import WEIGHTS
     from mertools.pretrained.weight_files import find_weights
@@ -116,7 +116,8 @@ def transcribe(
         # A note that sounds across the border of two segments is one note of the track.
         heard = request_kind("note", rate, {"context": context or "track"}, device=found)
         cutting = segment_settings(length, hop, last)
-        return Recipe(kinds, kinds[0].sample_rate, cutting, heard if notes or midi else None)
+        noted = heard if notes or midi else None
+        return Recipe(kinds, kinds[0].sample_rate, cutting, noted, peak_db=manifest_peak(first))
 
     sources = gather_sources(inputs, null_separated=null, id_from=id_from)
     with Failures("transcribe", failures) as failed, ExitStack() as stack:

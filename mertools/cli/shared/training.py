@@ -19,6 +19,7 @@ from mertools.cli.shared.training_output import (
     last_line,
     list_epochs,
     report_joined,
+    report_notes,
     report_scores,
     rewrite,
     write_predictions,
@@ -174,6 +175,7 @@ def _run(plan: Plan, joined: Joined, outputs: Outputs, jobs: Jobs, folder: Path 
         rewrite(outputs.history, History, list(list_epochs(plan, results)))
 
     trained = run_protocol(plan, jobs, progress, report, then_refit=outputs.model is not None)
+    report_notes(trained)
     report_scores(plan, trained)
     if outputs.predictions is not None:
         write_predictions(plan, trained, outputs.predictions)

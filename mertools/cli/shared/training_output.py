@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from mertools.artifacts.model_file import write_model
 from mertools.artifacts.rows import History, Prediction, Row
 from mertools.artifacts.tables import write_table
 from mertools.cli.shared.console import (
+    complain,
     print_table,
     say,
 )
@@ -186,6 +188,15 @@ def report_joined(joined: Joined) -> None:
         f"{joined.n_test} kept for testing, {joined.n_dropped} dropped for disagreement, "
         f"{joined.n_without_features} without features"
     )
+
+
+def report_notes(trained: Trained) -> None:
+    """Say what in trainings became otherwise than asked for, and in how many of them."""
+    fits = [fit for result in trained.results for of in result.fits for fit in of]
+    # Without folds the chosen point's trainings are the final ones.
+    fits += [fit for fit in trained.final if not any(fit is other for other in fits)]
+    for note, n in Counter(note for fit in fits for note in fit.notes).items():
+        complain(f"{note} ({n} of {len(fits)} trainings)")
 
 
 def report_scores(plan: Plan, trained: Trained) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.pairs import (
     MER,
@@ -23,9 +24,11 @@ from benchmarks.pairs import (
     two_cores,
 )
 from benchmarks.setup import SEGMENT_S, Setup
+from mertools.audio.convert import read_converted
 from mertools.features.handcrafted import HandcraftedParams, handcrafted, handcrafted_reference
 from mertools.features.mel import MelParams, mel, mel_filters
 from mertools.features.mfcc import MfccParams, mfcc
+from mertools.features.wave import WaveParams, wave
 from mertools.runtime.memory import keep_freed_memory
 
 SAMPLE_RATE = 8000
@@ -33,6 +36,10 @@ FULL_SCALE = np.float32(2**15)
 HANDCRAFTED = HandcraftedParams(SAMPLE_RATE)
 MEL = MelParams(SAMPLE_RATE, n_frames=0)  # as librosa's, not resized in time
 MFCC = MfccParams()
+
+# Clips as the networks of paper 001 look at them: 128 bands x 942 frames.
+CLIP_RATE, CLIP_SAMPLES, MOST_CLIPS = 16000, 482_000, 20
+CLIP_MEL = MelParams(CLIP_RATE, n_fft=2048, hop_length=512, n_frames=0, reference="absolute")
 
 # Of handcrafted features: outputs of the mel filters, coefficients of them, pitch classes.
 N_FILTERS, N_MFCC, N_CHROMA = 40, 13, 12
@@ -93,6 +100,45 @@ def _with_librosa(setup: Setup, lap: Lap) -> None:
             librosa.power_to_db(S, ref=np.max)
 
     again_and_again(work, lap)
+
+
+def _mel_of_clips(setup: Setup, lap: Lap) -> None:
+    clips = _clips(setup)
+    keep_freed_memory()
+    again_and_again(lambda: [mel(y, CLIP_MEL) for y in clips], lap)
+
+
+def _mel_of_clips_with_librosa(setup: Setup, lap: Lap) -> None:
+    import librosa
+
+    clips = [y / FULL_SCALE for y in _clips(setup)]
+
+    def work() -> None:
+        for y in clips:
+            librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=CLIP_RATE))
+
+    again_and_again(work, lap)
+
+
+def _wave(setup: Setup, lap: Lap) -> None:
+    tracks, params = setup.tracks()[:MOST_CLIPS], WaveParams(CLIP_RATE)
+    again_and_again(lambda: [wave(read_converted(path, CLIP_RATE), params) for path in tracks], lap)
+
+
+def _wave_with_librosa(setup: Setup, lap: Lap) -> None:
+    import librosa
+
+    tracks = setup.tracks()[:MOST_CLIPS]
+    again_and_again(lambda: [librosa.load(path, sr=CLIP_RATE) for path in tracks], lap)
+
+
+def _clips(setup: Setup) -> list[NDArray[np.int16]]:
+    """Read tracks at 16 kHz, filled up or cut to 30.125 s: 942 frames."""
+    clips = []
+    for path in setup.tracks()[:MOST_CLIPS]:
+        y = read_converted(path, CLIP_RATE)[:CLIP_SAMPLES]
+        clips.append(np.pad(y, (0, CLIP_SAMPLES - len(y))))
+    return clips
 
 
 def _mel_cost(setup: Setup) -> Cost:
@@ -195,6 +241,28 @@ PAIRS = (
         ours=_mel,
         theirs=_with_librosa,
         cost=_mel_cost,
+    ),
+    warm(
+        name="mel-clips",
+        work="mel spectrograms 128 x 942, one core, warm",
+        against="librosa's melspectrogram + power_to_db",
+        goal=Faster(2),
+        unit="clip",
+        amount=lambda setup: min(MOST_CLIPS, len(setup.tracks())),
+        needs=(module("librosa"),),
+        ours=_mel_of_clips,
+        theirs=_mel_of_clips_with_librosa,
+    ),
+    warm(
+        name="wave",
+        work="files to samples at 16 kHz, one core, warm",
+        against="librosa.load",
+        goal=Faster(2),
+        unit="track",
+        amount=lambda setup: min(MOST_CLIPS, len(setup.tracks())),
+        needs=(module("librosa"),),
+        ours=_wave,
+        theirs=_wave_with_librosa,
     ),
     ColdPair(
         name="mel-shell",

@@ -7,6 +7,9 @@ from functools import partial
 from benchmarks.pairs import Faster, Lap, WarmPair, cuda
 from benchmarks.setup import Setup
 
+COMPARISON = ("choi", "cnn-gru", "crnn", "dnn", "hybrid", "short-chunk", "sample-cnn")
+"""The networks of papers 001 and 002."""
+
 
 def _ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
     from benchmarks.stages.training_loops import train_ours  # imports torch
@@ -36,9 +39,8 @@ def _pair(model: str, device: str, times: float) -> WarmPair:
     )
 
 
-PAIRS = (
-    _pair("cnn", "cpu", 1.3),
-    _pair("dual", "cpu", 1.3),
-    _pair("cnn", "cuda", 3),
-    _pair("dual", "cuda", 3),
+MODELS = ("cnn", "dual", *COMPARISON)
+
+PAIRS = tuple(
+    _pair(model, device, times) for device, times in (("cpu", 1.3), ("cuda", 3)) for model in MODELS
 )

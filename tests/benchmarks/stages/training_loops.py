@@ -16,32 +16,59 @@ from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescriptio
 from mertools.artifacts.features_file import write_features
 from mertools.dataset.stored import StoredFeatures
 from mertools.models.network import Network
-from mertools.models.registry import find_architecture
+from mertools.models.registry import NOTES, find_architecture
 from mertools.training.loop import TrainingRows, train
 from mertools.training.objectives import RowTargets
 from mertools.training.recipes import usual_recipe
 
 SEGMENTS_A_TRACK = 3
-MOST_SEGMENTS = {"cpu": {"cnn": 512, "dual": 192}, "cuda": {"cnn": 4096, "dual": 1024}}
+MOST_SEGMENTS = {
+    "cpu": {"cnn": 512, "dual": 192, "dnn": 4096, "sample-cnn": 64},
+    "cuda": {"cnn": 4096, "dual": 1024, "dnn": 65536},
+}
+OTHERS_SEGMENTS = {"cpu": 32, "cuda": 512}
+"""Of networks of whole clips and of many channels."""
 N_CLASSES = 3
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
 VALIDATION = 0.15
 WITHOUT_END = 10**5
 SHAPES = {"mel": (128, 51), "onset": (858, 88), "contour": (858, 264), "note": (858, 88)}
+CLIP, CHUNK = (128, 942), (128, 116)
+COMPARISON: dict[str, dict[str, tuple[int, ...]]] = {
+    "choi": {"mel": CLIP},
+    "cnn-gru": {"mel": CLIP},
+    "crnn": {"mel": CLIP},
+    "dnn": {"handcrafted": (1714,)},
+    "hybrid": {"mel": CLIP, "handcrafted": (1714,)},
+    "short-chunk": {"mel": CHUNK},
+    "sample-cnn": {"wave": (59_049,)},
+}
+"""What the networks of paper 001 look at."""
+DIMENSIONS = {
+    "mel": ("segment", "band", "frame"),
+    "handcrafted": ("segment", "column"),
+    "wave": ("segment", "frame"),
+}
+
+
+def _shapes(model: str) -> dict[str, tuple[int, ...]]:
+    kinds = find_architecture(model).kinds
+    return COMPARISON.get(model) or {kind: SHAPES[kind] for kind in kinds}
 
 
 def _n_segments(model: str, device: str, setup: Setup) -> int:
-    return min(MOST_SEGMENTS[device][model], SEGMENTS_A_TRACK * setup.n_tracks)
+    most = MOST_SEGMENTS[device].get(model, OTHERS_SEGMENTS[device])
+    return min(most, SEGMENTS_A_TRACK * setup.n_tracks)
 
 
-def _make_features(kinds: tuple[str, ...], n_segments: int) -> dict[str, Features]:
+def _make_features(model: str, n_segments: int) -> dict[str, Features]:
     """Draw random features: their values do not change how long training takes."""
     rng = np.random.default_rng(0)
     features: dict[str, Features] = {}
-    for kind in kinds:
-        values = rng.random((n_segments, *SHAPES[kind]), np.float32)
-        features[kind] = values if kind == "mel" else values.astype(np.float16)
+    for kind, shape in _shapes(model).items():
+        values = rng.random((n_segments, *shape), np.float32)
+        features[kind] = values.astype(np.float16) if kind in NOTES else values
     return features
 
 
@@ -55,7 +82,7 @@ def _split(n_segments: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def _build(model: str, device: str) -> Network:
     torch.manual_seed(0)
     architecture = find_architecture(model)
-    shapes = [SHAPES[kind] for kind in architecture.kinds]
+    shapes = list(_shapes(model).values())
     build = architecture.load_module().build
     network: Network = build(shapes, N_CLASSES, **architecture.defaults)
     return network.to(device)
@@ -68,10 +95,10 @@ def _store(path: Path, features: dict[str, Features]) -> StoredFeatures:
     kinds = tuple(
         KindDescription(
             kind,
-            SHAPES[kind],
+            values.shape[1:],
             values.dtype.name,
-            ("segment", "band", "frame") if kind == "mel" else ("segment", "frame", "pitch"),
-            tuple(f"{kind}_{i}" for i in range(SHAPES[kind][0 if kind == "mel" else 1])),
+            DIMENSIONS.get(kind, ("segment", "frame", "pitch")),
+            tuple(f"{kind}_{i}" for i in range(_count_columns(kind, values.shape[1:]))),
             "1",
             {},
             "",
@@ -82,6 +109,10 @@ def _store(path: Path, features: dict[str, Features]) -> StoredFeatures:
     write_features(path, rows, kinds, lambda kind, row: features[kind][row])
     index = tuple((0, row) for row in range(n_segments))
     return StoredFeatures((path,), kinds, (index,) * len(kinds))
+
+
+def _count_columns(kind: str, shape: tuple[int, ...]) -> int:
+    return {"wave": 0, "mel": shape[0], "handcrafted": shape[0]}.get(kind, shape[-1])
 
 
 def train_ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
@@ -98,7 +129,7 @@ def train_ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        features = _make_features(architecture.kinds, n_segments)
+        features = _make_features(model, n_segments)
         batches = _store(Path(folder) / "features.h5", features).load()
         train(
             _build(model, device),
@@ -114,7 +145,7 @@ def train_ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
 def train_plainly(model: str, device: str, setup: Setup, lap: Lap) -> None:
     """Train as a PyTorch tutorial does, over float32 features in memory."""
     n_segments = _n_segments(model, device, setup)
-    features = _make_features(find_architecture(model).kinds, n_segments)
+    features = _make_features(model, n_segments)
     xs = [torch.from_numpy(values).float() for values in features.values()]
     y = torch.arange(n_segments) % N_CLASSES
     learn, validate = _split(n_segments)
