@@ -22,7 +22,7 @@ def featurize(
         typer.Option(
             metavar="NAME",
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour, mfcc, vggish, musicnn-frames, wave, notestats; repeatable.",
+            "contour, mfcc, vggish, musicnn-frames, wave, notestats, key; repeatable.",
             autocompletion=options.complete_kinds,
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it
