@@ -31,8 +31,8 @@ PROGRESSIONS = {
     "major": ("1564", "1645", "1625", "1451", "1415", "4511", "1365", "2511", "1464", "1545"),
     "minor": ("1637", "1673", "1451", "1675", "1461", "6711", "1765", "1417", "2511", "1676"),
 }
-"""Degrees of chords, a bar each; in minor the fifth is major half of the times. No progression is in
-both with another tonic, as 6415 of major is 1637 of minor."""
+"""Degrees of chords, a bar each; in minor the fifth is major half of the times. No progression is
+in both with another tonic, as 6415 of major is 1637 of minor."""
 HELD_OUT = 5
 """Every fifth work is held out."""
 SEED = 0
