@@ -8,40 +8,17 @@ import os
 import sys
 import traceback
 from collections import UserDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
 
-from mertools.cli.commands.aggregate_labels import aggregate_labels
-from mertools.cli.commands.align import align
-from mertools.cli.commands.annotate import annotate
-from mertools.cli.commands.augment import augment
-from mertools.cli.commands.convert import convert
-from mertools.cli.commands.embed import embed
-from mertools.cli.commands.evaluate import evaluate
-from mertools.cli.commands.featurize import featurize
-from mertools.cli.commands.import_corpus import corpus_help, import_corpus
-from mertools.cli.commands.import_features import import_features
-from mertools.cli.commands.import_weights import import_weights
-from mertools.cli.commands.inspect import inspect
-from mertools.cli.commands.match import match
-from mertools.cli.commands.merge import merge
-from mertools.cli.commands.models import models
-from mertools.cli.commands.predict import predict
-from mertools.cli.commands.rank_features import rank_features
-from mertools.cli.commands.rate_tags import rate_tags
-from mertools.cli.commands.segment import segment
-from mertools.cli.commands.train import command_of, train_help
-from mertools.cli.commands.transcribe import transcribe
-from mertools.cli.commands.validate import validate
 from mertools.cli.shared import console, options
 from mertools.cli.shared.help import MerCommand, MerGroup
 from mertools.cli.shared.streams import discard_stdout, open_standard_streams
 from mertools.errors import MerError
-from mertools.importers.registry import CORPORA
-from mertools.models.registry import ARCHITECTURES
 from mertools.version import __version__
 
 EXIT_ERROR = MerError.exit_status
@@ -68,33 +45,6 @@ def main() -> None:
     except OSError as error:  # help is written before any command runs
         status = _complain(error)
     sys.exit(_flush(status))
-
-
-app = typer.Typer(
-    name="mer",
-    cls=MerGroup,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-@app.callback(invoke_without_command=True)
-def mer(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
-    ] = False,
-) -> None:
-    """Music emotion recognition, from audio and ratings to predictions, by commands that chain.
-
-    \b
-    convert → segment → featurize, transcribe → train → predict → evaluate
-    ratings → aggregate-labels ────────┘
-    """
-    if version:
-        typer.echo(f"mer {__version__}")
-        raise typer.Exit
 
 
 def _ended_well(command: Callable[[], None], *, debug: bool) -> None:
@@ -177,77 +127,161 @@ def _with_common_options(command: Callable[..., None], **fixed: object) -> Calla
     return run
 
 
-def _sentence(summary: str) -> str:
-    return f"{summary[0].upper()}{summary[1:]}."
+def _build(
+    name: str, command: Callable[..., None], fixed: dict[str, object] | None = None, **shown: Any
+) -> Any:
+    """Give click's command for a function, with the options that every command has."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, cls=MerCommand, **shown)(_with_common_options(command, **(fixed or {})))
+    return typer.main.get_command(alone)
 
 
-class _TrainCommands(UserDict[str, Any]):
-    """A command for each architecture, built when it is looked up.
+class _Commands(UserDict[str, Any]):
+    """The commands of a group, named when one is looked for and each built when it is found.
 
-    Fifteen with forty options each would slow every other command's start.
+    All of them have some five hundred options, which would slow every command's start.
     """
+
+    def __init__(self, names: Callable[[], Iterable[str]], build: Callable[[str], Any]) -> None:
+        self._names = names
+        self._build = build
+
+    @functools.cached_property
+    def data(self) -> dict[str, Any]:  # type: ignore[override]
+        return dict.fromkeys(self._names())
 
     def __getitem__(self, name: str) -> Any:
         if self.data[name] is None:
-            architecture = ARCHITECTURES[name]
-            function, fixed = command_of(architecture)
-            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-            alone.command(
-                name,
-                cls=MerCommand,
-                help=train_help(architecture),
-                short_help=_sentence(architecture.summary),
-            )(_with_common_options(function, **fixed))
-            self.data[name] = typer.main.get_command(alone)
+            self.data[name] = self._build(name)
         return self.data[name]
 
 
-class _TrainGroup(MerGroup):
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.commands = _TrainCommands(dict.fromkeys(ARCHITECTURES))
+def _group(
+    name: str, summary: str, names: Callable[[], Iterable[str]], build: Callable[[str], Any]
+) -> MerGroup:
+    """Give a command that has commands of its own."""
+    group = MerGroup(
+        name=name,
+        help=summary,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        rich_help_panel=PANELS[name],
+    )
+    group.commands = _Commands(names, build)
+    return group
 
 
-train = typer.Typer(
-    cls=_TrainGroup, help="Train a model, and cross-validate it.", no_args_is_help=True
-)
+def _function(name: str) -> Callable[..., None]:
+    """Give a command's function: the one of its own name, in the module of its own name."""
+    name = name.replace("-", "_")
+    function: Callable[..., None] = getattr(import_module(f"mertools.cli.commands.{name}"), name)
+    return function
 
-import_group = typer.Typer(
-    cls=MerGroup,
-    help="Import a corpus, vectors, or a network's weights.",
-    no_args_is_help=True,
-)
-for _corpus in CORPORA.values():
-    _command = _with_common_options(import_corpus, corpus=_corpus)
-    import_group.command(_corpus.name, cls=MerCommand, help=corpus_help(_corpus))(_command)
-import_group.command("features", cls=MerCommand)(_with_common_options(import_features))
-import_group.command("weights", cls=MerCommand)(_with_common_options(import_weights))
 
-GROUPS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
-    "Prepare": {
-        "convert": convert,
-        "augment": augment,
-        "segment": segment,
-        "featurize": featurize,
-        "transcribe": transcribe,
-        "merge": merge,
-        "import": import_group,
-        "match": match,
-    },
-    "Label": {
-        "annotate": annotate,
-        "aggregate-labels": aggregate_labels,
-        "rate-tags": rate_tags,
-    },
-    "Learn": {"train": train, "embed": embed},
-    "Judge": {"evaluate": evaluate, "align": align, "rank-features": rank_features},
-    "Look": {"predict": predict, "models": models, "inspect": inspect, "validate": validate},
+def _train() -> MerGroup:
+    def names() -> Iterable[str]:
+        from mertools.models.registry import ARCHITECTURES
+
+        return ARCHITECTURES
+
+    def build(name: str) -> Any:
+        from mertools.cli.commands.train import command_of, train_help
+        from mertools.models.registry import ARCHITECTURES
+
+        architecture = ARCHITECTURES[name]
+        function, fixed = command_of(architecture)
+        summary = f"{architecture.summary[0].upper()}{architecture.summary[1:]}."
+        return _build(name, function, fixed, help=train_help(architecture), short_help=summary)
+
+    return _group("train", "Train a model, and cross-validate it.", names, build)
+
+
+def _import() -> MerGroup:
+    def names() -> Iterable[str]:
+        from mertools.importers.registry import CORPORA
+
+        return [*CORPORA, "features", "weights"]
+
+    def build(name: str) -> Any:
+        from mertools.cli.commands.import_corpus import corpus_help, import_corpus
+        from mertools.importers.registry import CORPORA
+
+        if name not in CORPORA:
+            return _build(name, _function(f"import-{name}"))
+        corpus = CORPORA[name]
+        return _build(name, import_corpus, {"corpus": corpus}, help=corpus_help(corpus))
+
+    return _group("import", "Import a corpus, vectors, or a network's weights.", names, build)
+
+
+def _models() -> MerGroup:
+    def build(name: str) -> Any:
+        return _build(name, _function(f"models-{name}"))
+
+    summary = "List the models at hand, or fetch a network's weights."
+    group = _group("models", summary, lambda: ("list", "fetch"), build)
+    group.default, group.no_args_is_help = "list", False
+    return group
+
+
+GROUPS = {
+    "Prepare": (
+        "convert",
+        "augment",
+        "segment",
+        "featurize",
+        "transcribe",
+        "merge",
+        "import",
+        "match",
+    ),
+    "Label": ("annotate", "aggregate-labels", "rate-tags"),
+    "Learn": ("train", "embed"),
+    "Judge": ("evaluate", "align", "rank-features"),
+    "Look": ("predict", "models", "inspect", "validate"),
 }
 """The commands, as `mer --help` lists them."""
 
-for _group, _commands in GROUPS.items():
-    for _name, _entry in _commands.items():
-        if isinstance(_entry, typer.Typer):
-            app.add_typer(_entry, name=_name, rich_help_panel=_group)
-        else:
-            app.command(_name, cls=MerCommand, rich_help_panel=_group)(_with_common_options(_entry))
+PANELS = {name: panel for panel, names in GROUPS.items() for name in names}
+
+WITH_COMMANDS = {"train": _train, "import": _import, "models": _models}
+
+
+def _command(name: str) -> Any:
+    """Build a command of `mer` itself."""
+    if name in WITH_COMMANDS:
+        return WITH_COMMANDS[name]()
+    return _build(name, _function(name), rich_help_panel=PANELS[name])
+
+
+class _Mer(MerGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands(lambda: PANELS, _command)
+
+
+app = typer.Typer(
+    name="mer",
+    cls=_Mer,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback(invoke_without_command=True)
+def mer(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True)
+    ] = False,
+) -> None:
+    """Music emotion recognition, from audio and ratings to predictions, by commands that chain.
+
+    \b
+    convert → segment → featurize, transcribe → train → predict → evaluate
+    ratings → aggregate-labels ────────┘
+    """
+    if version:
+        typer.echo(f"mer {__version__}")
+        raise typer.Exit

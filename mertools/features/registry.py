@@ -15,6 +15,7 @@ from mertools.artifacts.feature_rows import Features, KindDescription
 from mertools.artifacts.files import digest_json
 from mertools.errors import UsageError, choose_from
 from mertools.features import (
+    efficientat,
     handcrafted,
     key,
     mel,
@@ -22,6 +23,7 @@ from mertools.features import (
     musicnn,
     musicnn_frames,
     notestats,
+    skey,
     tonal,
     transcription,
     vggish,
@@ -120,6 +122,21 @@ def _musicnn(
     )
 
 
+def _efficientat(name: str, compute: Compute, dimensions: tuple[str, ...]) -> FeatureKind:
+    return FeatureKind(
+        name,
+        efficientat.EfficientAtParams,
+        {DEFAULT_ENGINE: compute},
+        dimensions,
+        lambda params: efficientat.COLUMN_NAMES,
+        "1",
+        lambda params: params.least_samples,
+        highest_rate=efficientat.SAMPLE_RATE,
+        on_devices=True,
+        user_weights="efficientat",
+    )
+
+
 KINDS: Mapping[str, FeatureKind] = {
     kind.name: kind
     for kind in (
@@ -215,6 +232,20 @@ KINDS: Mapping[str, FeatureKind] = {
             highest_rate=vggish.SAMPLE_RATE,
             on_devices=True,
             user_weights="vggish",
+        ),
+        _efficientat("efficientat", efficientat.feature, ("segment", "column")),
+        _efficientat("efficientat-frames", efficientat.frames, ("segment", "frame", "column")),
+        FeatureKind(
+            "skey",
+            skey.SkeyParams,
+            {DEFAULT_ENGINE: skey.feature},
+            ("segment", "column"),
+            lambda params: skey.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=skey.SAMPLE_RATE,
+            on_devices=True,
+            user_weights="skey",
         ),
         FeatureKind(
             "musicnn-frames",

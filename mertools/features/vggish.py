@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,25 +16,18 @@ from numpy.typing import NDArray
 
 from mertools.errors import UsageError
 from mertools.features.excerpt import Excerpt
+from mertools.features.htk_mel import htk_mel_filters
 from mertools.features.params import check_least
-from mertools.pretrained.user_weights import load_weights
+from mertools.features.resampling import samples_at
 from mertools.pretrained.vggish import (
     N_BANDS,
     N_VALUES,
-    NAME,
+    NETWORK,
     PATCH_FRAMES,
     PCA_MEANS,
-    PCA_SHAPES,
     PCA_VECTORS,
-    SHAPES,
 )
-from mertools.pretrained.weight_files import Weights
 from mertools.runtime.devices import CPU
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-    from mertools.pretrained.vggish_torch import Vggish
 
 SAMPLE_RATE = 16000
 WINDOW = 400
@@ -43,9 +35,6 @@ HOP_LENGTH = 160
 N_FFT = 512
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
 LOG_OFFSET = 0.01
-MEL_BREAK_HZ = 700.0
-MEL_FACTOR = 1127.0
-FULL_SCALE = 2.0**15
 
 PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP_LENGTH + WINDOW
 """Samples that the first patch needs: 15,600, or 0.975 s."""
@@ -87,11 +76,11 @@ def feature(excerpt: Excerpt, params: VggishParams, device: str = CPU) -> NDArra
 
     Raises UsageError where there are no weights or others than `params` names.
     """
-    patches = cut_patches(_at_16_khz(excerpt.y, params))
-    embedding = run_network(patches[: params.n_frames or None], params.weights, device)
+    patches = cut_patches(samples_at(excerpt.y, params.sample_rate, SAMPLE_RATE))
+    embedding = NETWORK.run(patches[: params.n_frames or None], params.weights, device)
     if params.pca == "no":
         return embedding
-    weights = _load_weights(params.weights)
+    weights = NETWORK.weights(params.weights)
     if PCA_VECTORS not in weights:
         raise UsageError(
             "vggish.pca", "needs weights that this file lacks", "import them, too, or leave it out"
@@ -106,16 +95,6 @@ def quantise(
     limited = ((embedding - means) @ vectors.T).clip(-PCA_LIMIT, PCA_LIMIT)
     # Truncated, as TensorFlow does; the port to torch rounds.
     return np.floor((limited + PCA_LIMIT) * (PCA_STEPS / (2 * PCA_LIMIT))).astype(np.float32)
-
-
-def _at_16_khz(y: NDArray[np.int16], params: VggishParams) -> NDArray[np.float64]:
-    """Give the samples in [-1, 1) at 16 kHz."""
-    if params.sample_rate == SAMPLE_RATE:
-        return y / FULL_SCALE
-    import soxr
-
-    resampled: NDArray[np.float64] = soxr.resample(y / FULL_SCALE, params.sample_rate, SAMPLE_RATE)
-    return resampled
 
 
 def cut_patches(y: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -146,61 +125,5 @@ def log_mel_spectrogram(y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def mel_filters() -> NDArray[np.float64]:
-    """Give the bands' filters, (257, 64): triangles in mel, not in Hz, of height 1.
-
-    Bin 0 is in none of them.
-    """
-    bins_hz = np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1, dtype=np.float64)
-    bins_mel = _hz_to_mel(bins_hz)[:, None]
-    lowest, highest = _hz_to_mel(np.array([LOWEST_HZ, HIGHEST_HZ], np.float64))
-    edges = np.linspace(lowest, highest, N_BANDS + 2)
-    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-    rising, falling = (bins_mel - low) / (centre - low), (high - bins_mel) / (high - centre)
-    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
-    filters[0] = 0.0
-    return filters
-
-
-def _hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    mel: NDArray[np.float64] = MEL_FACTOR * np.log(1.0 + hz / MEL_BREAK_HZ)
-    return mel
-
-
-def run_network(
-    patches: NDArray[np.float32], digest: str, device: str = CPU
-) -> NDArray[np.float32]:
-    """Embed patches, (n, 96, 64), to (n, 128), with the weights of a digest.
-
-    onnxruntime runs the network on a CPU, torch elsewhere. Raises UsageError where there are no
-    such weights.
-    """
-    if device == CPU:
-        (embedding,) = _load_session(digest).run(["embedding"], {"patches": patches})
-        return np.asarray(embedding, np.float32)
-    import torch
-
-    # TensorFloat-32, which torch lets cuDNN use, is too coarse to agree with the reference.
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        on_device = _load_module(digest, device)(torch.from_numpy(patches).to(device))
-    found: NDArray[np.float32] = on_device.cpu().numpy()
-    return found
-
-
-@lru_cache(maxsize=1)
-def _load_weights(digest: str) -> Weights:
-    return load_weights(NAME, digest, SHAPES, PCA_SHAPES)
-
-
-@lru_cache(maxsize=1)
-def _load_session(digest: str) -> InferenceSession:
-    from mertools.pretrained.onnx_session import start_session
-    from mertools.pretrained.vggish_onnx import build_model
-
-    return start_session(*build_model(_load_weights(digest)))
-
-
-@lru_cache(maxsize=1)
-def _load_module(digest: str, device: str) -> Vggish:
-    from mertools.pretrained.vggish_torch import Vggish
-
-    return Vggish(_load_weights(digest)).to(device)
+    """Give the bands' filters, (257, 64)."""
+    return htk_mel_filters(SAMPLE_RATE, N_FFT, N_BANDS, LOWEST_HZ, HIGHEST_HZ)

@@ -132,11 +132,16 @@ function drawCurve(target, curve) {
     -clip(interpolate(times, means, time) + sign * (spreads ? interpolate(times, spreads, time) : 0)));
   const band = `M${[...edge(1), ...edge(-1).reverse()].join("L")}Z`;
   const dot = make("div", { class: "dot" });
+  const [lowest, highest] = [Math.min(...means), Math.max(...means)];
+  // A narrow curve has a shape, too, that the scale's own width hides.
+  const own = trace(curve, (time) =>
+    1 - 2 * (interpolate(times, means, time) - lowest) / (highest - lowest));
   drawPanel(colourOf(target), label,
     make("svg", { viewBox: `0 -1 ${track.duration} 2`, preserveAspectRatio: "none" },
       make("rect", { class: "frame", x: 0, y: -1, width: track.duration, height: 2 }),
       make("line", { class: "zero", x2: track.duration }),
       ...(spreads ? [make("path", { class: "band", d: band })] : []),
+      ...(lowest < highest ? [make("path", { class: "own", d: `M${own.join("L")}` })] : []),
       make("path", { class: "curve", d: `M${edge(0).join("L")}` })),
     dot);
   followers.push((time) => {

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from mertools.artifacts.figures import COLOURS, FORMATS, REFERENCE_COLOUR, STYLE, save_figure
 from mertools.artifacts.rows import Model
 from mertools.errors import UsageError
-from mertools.prediction.emotion import Emotion, order_targets
+from mertools.prediction.emotion import Emotion, format_on, order_targets
 from mertools.presentation.labels import place_labels
 from mertools.presentation.tracks import (
     Curve,
@@ -118,9 +118,17 @@ def draw_track(track: ShownTrack, models: Sequence[Model] = ()) -> Figure:
     last.xaxis.set_major_formatter(FuncFormatter(lambda x, _: format_time(x)))
     last.set(xlim=(0, duration), xlabel="time (min:s)")
     has_band = any(curve.whole.spread is not None for curve in track.curves.values())
-    band = "Line: mean rating; band: one standard deviation of listeners' ratings to either side."
+    has_line = any(isinstance(curve, Curve) for curve in track.curves.values())
+    lines = "Line: mean rating; dotted: the same on an axis of its own, to the right"
+    band = "; band: one standard deviation of listeners' ratings to either side" if has_band else ""
     length = f"Length {format_time(duration)}."
-    _write_caption(figure, band if has_band else "", describe_windows(track.window), length, models)
+    _write_caption(
+        figure,
+        f"{lines}{band}." if has_line else "",
+        describe_windows(track.window),
+        length,
+        models,
+    )
     if track.is_in_plane:
         figure.draw_without_rendering()  # until then the axes have no size that labels could fit
         _mark_times(plane, track)
@@ -163,9 +171,9 @@ def _explain_bars(track: ShownTrack, targets: Sequence[str]) -> str:
 
 
 def _write_caption(
-    figure: Figure, band: str, windows: str, length: str, models: Sequence[Model]
+    figure: Figure, lines: str, windows: str, length: str, models: Sequence[Model]
 ) -> None:
-    text = " ".join(filter(None, (band, windows, length, describe_models(models))))
+    text = " ".join(filter(None, (lines, windows, length, describe_models(models))))
     if text:
         width = int(figure.get_figwidth() * CHARACTERS_PER_INCH)
         figure.supxlabel(
@@ -213,6 +221,20 @@ def _draw_curve(axes: Axes, target: str, curve: Curve, duration: float) -> None:
     axes.set(ylim=(-1.04, 1.04), ylabel=shorten(target, NAME_LENGTH))
     axes.yaxis.label.set(color=colour, fontweight="bold")
     _name_scale(axes.set_yticks, curve.whole.scale)
+    lowest, highest = means.min(), means.max()
+    if lowest < highest:
+        # A narrow curve has a shape, too, that the scale's own width hides.
+        own = axes.twinx()
+        own.plot(times, means, color=colour, linestyle=":", linewidth=1)
+        ends = [_format_mean(curve.whole.scale, mean) for mean in (lowest, highest)]
+        own.set_yticks([lowest, highest], ends, fontsize=8, color=colour)
+
+
+def _format_mean(scale: Scale, mean: float) -> str:
+    """Write a mean from -1 to 1, or the number of the scale that it stands for."""
+    if isinstance(scale, Range):
+        return format_on(scale, scale.middle + mean * (scale.high - scale.low) / 2)
+    return f"{mean:+.2f}"
 
 
 def _band(means: FloatArray, spreads: FloatArray) -> tuple[FloatArray, FloatArray]:

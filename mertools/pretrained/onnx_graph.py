@@ -106,7 +106,8 @@ def _attribute(name: str, value: Attribute) -> bytes:
 
 def _value(name: str, shape: Sequence[int]) -> bytes:
     """Describe an input or an output by its name, type and shape."""
-    dimensions = [(1, write_message([(2, "n")]))]
+    # A name of its own, as an output may be shorter than the input.
+    dimensions = [(1, write_message([(2, f"n_{name}")]))]
     dimensions += [(1, write_message([(1, size)])) for size in shape]
     tensor = write_message([(1, FLOAT), (2, write_message(dimensions))])
     return write_message([(1, name), (2, write_message([(1, tensor)]))])

@@ -5,6 +5,7 @@ A row for each network; `mer import weights` lists them.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,31 +17,78 @@ from numpy.typing import NDArray
 
 from mertools.artifacts import safetensors_file
 from mertools.errors import SchemaError, UsageError, choose_from
-from mertools.pretrained import vggish
-from mertools.pretrained.user_weights import Shapes, check_weights
+from mertools.pretrained import efficientat, skey, vggish
+from mertools.pretrained.user_network import UserNetwork
+from mertools.pretrained.user_weights import check_weights
 
 READABLE = (".safetensors", ".npz", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
-class Publication:
-    """A network's published weights: their shapes by name, and where the files are from."""
+class Download:
+    """A file that anybody may fetch: its address, size, SHA-256 (hexadecimal) and licence."""
 
-    name: str
-    shapes: Shapes
-    optional: Shapes
+    url: str
+    n_bytes: int
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A network's published weights, and where the files are from.
+
+    `state`: the key of the tensors by name in a torch file that holds more. `ignored` matches the
+    names of weights that are left out, as the network does without. `download`: the file that
+    `mer models fetch` fetches, where there is one that will stay as it is.
+    """
+
+    network: UserNetwork
     source: str
+    state: str | None = None
+    ignored: str | None = None
+    download: Download | None = None
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+        return self.network.name
 
 
 PUBLICATIONS: Mapping[str, Publication] = {
     row.name: row
     for row in (
         Publication(
-            vggish.NAME,
-            vggish.SHAPES,
-            vggish.PCA_SHAPES,
+            vggish.NETWORK,
             "vggish-10086976.pth, and vggish_pca_params-970ea276.pth for vggish.pca, of "
             "https://github.com/harritaylor/torchvggish",
+        ),
+        Publication(
+            efficientat.NETWORK,
+            "mn04_as_mAP_432.pt of https://github.com/fschmid56/EfficientAT, release v0.0.1",
+            # The classifier of AudioSet's sounds, and counters of training.
+            ignored=r"classifier\..*|.*\.num_batches_tracked",
+            download=Download(
+                "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
+                "mn04_as_mAP_432.pt",
+                4_066_513,
+                "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
+                "MIT",
+            ),
+        ),
+        Publication(
+            skey.NETWORK,
+            "skey/models/skey.pt of https://github.com/deezer/skey",
+            state="stone",
+            # Repetitions of the highest octave's kernels, and a counter of training.
+            ignored=r"hcqt\.cqt_kernels_(real|imag)_[1-8]|.*\.num_batches_tracked",
+            download=Download(
+                "https://raw.githubusercontent.com/deezer/skey/"
+                "918b83d273568d5041569bb8068843d19a335726/skey/models/skey.pt",
+                765_465,
+                "78dfd0ad4fa9434bf7cec70a25934b7c575bda9c80e994700140770ad3a5ead4",
+                "MIT",
+            ),
         ),
     )
 }
@@ -61,19 +109,23 @@ def read_published_weights(
     Raises UsageError where a file cannot be read, SchemaError where it holds other weights.
     """
     weights: dict[str, NDArray[np.float32]] = {}
-    known = {**publication.shapes, **publication.optional}
+    network = publication.network
+    known = {**network.shapes, **network.optional}
+    ignored = re.compile(publication.ignored or "(?!)")
     for path in paths:
-        for name, values in _read(path).items():
+        for name, values in _read(path, publication.state).items():
+            if ignored.fullmatch(name):
+                continue
             shape = known.get(name)
             # Some publish a vector as a column.
             if shape is not None and values.shape == (*shape, 1):
                 values = values[..., 0]
             weights[name] = np.ascontiguousarray(values, np.float32)
-    check_weights(paths[0], weights, publication.shapes, publication.optional)
+    check_weights(paths[0], weights, network.shapes, network.optional)
     return weights
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path, state: str | None) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise UsageError(path, "does not exist", "give the file as its authors publish it")
     if path.suffix == ".safetensors":
@@ -81,7 +133,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix in READABLE:
-        return _read_state(path)
+        return _read_state(path, state)
     raise UsageError(path, "is of no known form", f"give one of {', '.join(READABLE)}")
 
 
@@ -94,17 +146,28 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise SchemaError(path, f"is no NPZ of arrays ({error})", "write it again") from None
 
 
-def _read_state(path: Path) -> dict[str, NDArray[Any]]:
-    """Read torch's state of a module: tensors alone, nothing else that its pickle may name."""
+def _read_state(path: Path, key: str | None) -> dict[str, NDArray[Any]]:
+    """Read torch's state of a module, or that under a key of a dictionary.
+
+    Nothing is read but tensors and numbers, whatever else the file's pickle may name.
+    """
     import pickle
 
     import torch
 
+    # Numbers of numpy, which some files have beside the tensors.
+    scalar: Any = np.float64(0).__reduce__()[0]
+    numbers: list[Any] = [np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.int64))]
+    names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {str(name): tensor.numpy() for name, tensor in state.items()}
+        with torch.serialization.safe_globals([*numbers, *names]):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = state if key is None else state[key]
+        return {str(name): tensor.numpy() for name, tensor in tensors.items()}
     except (pickle.UnpicklingError, RuntimeError, AttributeError, TypeError, EOFError) as error:
         line = str(error).partition("\n")[0]
         raise SchemaError(
             path, f"holds no tensors by name ({line})", "take the file as published"
         ) from None
+    except KeyError:
+        raise SchemaError(path, f"holds no {key}", "take the file as published") from None

@@ -52,7 +52,7 @@ def find_weights(name: str) -> Path:
     raise UsageError(
         name,
         "has no weights here, as they do not come with mertools",
-        f"mer import weights {name} FILE, or name them with --weights {name}=FILE",
+        f"mer import weights {name} FILE (mer models fetch gets some), or --weights {name}=FILE",
     )
 
 
@@ -78,6 +78,13 @@ def digest_weights(name: str) -> str:
     path = find_weights(name)
     state = path.stat()
     return _digest(path, state.st_size, state.st_mtime_ns)
+
+
+def write_weights(folder: Path, name: str, weights: Weights) -> Path:
+    """Write a network's weights in a folder, where they are found by its name; give the file."""
+    path = folder / f"{name}{SUFFIX}"
+    safetensors_file.write(path, f"weights of {name}", weights)
+    return path
 
 
 def load_weights(name: str, digest: str, required: Shapes, optional: Shapes) -> Weights:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-NAME = "vggish"
+from mertools.pretrained.user_network import UserNetwork
 
 PATCH_FRAMES = 96
 N_BANDS = 64
@@ -57,3 +57,5 @@ PCA_SHAPES: Mapping[str, tuple[int, ...]] = {
     PCA_MEANS: (N_VALUES,),
 }
 """Of the weights for `vggish.pca`, which a file may lack."""
+
+NETWORK = UserNetwork("vggish", SHAPES, PCA_SHAPES)

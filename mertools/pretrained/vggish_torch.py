@@ -36,3 +36,8 @@ class Vggish(nn.Module):
         x = self.features(patches.unsqueeze(1))  # (n, 512, 6, 4)
         embedding: Tensor = self.embeddings(x.permute(0, 2, 3, 1).flatten(1))
         return embedding
+
+
+def build_module(weights: Weights) -> Vggish:
+    """Build the module from the weights by name."""
+    return Vggish(weights)

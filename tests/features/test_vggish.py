@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from made_weights import forget_networks
 
 from conftest import Mer
 from mertools.artifacts import safetensors_file
@@ -27,8 +28,15 @@ from mertools.features.vggish import (
     quantise,
 )
 from mertools.pretrained.publications import find_publication, read_published_weights
-from mertools.pretrained.user_weights import VARIABLE, data_folder, digest_weights, find_weights
-from mertools.pretrained.vggish import PCA_MEANS, PCA_SHAPES, PCA_VECTORS, SHAPES
+from mertools.pretrained.user_weights import (
+    VARIABLE,
+    data_folder,
+    digest_weights,
+    find_weights,
+    load_weights,
+)
+from mertools.pretrained.vggish import NETWORK, PCA_MEANS, PCA_SHAPES, PCA_VECTORS, SHAPES
+from mertools.pretrained.vggish_torch import build_module
 
 RATE = 16000
 
@@ -114,7 +122,7 @@ def test_weights_are_looked_for_where_a_user_has_them(
     path.write_bytes(b"others")
     assert request_kind("vggish").params.weights != params.weights
     with pytest.raises(UsageError, match="holds other weights"):
-        vggish.load_weights("vggish", params.weights, {}, {})
+        load_weights("vggish", params.weights, {}, {})
 
 
 @pytest.mark.usefixtures("no_weights")
@@ -219,7 +227,7 @@ def test_the_whole_way_with_made_weights(
         np.testing.assert_array_equal(vggish.feature(Excerpt(y), params), embedding)
         patches = cut_patches(y / 2**15)
         with torch.inference_mode():
-            module = vggish._load_module(params.weights, "cpu")
+            module = build_module(NETWORK.weights(params.weights))
             by_torch = module(torch.from_numpy(patches)).numpy()
         scale = np.abs(by_torch).max()
         np.testing.assert_allclose(embedding, by_torch, rtol=0, atol=2e-5 * scale)
@@ -229,8 +237,7 @@ def test_the_whole_way_with_made_weights(
         assert set(np.unique(quantised)) <= set(range(256))
     finally:
         del os.environ[VARIABLE]
-        for cached in (vggish._load_weights, vggish._load_session, vggish._load_module):
-            cached.cache_clear()
+        forget_networks()
 
 
 @pytest.mark.skipif(
@@ -242,7 +249,7 @@ def test_the_published_weights_give_the_published_numbers(monkeypatch: pytest.Mo
     """vggish_smoke_test.py: three seconds of a sine of 1 kHz, within 10 %."""
     monkeypatch.setenv(VARIABLE, f'{{"vggish": "{os.environ["VGGISH_WEIGHTS"]}"}}')
     digest = digest_weights("vggish")
-    embedding = vggish.run_network(cut_patches(sine(3.0)), digest)
+    embedding = NETWORK.run(cut_patches(sine(3.0)), digest, "cpu")
     assert embedding.mean() == pytest.approx(0.000657, abs=0.01)
     assert embedding.std() == pytest.approx(0.343, rel=0.1)
     weights = safetensors_file.read_learnt(find_weights("vggish"))

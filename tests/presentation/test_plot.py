@@ -40,8 +40,13 @@ def test_a_track_of_any_name_is_the_same_figure_every_time(
 
 def test_the_curves_and_the_path_are_those_of_the_windows() -> None:
     figure = draw_track(show_track(made_rows("a", AROUSAL, VALENCE), None))
-    plane, _, arousal, valence = figure.get_axes()
-    for axes, means in ((arousal, AROUSAL), (valence, VALENCE)):
+    plane, _, arousal, valence, own_arousal, own_valence = figure.get_axes()
+    for axes, means in (
+        (arousal, AROUSAL),
+        (own_arousal, AROUSAL),
+        (valence, VALENCE),
+        (own_valence, VALENCE),
+    ):
         line = axes.get_lines()[-1]
         assert line.get_xdata() == pytest.approx([0, 1, 2, 3, 4])
         assert line.get_ydata() == pytest.approx([means[0], *means, means[-1]])
@@ -57,7 +62,10 @@ def test_the_curves_and_the_path_are_those_of_the_windows() -> None:
 def test_numbers_have_fixed_axes_of_their_own_scale_and_no_band() -> None:
     rows = as_numbers(made_rows("a", AROUSAL, VALENCE), "1..9")
     figure = draw_track(show_track(rows, None))
-    plane, _, arousal, _ = figure.get_axes()
+    plane, _, arousal, _, own, _ = figure.get_axes()
+    assert [label.get_text() for label in own.get_yticklabels()] == ["3.80", "7.00"]
+    low, high = own.get_ylim()
+    assert high - low < 1
     assert arousal.get_lines()[-1].get_ydata()[1:-1] == pytest.approx(AROUSAL)
     assert arousal.get_ylim() == pytest.approx((-1.04, 1.04))
     for axis in (arousal.yaxis, plane.xaxis, plane.yaxis):
@@ -72,6 +80,7 @@ def test_dominance_is_the_third_curve_and_unordered_classes_are_stacked() -> Non
     rows = [*shares, *dominance, *made_rows("a", AROUSAL, VALENCE)]
     figure = draw_track(show_track(rows, None))
     _, _, *panels = figure.get_axes()
+    panels = [axes for axes in panels if axes.get_ylabel()]  # not the axes of their own
     names = [axes.get_ylabel() for axes in panels]
     assert names == ["arousal", "valence", "dominance", "quadrant"]
     areas = panels[-1].collections

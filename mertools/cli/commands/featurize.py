@@ -22,7 +22,8 @@ def featurize(
         typer.Option(
             metavar="NAME",
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour, mfcc, vggish, musicnn-frames, wave, notestats, key; repeatable.",
+            "contour, mfcc, wave, notestats, key, skey, vggish, efficientat, "
+            "efficientat-frames, musicnn-frames; repeatable.",
             autocompletion=options.complete_kinds,
         ),
     ] = ["handcrafted"],  # noqa: B006, typer copies it

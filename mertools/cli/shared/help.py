@@ -47,7 +47,19 @@ def _spell_anew(word: str, known: set[str]) -> str:
 
 
 class MerGroup(TyperGroup):
-    """Commands listed in the groups that their `rich_help_panel` names, each summary whole."""
+    """Commands listed in the groups that their `rich_help_panel` names, each summary whole.
+
+    `default` is the command that is meant where the arguments begin with none.
+    """
+
+    default: str | None = None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments, after adding the default command where there is one to add."""
+        named = args and args[0] in {*self.commands, *ctx.help_option_names}
+        if self.default is not None and not named:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section a group, in the order of the commands."""

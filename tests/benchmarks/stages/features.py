@@ -25,12 +25,14 @@ from benchmarks.pairs import (
 from benchmarks.setup import SEGMENT_S, Setup
 from mertools.features.handcrafted import HandcraftedParams, handcrafted, handcrafted_reference
 from mertools.features.mel import MelParams, mel, mel_filters
+from mertools.features.mfcc import MfccParams, mfcc
 from mertools.runtime.memory import keep_freed_memory
 
 SAMPLE_RATE = 8000
 FULL_SCALE = np.float32(2**15)
 HANDCRAFTED = HandcraftedParams(SAMPLE_RATE)
 MEL = MelParams(SAMPLE_RATE, n_frames=0)  # as librosa's, not resized in time
+MFCC = MfccParams()
 
 # Of handcrafted features: outputs of the mel filters, coefficients of them, pitch classes.
 N_FILTERS, N_MFCC, N_CHROMA = 40, 13, 12
@@ -105,6 +107,35 @@ def _mel_from_the_shell(setup: Setup) -> list[list[str]]:
     return [[*MER, "featurize", str(setup.tracks()[0]), *options]]
 
 
+def _mfcc(setup: Setup, lap: Lap) -> None:
+    segments = setup.segments(MFCC.sample_rate)
+    keep_freed_memory()  # as all commands do
+    again_and_again(lambda: [mfcc(y, MFCC) for y in segments], lap)
+
+
+def _mfcc_with_librosa(setup: Setup, lap: Lap) -> None:
+    import librosa
+
+    segments = [y / FULL_SCALE for y in setup.segments(MFCC.sample_rate)]
+
+    def work() -> None:
+        for y in segments:
+            librosa.feature.mfcc(
+                y=y,
+                sr=MFCC.sample_rate,
+                n_mfcc=MFCC.n_mfcc,
+                n_fft=MFCC.n_fft,
+                hop_length=MFCC.hop_length,
+            )
+
+    again_and_again(work, lap)
+
+
+def _mfcc_from_the_shell(setup: Setup) -> list[list[str]]:
+    options = ["--kind", "mfcc", "--jobs", "1", "-o", "mfcc.h5"]
+    return [[*MER, "featurize", str(setup.tracks()[0]), *options]]
+
+
 def _featurize(tracks: Sequence[Path], n_processes: int, output: str = "f.h5") -> list[str]:
     options = ["--kind", "handcrafted", "--kind", "mel", "--jobs", str(n_processes), "-o", output]
     return [*MER, "featurize", *map(str, tracks), *options]
@@ -121,6 +152,10 @@ def _apart(setup: Setup) -> list[list[str]]:
 
 def _librosa_from_the_shell(setup: Setup) -> list[list[str]]:
     return [[sys.executable, str(PEERS / "mel.py"), str(setup.tracks()[0]), "mel.npy"]]
+
+
+def _mfcc_by_a_script(setup: Setup) -> list[list[str]]:
+    return [[sys.executable, str(PEERS / "mfcc.py"), str(setup.tracks()[0]), "mfcc.npy"]]
 
 
 warm = partial(WarmPair, one_core=True)
@@ -172,6 +207,28 @@ PAIRS = (
         ours=_mel_from_the_shell,
         theirs=_librosa_from_the_shell,
         cost=lambda setup: Cost((setup.tracks()[0],)),
+    ),
+    warm(
+        name="mfcc",
+        work="mel-frequency cepstral coefficients, one core, warm",
+        against="librosa's mfcc",
+        goal=Faster(3),
+        unit="minute of audio",
+        amount=lambda setup: len(setup.segments(MFCC.sample_rate)) * SEGMENT_S / 60,
+        needs=(module("librosa"),),
+        ours=_mfcc,
+        theirs=_mfcc_with_librosa,
+    ),
+    ColdPair(
+        name="mfcc-shell",
+        work="mel-frequency cepstral coefficients of a file, one core, from the shell",
+        against="a script with librosa",
+        goal=Faster(5),
+        unit="call",
+        one_core=True,
+        needs=(module("librosa"),),
+        ours=_mfcc_from_the_shell,
+        theirs=_mfcc_by_a_script,
     ),
     ColdPair(
         name="featurize-jobs",

@@ -1,4 +1,4 @@
-"""`mer models`."""
+"""`mer models list`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mertools.artifacts.rows import Model
 
 
-def models(
+def models_list(
     places: Annotated[
         list[str] | None,
         typer.Argument(
@@ -29,14 +29,14 @@ def models(
 ) -> None:
     """List the models that mer predict finds by name.
 
-    With arguments, those of folders and files. Of each target mer predict takes the first, unless
-    -m names another: models in the folders that MER_MODELS names, separated by colons, come before
-    the bundled ones.
+    With arguments, those of folders and files. The word list may be left out. Of each target mer
+    predict takes the first, unless -m names another: models in the folders that MER_MODELS names,
+    separated by colons, come before the bundled ones.
 
     \b
     Examples:
-      mer models
-      mer models . arousal.skops --format json
+      mer models list
+      mer models list . arousal.skops --format json
     """
     from pathlib import Path
 
