@@ -76,6 +76,11 @@ class ModelCard:
         return TARGET_SEPARATOR.join(target.name for target in self.targets)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names; none where numbers are predicted, or nothing is."""
+        return self.targets[0].classes if self.targets else ()
+
+    @property
     def n_outputs(self) -> int:
         """Number of values that the model predicts of a segment."""
         return sum(target.scale.n_outputs for target in self.targets)
@@ -92,7 +97,7 @@ class ModelCard:
             "model": self.architecture,
             "target": self.title,
             "scale": TARGET_SEPARATOR.join(scales),
-            "classes": list(self.targets[0].classes),
+            "classes": list(self.classes),
             **({} if self.licence is None else {"licence": self.licence}),
             "unit": self.unit,
             "pool": self.pool,
@@ -151,6 +156,8 @@ def card_from_json(content: Json) -> ModelCard:
 
 def _read_targets(content: Json) -> tuple[Target, ...]:
     scales = content.get("scale", ORDERED).split(TARGET_SEPARATOR)
+    if not content["target"]:
+        return ()  # of a model that compares sound with lyrics
     # A single target may have a comma in its name, as cards of before do.
     names = content["target"].split(TARGET_SEPARATOR) if len(scales) > 1 else [content["target"]]
     if len(names) != len(scales):

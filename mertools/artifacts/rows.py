@@ -345,8 +345,24 @@ class Failure(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class Congruence(Row):
+    """A row of congruence.csv: how well a track's sound and some lyrics go together.
+
+    `lyrics_track_id` and `matched` are there where lyrics of other tracks are compared, too;
+    `agreement` is of what sound alone and lyrics alone predict.
+    """
+
+    table: ClassVar[str] = "congruence"
+    track_id: str
+    similarity: float
+    lyrics_track_id: str | None = _optional()
+    matched: bool | None = _optional()
+    agreement: float | None = _optional()
+
+
+@dataclass(frozen=True, slots=True)
 class Lyrics(Row):
-    """A row of lyrics.csv: the words of a track, or the text file that they are in."""
+    """A row of lyrics.csv: the words of a track, or the text file that they are in, or neither."""
 
     table: ClassVar[str] = "lyrics"
     known_by: ClassVar[tuple[str, ...]] = ("text",)
@@ -357,8 +373,8 @@ class Lyrics(Row):
     title: str | None = None
 
     def find_problem(self) -> str | None:
-        """Say that there are no words where neither text nor path is given."""
-        return None if self.text or self.path else "has neither text nor path"
+        """Say that the words are given twice; a track may have none, as music without a singer."""
+        return "has both text and path" if self.text and self.path else None
 
 
 @dataclass(frozen=True, slots=True)

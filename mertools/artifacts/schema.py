@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 TABLES = (
+    "congruence",
     "tracks",
     "segments",
     "annotations",

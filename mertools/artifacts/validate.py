@@ -15,6 +15,7 @@ from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_card_json, 
 from mertools.artifacts.rows import (
     Alignment,
     Annotation,
+    Congruence,
     CrossValidation,
     Failure,
     Fold,
@@ -41,6 +42,7 @@ ROW_TYPES: tuple[type[Row], ...] = (
     Label,
     Annotation,
     Alignment,
+    Congruence,
     Ranking,
     Note,
     Failure,
@@ -55,7 +57,11 @@ ROW_TYPES: tuple[type[Row], ...] = (
 )
 """The more particular before the more general: a table of segments has all columns of tracks."""
 
-JSON_SCHEMAS = {"metrics": "metrics.json", "alignment": "alignment.json"}
+JSON_SCHEMAS = {
+    "metrics": "metrics.json",
+    "alignment": "alignment.json",
+    "congruence": "congruence.json",
+}
 """By what a JSON file says that it is."""
 
 NEVER_EMPTY: tuple[type[Row], ...] = (

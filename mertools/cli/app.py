@@ -237,7 +237,7 @@ GROUPS = {
     ),
     "Label": ("annotate", "aggregate-labels", "rate-tags"),
     "Learn": ("train", "embed"),
-    "Judge": ("evaluate", "align", "rank-features"),
+    "Judge": ("evaluate", "congruence", "align", "rank-features"),
     "Look": ("predict", "models", "inspect", "validate"),
 }
 """The commands, as `mer --help` lists them."""

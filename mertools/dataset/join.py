@@ -17,11 +17,12 @@ from mertools.artifacts.files import DIGEST_BYTES
 from mertools.artifacts.rows import Label
 from mertools.artifacts.tables import read_table
 from mertools.dataset.dataset import Dataset, Joined, TrackLabels
-from mertools.dataset.locate import Located, align_levels, locate_rows
+from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.dataset.relatives import find_originals, number_units
 from mertools.dataset.stored import StoredFeatures
 from mertools.errors import SchemaError, UsageError, choose_from
 from mertools.models.registry import NOTES
+from mertools.targets.plane import QUADRANT, TARGETS
 from mertools.targets.scale import Classes, Scale, Target, class_names, parse_scale
 
 TEST = "test"
@@ -37,7 +38,7 @@ class Request:
 
     `kinds` are looked for in all files together. `keeps_disputed` takes tracks whose annotators
     disagree, too; `with_test` those that are marked test. `groups` maps tracks to what stays
-    together with them in folds.
+    together with them in folds. A track may lack `optional` kinds of level track.
     """
 
     features: tuple[Path, ...]
@@ -48,6 +49,7 @@ class Request:
     keeps_disputed: bool = False
     with_test: bool = False
     groups: Mapping[str, str] | None = None
+    optional: tuple[str, ...] = ()
 
 
 def join(request: Request) -> Joined:
@@ -73,7 +75,7 @@ def join(request: Request) -> Joined:
         # Of all rows, as a copy's original may lack a kind that is asked for, or be a copy itself.
         originals = find_originals(row for file in (*files, *copies) for row in file.rows)
         wanted = {track_id for track_id, original in originals.items() if original in learnt}
-        kinds = _gather(files, copies, request.kinds, wanted)
+        kinds = _gather(files, copies, request, wanted)
         ids = sorted(set.intersection(*(set(kind.located) for kind in kinds)))
         if not ids:
             raise UsageError(
@@ -142,6 +144,21 @@ def _read_labels(source: str, targets: Sequence[str]) -> dict[str, LabelsOfTrack
     }
 
 
+def name_targets(source: str) -> tuple[str, ...]:
+    """Name targets of labels that tell quadrants, else any: for what learns none of them.
+
+    Raises UsageError where there is no label of a whole track.
+    """
+    by_target: dict[str, set[str]] = {}
+    for row in read_table(source, Label):
+        if row.start is None:
+            by_target.setdefault(row.target, set()).add(row.track_id)
+    for names in (TARGETS, (QUADRANT,), tuple(sorted(by_target))[:1]):
+        if names and all(name in by_target for name in names):
+            return names
+    raise UsageError(source, "holds no labels of whole tracks", "give labels with a split")
+
+
 def find_targets(source: str, names: Sequence[str]) -> tuple[Target, ...]:
     """Find targets in labels by their names, each with its scale. Raises as `join` does."""
     labels = _read_labels(source, names)
@@ -186,14 +203,23 @@ class _Kind:
 def _gather(
     files: Sequence[FeaturesFile],
     copies: Sequence[FeaturesFile],
-    names: Sequence[str],
+    request: Request,
     wanted: Collection[str],
 ) -> list[_Kind]:
     """Find each kind of feature of the tracks that are learnt from, and of their copies."""
-    kinds = [_gather_kind(files, name, wanted) for name in names]
+    kinds = [_gather_kind(files, name, wanted) for name in request.kinds]
+    of_segments = [kind for kind in kinds if kind.description.level == "segment"]
     for number, file in enumerate(copies, start=1):
-        _add_copies(kinds, file, number, wanted)
-    aligned = align_levels([(kind.description.level, kind.located) for kind in kinds])
+        # Changed sound has its track's words, so a file of copies need not hold them.
+        _add_copies(of_segments or kinds, file, number, wanted)
+    aligned = align_levels(
+        [
+            KindRows(
+                kind.description.level, kind.located, kind.description.name in request.optional
+            )
+            for kind in kinds
+        ]
+    )
     return [_Kind(kind.description, located) for kind, located in zip(kinds, aligned, strict=True)]
 
 

@@ -41,12 +41,13 @@ def class_baselines(outcomes: ClassOutcomes) -> dict[str, dict[str, float | str]
 
 
 def number_baselines(
-    outcomes: NumberOutcomes, training: Collection[float]
+    outcomes: NumberOutcomes, training: Collection[float], seed: int
 ) -> dict[str, dict[str, float | str]]:
     """Score the mean and the median of the training labels, and a random number of the scale.
 
     `training` are the labels marked train; without any, mean and median are those of the scored
-    rows themselves, and `source` says so.
+    rows themselves, and `source` says so. `random` is what is expected of a random number, and
+    `random_draw` what one draw by `seed` came to.
     """
     source = "train" if training else "scored"
     # Sorted, so that the rounding of the mean does not depend on the order of the rows.
@@ -56,6 +57,9 @@ def number_baselines(
         scores = score_numbers(outcomes.reference, np.full(len(outcomes.reference), answer))
         baselines[name] = {**scores, "value": answer, "source": source}
     baselines["random"] = {**expect_random(outcomes.reference, outcomes.scale)}
+    low, high = outcomes.scale.low, outcomes.scale.high
+    drawn = np.random.default_rng(seed).uniform(low, high, len(outcomes.reference))
+    baselines["random_draw"] = {**score_numbers(outcomes.reference, drawn)}
     return baselines
 
 

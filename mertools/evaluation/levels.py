@@ -59,7 +59,7 @@ def describe_numbers(
     seed: int,
 ) -> Json:
     """Describe the scores of numbers; `plane` is given for valence and arousal of the same rows."""
-    baselines = number_baselines(outcomes, training)
+    baselines = number_baselines(outcomes, training, seed)
     scorers: list[Scorer] = [lambda weights: score_outcomes(outcomes, weights)]
     if plane is not None:
         centres = plane.true_centres(target)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,11 @@ AXES = ("valence", "arousal")
 QUADRANTS = ("Q1", "Q2", "Q3", "Q4")
 
 
+Centres = Literal["train", "test", "geometric"]
+"""What the centre of a quadrant is: the mean of its training tracks, or of those that are scored,
+or the middle of the quadrant."""
+
+
 @dataclass(frozen=True)
 class Plane:
     """Rows whose valence and arousal are both predicted, and the quadrants that they are in."""
@@ -29,7 +35,7 @@ class Plane:
     centres: FloatArray
     """Mean valence and arousal of the tracks in each quadrant, (4, 2)."""
     source: str
-    """What the centres are the means of: `train`, or `scored` where no label is marked so."""
+    """What the centres are the means of: `train` or `scored`; or `geometric`."""
 
     def true_centres(self, target: str) -> FloatArray:
         """Predict the centre of each row's true quadrant, (n,): an oracle."""
@@ -49,8 +55,13 @@ def find_quadrants(valence: FloatArray, arousal: FloatArray, middle: FloatArray)
     return index
 
 
-def find_plane(joined: Mapping[str, JoinedTarget], level: str) -> Plane | None:
-    """Find the quadrants of rows; None unless both axes are numbers predicted for the same rows."""
+def find_plane(
+    joined: Mapping[str, JoinedTarget], level: str, centres: Centres = "train"
+) -> Plane | None:
+    """Find the quadrants of rows; None unless both axes are numbers predicted for the same rows.
+
+    Where no label is marked train, centres are those of the scored rows.
+    """
     if not set(AXES) <= joined.keys():
         return None
     valence, arousal = (joined[target].levels.get(level) for target in AXES)
@@ -62,9 +73,12 @@ def find_plane(joined: Mapping[str, JoinedTarget], level: str) -> Plane | None:
     middle = np.array([scale.middle for scale in ranges])
     reference = find_quadrants(valence.reference, arousal.reference, middle)
     estimated = find_quadrants(valence.estimated, arousal.estimated, middle)
+    points: FloatArray = np.empty((0, 2))
+    source = str(centres)
     # Centres of the scored tracks themselves would know part of the answer.
-    points, source = _training_points(joined, level), "train"
-    if not len(points):
+    if centres == "train":
+        points = _training_points(joined, level)
+    if centres != "geometric" and not len(points):
         points, source = np.column_stack([valence.reference, arousal.reference]), "scored"
     unknown = np.full(len(reference), np.nan)
     quadrants = ClassOutcomes(

@@ -19,7 +19,7 @@ from mertools.evaluation.levels import (
     describe_within_tracks,
 )
 from mertools.evaluation.outcomes import ClassOutcomes
-from mertools.evaluation.quadrants import AXES, Plane, find_plane
+from mertools.evaluation.quadrants import AXES, Centres, Plane, find_plane
 from mertools.evaluation.significance import (
     CONFIDENCE,
     correct_by_holm,
@@ -28,15 +28,17 @@ from mertools.evaluation.significance import (
 from mertools.version import __version__
 
 SCHEMA_NAME = "metrics"
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 
-def build_report(joined: Mapping[str, JoinedTarget], n_resamples: int, seed: int) -> Json:
-    """Describe every target's scores at every level.
+def build_report(
+    joined: Mapping[str, JoinedTarget], n_resamples: int, seed: int, centres: Centres = "train"
+) -> Json:
+    """Describe every target's scores at every level; `centres` are those of quadrants.
 
     What the tables were read from, warnings and comparisons with others are the caller's to add.
     """
-    planes = {level: find_plane(joined, level) for level in LEVELS}
+    planes = {level: find_plane(joined, level, centres) for level in LEVELS}
     return {
         "schema": SCHEMA_NAME,
         "schema_version": SCHEMA_VERSION,

@@ -13,16 +13,20 @@ from mertools.errors import UsageError
 from mertools.targets.pooling import Pooling
 from mertools.targets.scale import Classes, Target
 
-Family = Literal["network", "estimator"]
-Objective = Literal["hard", "soft", "mse", "mae"]
-"""What is learnt: a class, the annotators' distribution over classes, or a number by its squared or
-absolute error."""
+Family = Literal["network", "estimator", "pairs"]
+"""How it is trained: by gradients, by a solver, or by gradients on pairs of sound and lyrics."""
+Objective = Literal["hard", "soft", "mse", "mae", "pairs"]
+"""What is learnt: a class, the annotators' distribution over classes, a number by its squared or
+absolute error, or no target, but which sound and lyrics belong together."""
 
 OF_CLASSES: tuple[Objective, ...] = ("hard", "soft")
 OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
 
 ARRAYS_SUFFIX = ".safetensors"
 SKOPS_SUFFIX = ".skops"
+
+TEXT_POOLS = ("cls", "mean")
+"""What stands for a text: the vector of its first token in an encoder's last layer, or the mean."""
 
 Value = str | int | float
 
@@ -68,12 +72,18 @@ class Branch:
     """A named part of a model's input, and the kinds of feature that it looks at.
 
     Where `accepts` is "vectors", others of one dimension may be asked for in their stead; where it
-    is "frames", another one of frames by columns.
+    is "frames", another one of frames by columns. What `optional` branches look at is zeros for a
+    track that has none, as songs without words have no lyrics. `hears_level` ones tell loud music
+    from quiet, so their spectrograms should all be relative to one power. `tokens` ones can look at
+    tokens of lyrics, too, and learn a text encoder along.
     """
 
     name: str
     kinds: tuple[str, ...]
     accepts: Literal["these", "vectors", "frames"] = "these"
+    optional: bool = False
+    hears_level: bool = False
+    tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,9 +130,25 @@ class Architecture:
         return sum(len(branch.kinds) for branch in self.branches if branch.accepts == "these")
 
     @property
+    def takes_tokens(self) -> bool:
+        """Whether it can learn a text encoder along, from the tokens of lyrics."""
+        return any(branch.tokens for branch in self.branches)
+
+    def may_lack(self, number: int) -> bool:
+        """Whether a track may be without the kind of that number, from 0."""
+        # Vectors come last, and are all that other branches leave.
+        last = self.branches[-1]
+        return last.optional and number >= len(self.kinds) - len(last.kinds)
+
+    @property
     def is_network(self) -> bool:
         """Whether it is trained by gradients, with torch."""
-        return self.family == "network"
+        return self.family != "estimator"
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether it predicts targets, and does not compare sound with lyrics."""
+        return self.family != "pairs"
 
     @property
     def defaults(self) -> dict[str, Value]:
@@ -134,6 +160,8 @@ class Architecture:
 
         Raises UsageError where the architecture cannot.
         """
+        if not self.has_targets:
+            return "pairs"
         sort = OF_CLASSES if isinstance(target.scale, Classes) else OF_NUMBERS
         possible = [objective for objective in self.objectives if objective in sort]
         if not possible:

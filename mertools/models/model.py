@@ -84,6 +84,10 @@ class SelectingModel:
         """Take a network to a device. Raises UsageError where that is not there."""
         return dataclasses.replace(self, model=cast(Any, self.model).on_device(name))
 
+    def has_layer(self, name: str | None) -> bool:
+        """Return whether the network has a layer of that name."""
+        return bool(cast(Any, self.model).has_layer(name))
+
     def embed(self, features: Sequence[Features], branch: str | None) -> NDArray[np.float32]:
         """Embed as a network does, from all columns."""
         embedding: NDArray[np.float32] = cast(Any, self.model).embed(self._select(features), branch)

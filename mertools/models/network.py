@@ -59,6 +59,10 @@ class Network(nn.Module):
         outputs: Tensor = self.classifier(self.embed(*features))
         return outputs
 
+    def describe(self) -> dict[str, Any]:
+        """Say what a model's card says of the form, beside the parameters."""
+        return dict(self.form)
+
     def n_parameters(self) -> int:
         """Count what is learnt by gradients."""
         return sum(
@@ -71,7 +75,7 @@ Build = Callable[..., Network]
 
 def describe_form(network: Network, parameters: Mapping[str, Value]) -> dict[str, Any]:
     """Say everything that fixes a network's form, for its card."""
-    return {**parameters, **network.form, "n_parameters": network.n_parameters()}
+    return {**parameters, **network.describe(), "n_parameters": network.n_parameters()}
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -106,7 +110,8 @@ class TrainedNetwork:
     def embed(self, features: Sequence[Features], branch: str | None) -> NDArray[np.float32]:
         """Give what the last layer looks at, or what a branch gives: (n, size).
 
-        `branch` names one of the network's branches; `features` are those of all its branches.
+        `branch` names one of the network's branches, or a layer within one; `features` are those of
+        all its branches.
         """
         parts = []
         with torch.inference_mode():
@@ -120,7 +125,7 @@ class TrainedNetwork:
         if branch is None:
             return self.network.embed(*tensors)
         seen: list[Tensor] = []
-        module = self.network.branches[branch]
+        module = self._find_layer(branch)
         # A branch sees only its own inputs inside the network, so it is listened to there.
         hook = module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
         try:
@@ -128,6 +133,17 @@ class TrainedNetwork:
         finally:
             hook.remove()
         return seen[0]
+
+    def has_layer(self, name: str | None) -> bool:
+        """Return whether there is such a branch, or layer within one; None is the last layer."""
+        try:
+            return name is None or bool(self._find_layer(name))
+        except AttributeError:
+            return False
+
+    def _find_layer(self, name: str) -> nn.Module:
+        branch, _, within = name.partition(".")
+        return self.network.branches[branch].get_submodule(within)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Give all weights, by name."""
@@ -163,7 +179,8 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
     Raises SchemaError where those do not fit the card.
     """
     architecture = find_architecture(card.architecture)
-    form = dict(card.form)
+    # Cards of before a parameter was added are of its default.
+    form = {**architecture.defaults, **card.form}
     try:
         if not architecture.takes_others and card.kinds != architecture.kinds:
             needed = ", ".join(architecture.kinds)
@@ -180,9 +197,11 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
             expected["n_parameters"] = form["n_parameters"]
         if form != expected:
             raise ValueError("its architecture is another one than this program's")
-        _check_weights(network, learnt)
+        check_weights(network, learnt)
         weights = {name: torch.tensor(array) for name, array in learnt.items()}
         network.load_state_dict(weights, assign=True)
+        for branch in network.branches.values():
+            branch.finish_loading()
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, UsageError) as error:
         raise SchemaError(
             path,
@@ -193,7 +212,7 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
     return TrainedNetwork(network.eval(), card.targets, torch.device("cpu"))
 
 
-def _check_weights(network: Network, learnt: Mapping[str, NDArray[Any]]) -> None:
+def check_weights(network: nn.Module, learnt: Mapping[str, NDArray[Any]]) -> None:
     """Raise ValueError where a weight is missing, too many, of another shape, or not finite."""
     expected = network.state_dict()
     for name in sorted(expected.keys() | learnt.keys()):

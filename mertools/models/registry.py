@@ -19,6 +19,7 @@ from mertools.errors import UsageError, choose_from
 from mertools.models.architecture import (
     OF_CLASSES,
     SKOPS_SUFFIX,
+    TEXT_POOLS,
     Architecture,
     Branch,
     Objective,
@@ -94,6 +95,14 @@ _OF_THE_COMPARISON = (
         "network",
         "mertools.models.crnn",
         _ALL_OBJECTIVES,
+        parameters=(
+            Parameter(
+                "variant",
+                "won",
+                "Won's network, or Choi's of 96 x 1,366 alone",
+                choices=("won", "choi"),
+            ),
+        ),
     ),
     Architecture(
         "dnn",
@@ -118,6 +127,15 @@ _OF_THE_COMPARISON = (
         (Branch("wave", ("wave",)),),
         "network",
         "mertools.models.sample_cnn",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+    Architecture(
+        "artist",
+        "Park's network of artists, on mel spectrograms of short chunks that vote",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.artist",
         _ALL_OBJECTIVES,
         pool="mode",
     ),
@@ -158,6 +176,106 @@ _OF_THE_COMPARISON = (
     ),
 )
 """Of papers 001 and 002 (recipe comparison.md)."""
+
+_SOUND = Branch("sound", ("mel",), hears_level=True)
+LYRICS_BRANCH = "lyrics"
+ENCODER_RATE = "encoder.learning_rate"
+_LYRICS = Branch(LYRICS_BRANCH, ("lyrics",), "vectors", optional=True, tokens=True)
+_OF_ENCODER = (
+    Parameter("encoder.pool", "cls", "what stands for a text's tokens", choices=TEXT_POOLS),
+    Parameter(ENCODER_RATE, 2e-5, "step size of a text encoder learnt along", span=(5e-6, 1e-4)),
+)
+_OF_VGG = (
+    Parameter(
+        "variant",
+        "M2",
+        "the tower of paper 004: M1 plain, M2 with batch normalisation and dropout, M3 and M4 with "
+        "attention, M4 with two convolutions a block",
+        choices=("M1", "M2", "M3", "M4"),
+    ),
+    Parameter(
+        "attention.at",
+        "variant",
+        "features that attention weighs",
+        choices=("variant", "none", "64", "256", "512"),
+    ),
+    Parameter(
+        "floor",
+        "corpus",
+        "80 dB below the loudest cell of the training part, or of each track, as librosa's top_db",
+        choices=("corpus", "track"),
+    ),
+    Parameter("scaling", "unit", "map decibels to 0..1, or leave them", choices=("unit", "none")),
+)
+_OF_SOUND_AND_LYRICS = (
+    Architecture(
+        "vgg",
+        "VGG-like tower of paper 004, on mel spectrograms in absolute decibels",
+        (_SOUND,),
+        "network",
+        "mertools.models.vgg",
+        _ALL_OBJECTIVES,
+        parameters=_OF_VGG,
+    ),
+    Architecture(
+        "bimodal",
+        "network of sound and lyrics: the tower of vgg beside a vector of the words",
+        (_SOUND, _LYRICS),
+        "network",
+        "mertools.models.bimodal",
+        _ALL_OBJECTIVES,
+        parameters=(
+            *_OF_VGG,
+            Parameter("modality", "both", "what is looked at", choices=("both", "audio", "lyrics")),
+            Parameter(
+                "lyrics_dropout",
+                0.0,
+                "share of training rows that lose their lyrics, so that tracks without any are "
+                "predicted from their sound",
+                high=1,
+                low_included=True,
+            ),
+            *_OF_ENCODER,
+        ),
+        parts={"sound": "vgg"},
+    ),
+    Architecture(
+        "lyrics",
+        "network that looks at the words alone",
+        (replace(_LYRICS, optional=False),),
+        "network",
+        "mertools.models.lyrics",
+        _ALL_OBJECTIVES,
+        parameters=_OF_ENCODER,
+    ),
+    Architecture(
+        "siamese",
+        "Siamese network of sound and lyrics, for mer congruence",
+        (
+            Branch("sound", ("embedding",), "vectors"),
+            Branch("lyrics", ("lyrics",), "vectors"),
+        ),
+        "pairs",
+        "mertools.models.siamese",
+        ("pairs",),
+        parameters=(
+            Parameter(
+                "loss",
+                "contrastive",
+                "distances of pairs, or telling one's own lyrics among a batch's",
+                choices=("contrastive", "infonce"),
+            ),
+            Parameter("temperature", 0.07, "of infonce"),
+            Parameter(
+                "negatives",
+                "random",
+                "whose lyrics a mismatched pair has",
+                choices=("random", "other-quadrant", "same-quadrant"),
+            ),
+        ),
+    ),
+)
+"""Of paper 004 (recipe bimodal.md)."""
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -264,6 +382,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             parameters=(_STANDARDISE,),
         ),
         *_OF_THE_COMPARISON,
+        *_OF_SOUND_AND_LYRICS,
     )
 }
 

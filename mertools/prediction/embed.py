@@ -10,11 +10,12 @@ from typing import cast
 import numpy as np
 
 from mertools.artifacts.feature_rows import FeatureRow, Features, KindDescription
-from mertools.artifacts.features_file import open_features, read_rows, write_features
+from mertools.artifacts.features_file import FeaturesFile, open_features, read_rows, write_features
 from mertools.artifacts.files import digest_json, remove_stale_parts
-from mertools.dataset.locate import Located, align_levels, locate_rows
+from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import SchemaError, UsageError, choose_from
 from mertools.features.registry import KINDS
+from mertools.models.model import SelectingModel
 from mertools.models.network import TrainedNetwork
 from mertools.models.registry import find_architecture
 from mertools.prediction.predict import Predictor
@@ -28,38 +29,28 @@ def embed_features(
 ) -> int:
     """Write the outputs of a network's layer to features.h5; return the number of segments.
 
-    Augmented copies are embedded, too. `layer` is "last" or the name of a branch, which looks at
-    its own kinds only. Raises UsageError where the model is no network, has no such branch, or
-    `name` is a known kind, SchemaError where files hold no features that it can use.
+    Augmented copies are embedded, too. `layer` is "last", the name of a branch, which looks at its
+    own kinds only, or that of a layer within one (sound.pool). Raises UsageError where the model is
+    no network, has no such layer, or `name` is a known kind, SchemaError where files hold no
+    features that it can use.
     """
     architecture = find_architecture(predictor.card.architecture)
-    if not architecture.is_network:
+    if not isinstance(predictor.model, TrainedNetwork | SelectingModel) or not (
+        architecture.is_network
+    ):
         raise UsageError(predictor.path, f"is a {architecture.name}", "give a trained network")
     if name in KINDS:
         raise UsageError(f"--as {name}", "is a kind of mer's own", "choose another name")
     branches = [branch.name for branch in architecture.branches]
-    if layer not in (LAST_LAYER, *branches):
+    if layer.partition(".")[0] not in (LAST_LAYER, *branches) or not predictor.model.has_layer(
+        None if layer == LAST_LAYER else layer
+    ):
         raise UsageError(
             f"--layer {layer}", "is not there", choose_from((LAST_LAYER, *branches), layer)
         )
     with ExitStack() as stack:
         files = [stack.enter_context(open_features(path)) for path in paths]
-        kinds = []
-        for needed in predictor.card.inputs:
-            holders = [
-                file
-                for file in files
-                if needed.kind in file.kinds
-                and file.kinds[needed.kind].params_digest == needed.params_digest
-            ]
-            if not holders:
-                raise SchemaError(
-                    files[0].path,
-                    f"holds no {needed.kind} features that {predictor.path} can use",
-                    f"make them with the parameters that mer inspect {predictor.path} shows",
-                )
-            kinds.append((needed.level, locate_rows(holders, needed.kind, lambda _row: True)))
-        aligned = align_levels(kinds)
+        aligned = find_inputs(files, predictor)
         # Segments that lack one of the inputs cannot be embedded.
         ids = [name for name in aligned[0] if all(name in of_kind for of_kind in aligned)]
         rows = [aligned[0][name].row for name in ids]
@@ -70,6 +61,31 @@ def embed_features(
         remove_stale_parts(target.parent, target.name)
         write_features(target, rows, [description], read, files[0].cutting)
     return len(rows)
+
+
+def find_inputs(files: Sequence[FeaturesFile], predictor: Predictor) -> list[dict[str, Located]]:
+    """Find what a model looks at in files: for each kind of its card by segment_id.
+
+    Raises SchemaError where they do not hold a kind, made as the model needs it.
+    """
+    architecture = find_architecture(predictor.card.architecture)
+    kinds = []
+    for number, needed in enumerate(predictor.card.inputs):
+        holders = [
+            file
+            for file in files
+            if needed.kind in file.kinds
+            and file.kinds[needed.kind].params_digest == needed.params_digest
+        ]
+        if not holders:
+            raise SchemaError(
+                files[0].path,
+                f"holds no {needed.kind} features that {predictor.path} can use",
+                f"make them with the parameters that mer inspect {predictor.path} shows",
+            )
+        located = locate_rows(holders, needed.kind, lambda _row: True)
+        kinds.append(KindRows(needed.level, located, architecture.may_lack(number)))
+    return align_levels(kinds)
 
 
 def _reader(

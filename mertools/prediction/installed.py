@@ -55,7 +55,7 @@ def describe_model(path: Path) -> Model:
         card.title,
         card.architecture,
         CLASS_SEPARATOR.join(card.kinds),
-        CLASS_SEPARATOR.join(card.targets[0].classes),
+        CLASS_SEPARATOR.join(card.classes),
         card.licence,
         path.stat().st_size,
         str(path),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mertools.artifacts.feature_rows import FeatureRow, Features
-from mertools.artifacts.features_file import FeaturesFile, open_features, read_rows
 from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_card import Input, ModelCard
 from mertools.artifacts.rows import Prediction
 from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S, Last, SegmentSettings
 from mertools.audio.sources import Source
-from mertools.dataset.locate import Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError, UsageError
 from mertools.features.extract import (
     FailedInput,
@@ -30,9 +27,11 @@ from mertools.features.extract import (
     join_recipes,
 )
 from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
+from mertools.features.words import are_lyrics
 from mertools.models.model import load_model
-from mertools.models.registry import NOTES, find_architecture
+from mertools.models.registry import find_architecture
 from mertools.prediction.rows import make_predictions
+from mertools.prediction.words import TrackWords, WordsReader, blank_lyrics
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
 from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
@@ -48,6 +47,7 @@ class Predictor:
     """A trained model with its card; `digest` is of its file.
 
     `windows`: how tracks are cut to be predicted over time; None cuts them as in training.
+    `lyrics`: reads the words of tracks; without it none has any.
     """
 
     path: Path
@@ -55,6 +55,42 @@ class Predictor:
     model: Any
     digest: str
     windows: SegmentSettings | None = None
+    lyrics: WordsReader | None = None
+
+    @property
+    def inputs_of_words(self) -> tuple[Input, ...]:
+        """What it looks at of words: kinds of lyrics, and others that tracks may lack."""
+        architecture = find_architecture(self.card.architecture)
+        return tuple(
+            needed
+            for number, needed in enumerate(self.card.inputs)
+            if are_lyrics(needed.kind)
+            or (needed.kind not in KINDS and architecture.may_lack(number))
+        )
+
+    @property
+    def inputs_of_sound(self) -> tuple[Input, ...]:
+        """What it looks at of sound; nothing where it looks at words alone."""
+        of_words = self.inputs_of_words
+        return tuple(needed for needed in self.card.inputs if needed not in of_words)
+
+    def with_words(self, words: TrackWords) -> Predictor:
+        """Return the same model with the words of tracks."""
+        return replace(self, lyrics=WordsReader(words, self.model))
+
+    def missing_words(self, track_id: str) -> list[str]:
+        """Name the kinds of words that it looks at and a track has not."""
+        if self.lyrics is not None and self.lyrics.words.has(track_id):
+            return []
+        return [needed.kind for needed in self.inputs_of_words]
+
+    def read_words(self, needed: Input, track_id: str, n_rows: int) -> Features:
+        """Give each of a track's rows the features of its words: (n_rows, *shape)."""
+        if self.lyrics is None:
+            return blank_lyrics(needed, n_rows)
+        one = self.lyrics.read(needed, _restore_kind(self.path, needed), track_id)
+        repeated: Any = np.repeat(one[None], n_rows, axis=0)
+        return cast(Features, repeated)
 
     @property
     def kind_names(self) -> tuple[str, ...]:
@@ -64,7 +100,7 @@ class Predictor:
     @property
     def n_classes(self) -> int:
         """Number of classes; 0 where it predicts numbers."""
-        return len(self.card.targets[0].classes)
+        return len(self.card.classes)
 
     def recipe(self) -> Recipe:
         """Return how its features are computed from sound.
@@ -73,7 +109,7 @@ class Predictor:
         UsageError where it cannot compute them from sound.
         """
         cutting = self.card.cutting
-        kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
+        kinds = tuple(_restore_kind(self.path, needed) for needed in self.inputs_of_sound)
         last = cast(Last, cutting.last)
         segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
         is_over_time = self.windows is not None
@@ -82,7 +118,7 @@ class Predictor:
     @property
     def fixed_length_s(self) -> float | None:
         """The length in seconds that a window must have, where its features have frames."""
-        has_frames = any(find_kind(name).has_time_axis for name in self.kind_names)
+        has_frames = any(find_kind(of.kind).has_time_axis for of in self.inputs_of_sound)
         return self.card.cutting.length_s if has_frames else None
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
@@ -96,7 +132,7 @@ class Predictor:
             if not 0 < seconds < math.inf:
                 raise UsageError(name, f"{seconds} s is no length of time", "give more than 0")
         cutting = self.card.cutting
-        for name in self.kind_names:
+        for name in (needed.kind for needed in self.inputs_of_sound):
             if find_kind(name).has_time_axis and length_s != cutting.length_s:
                 raise UsageError(
                     self.path,
@@ -147,11 +183,15 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class PredictedTrack:
-    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them."""
+    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them.
+
+    `lacks` are the kinds of feature that it was predicted without.
+    """
 
     rows: list[Prediction]
     source_digest: str
     kept: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
@@ -181,6 +221,10 @@ def load_predictors(paths: Iterable[Path], device: str = "auto") -> list[Predict
     """
     find_device(device)
     predictors = [load_predictor(path, device) for path in paths]
+    for predictor in predictors:
+        if not predictor.card.targets:
+            name = predictor.card.architecture
+            raise UsageError(predictor.path, f"is a {name}, of no target", "give it mer congruence")
     of_target: dict[str, Predictor] = {}
     for predictor in predictors:
         for target in predictor.card.targets:
@@ -226,95 +270,6 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
     return kind
 
 
-def predict_features(
-    paths: Sequence[Path], predictors: Sequence[Predictor], level: Level
-) -> Iterator[PredictedTrack | FailedInput]:
-    """Predict the tracks of features files, in the order in which they first appear.
-
-    The files may hold different kinds, or different segments; one with kinds that no model needs,
-    but of the same segments, is passed over, and so are augmented copies.
-
-    Raises UsageError where one cannot be read, SchemaError where there are no features that a model
-    needs, or some twice.
-    """
-    wanted = [(predictor, needed) for predictor in predictors for needed in predictor.card.inputs]
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_features(path)) for path in paths]
-        # A copy is one whichever of the files says so.
-        copies = {row.track_id for file in files for row in file.rows if row.original}
-        levels: dict[KindKey, str] = {}
-        located: dict[KindKey, dict[str, Located]] = {}
-        used = set()
-        for predictor, needed in wanted:
-            key = needed.kind, needed.params_digest
-            found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
-            if not found:
-                raise _no_features(files[0].path, needed.kind, predictor)
-            used |= {file.path for file in found}
-            levels[key] = needed.level
-            located[key] = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
-        aligned = align_levels([(levels[key], of_kind) for key, of_kind in located.items()])
-        located = dict(zip(located, aligned, strict=True))
-        rows: dict[str, FeatureRow] = {}
-        for of_kind in located.values():
-            for name, segment in of_kind.items():
-                rows.setdefault(name, segment.row)
-        names = {needed.kind for _, needed in wanted}
-        # A file that no model needs is passed over only where it is of the same segments: a typo in
-        # its name would otherwise go unnoticed.
-        for file in files:
-            is_needless = not names & file.kinds.keys() and all(
-                row.segment_id in rows or row.track_id in copies for row in file.rows
-            )
-            if file.path not in used and not is_needless:
-                raise _no_features(file.path, wanted[0][1].kind, wanted[0][0])
-        tracks: dict[str, list[FeatureRow]] = {}
-        for row in rows.values():
-            tracks.setdefault(row.track_id, []).append(row)
-        for of_track in tracks.values():
-            yield _predict_stored(of_track, predictors, located, level)
-
-
-KindKey = tuple[str, str]
-"""A kind of feature and the digest of its parameters."""
-
-
-def _digest_of(file: FeaturesFile, kind: str) -> str | None:
-    return file.kinds[kind].params_digest if kind in file.kinds else None
-
-
-def _no_features(path: Path, kind: str, predictor: Predictor) -> SchemaError:
-    command = "mer transcribe" if kind in NOTES else "mer featurize"
-    return SchemaError(
-        path,
-        f"holds no {kind} features that {predictor.path} can use",
-        f"make them with {command} and the parameters that mer inspect {predictor.path} shows",
-    )
-
-
-def _predict_stored(
-    rows: Sequence[FeatureRow],
-    predictors: Sequence[Predictor],
-    located: Mapping[KindKey, Mapping[str, Located]],
-    level: Level,
-) -> PredictedTrack | FailedInput:
-    """Predict a track from its segments' features, unless some are missing."""
-    features = {}
-    for (kind, digest), of_kind in located.items():
-        for row in rows:
-            if row.segment_id not in of_kind:
-                problem = f"has no {kind} features, but others"
-                error = InputError(row.segment_id, problem, "make all kinds of the same segments")
-                return FailedInput(row.track_id, row.segment_id, error)
-        found = [of_kind[row.segment_id] for row in rows]
-        features[kind, digest] = read_rows(kind, [(each.file, each.index) for each in found])
-    predictions: list[Prediction] = []
-    for predictor in predictors:
-        inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
-        predictions += _predict_track(predictor, rows, inputs, level)
-    return PredictedTrack(predictions, rows[0].source_digest)
-
-
 def skip_copies(sources: Iterable[Source]) -> Iterator[Source]:
     """Yield sources but for those that a manifest names as augmented copies."""
     return (source for source in sources if isinstance(source, InputError) or not source.original)
@@ -342,14 +297,30 @@ def predict_audio(
             if isinstance(track, FailedInput):
                 yield track
                 break
-            features = [
-                np.stack([np.asarray(segment.features[name]) for segment in track])
-                for name in predictor.kind_names
-            ]
             rows = [segment.row for segment in track]
-            predictions += _predict_track(predictor, rows, features, level, track[0].track_s)
+            of_words = predictor.inputs_of_words
+            features = [
+                predictor.read_words(needed, rows[0].track_id, len(rows))
+                if needed in of_words
+                else np.stack([np.asarray(segment.features[needed.kind]) for segment in track])
+                for needed in predictor.card.inputs
+            ]
+            predictions += predict_track(predictor, rows, features, level, track[0].track_s)
         else:
-            yield PredictedTrack(predictions, rows[0].source_digest)
+            lacks = {kind for of in predictors for kind in of.missing_words(rows[0].track_id)}
+            yield PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))
+
+
+def predict_words(predictors: Sequence[Predictor], words: TrackWords) -> Iterator[PredictedTrack]:
+    """Predict the tracks of a table of lyrics by models that look at words alone, in its order."""
+    for track_id in words.texts:
+        row = FeatureRow(track_id, track_id, 0.0, 0.0, silent=False, padded=False, source_digest="")
+        predictions: list[Prediction] = []
+        for predictor in predictors:
+            inputs = [predictor.read_words(of, track_id, 1) for of in predictor.card.inputs]
+            predictions += predict_track(predictor, [row], inputs, "track")
+        lacks = {kind for of in predictors for kind in of.missing_words(track_id)}
+        yield PredictedTrack(predictions, "", lacks=tuple(sorted(lacks)))
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
@@ -375,7 +346,7 @@ def _whole(track: list[Outcome]) -> list[SegmentFeatures] | FailedInput:
     return failed[0] if failed else [o for o in track if isinstance(o, SegmentFeatures)]
 
 
-def _predict_track(
+def predict_track(
     predictor: Predictor,
     rows: Sequence[FeatureRow],
     features: Sequence[Features],
@@ -384,14 +355,16 @@ def _predict_track(
 ) -> Iterator[Prediction]:
     """Yield a track's rows of predictions: its segments, then itself.
 
-    Where the track's length in seconds, `track_s`, is not known, it ends with its last segment.
+    Where the track's length in seconds, `track_s`, is not known, it ends with its last segment. A
+    track that is one row as a whole, as its lyrics are, has no segments and no length.
     """
+    is_whole = rows[0].duration == 0
     durations = np.array([row.duration for row in rows])
     of_segments, of_track = predictor.predict(features, durations)
     unlike = predictor.unlike(features)
     targets, track_id = predictor.card.targets, rows[0].track_id
     model = predictor.digest[:MODEL_DIGITS]
-    if level != "track":
+    if level != "track" and not is_whole:
         for k, row in enumerate(rows):
             yield from make_predictions(
                 targets,
@@ -403,15 +376,15 @@ def _predict_track(
                 unlike=None if unlike is None else float(unlike[k]),
                 model=model,
             )
-    if level != "segment":
+    if level != "segment" or is_whole:
         start = 0.0 if track_s is not None else min(row.start for row in rows)
         end = max(row.start + row.duration for row in rows) if track_s is None else track_s
         yield from make_predictions(
             targets,
             track_id,
             None,
-            start,
-            end - start,
+            None if is_whole else start,
+            None if is_whole else end - start,
             of_track,
             unlike=None if unlike is None else float(unlike.mean()),
             model=model,

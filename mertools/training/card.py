@@ -87,7 +87,7 @@ def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None)
         scores["validation"] = _summarise_validation(trained.final)
     return ModelCard(
         architecture=settings.architecture.name,
-        targets=data.targets,
+        targets=data.targets if settings.architecture.has_targets else (),
         inputs=describe_inputs(data),
         sample_rate=int(data.stored.kinds[0].params.get("sample_rate", 1)),
         cutting=joined.cutting,
@@ -153,9 +153,11 @@ def _describe_standardisation(settings: Settings) -> str:
     module = settings.architecture.load_module()
     if not settings.architecture.is_network:
         return str(module.STANDARDISATION)
-    if settings.recipe.form.get("standardise") == "no":
+    form = settings.recipe.form
+    if form.get("standardise") == "no":
         return "none"
-    return str(getattr(module, "STANDARDISATION", "none"))
+    found = getattr(module, "STANDARDISATION", "none")
+    return str(found if isinstance(found, str) else found[form["variant"]])
 
 
 def _describe_shares(settings: Settings, kinds: Sequence[Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ CRITERIA: Mapping[Objective, str] = {
     "soft": "macro_f1",
     "mse": "mse",
     "mae": "mae",
+    "pairs": "auc",
 }
 """The score of tracks by which a search chooses; an estimator that learns distributions has another
 (see `estimators`)."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 
 from mertools.errors import UsageError
+from mertools.features.mel import ABSOLUTE, MAX
 from mertools.training import distributed
 from mertools.training.networks import build_network
 from mertools.training.plan import Plan
@@ -26,7 +28,7 @@ def check_points(plan: Plan) -> list[str]:
     if settings.select is not None:
         vectors = data.stored.shapes[settings.architecture.n_other_kinds :]
         n_selected = min(settings.select.n_columns, sum(map(math.prod, vectors)))
-    lines: dict[str, None] = {}
+    lines: dict[str, None] = dict.fromkeys(_find_lost_level(plan))
     for point in points:
         recipe = settings.recipe.replaced(point)
         with torch.device("meta"):
@@ -42,3 +44,16 @@ def check_points(plan: Plan) -> list[str]:
             shared = shared_weights(network, settings.starts, data.targets, recipe)
             lines[describe_transfer(network, settings.starts, shared)] = None
     return list(lines)
+
+
+def _find_lost_level(plan: Plan) -> Iterator[str]:
+    """Say where features no longer tell how loud a track is, and the architecture would hear it."""
+    architecture, kinds = plan.settings.architecture, plan.dataset.stored.kinds
+    hearing = {k for of in architecture.branches if of.hears_level for k in of.kinds}
+    for kind in kinds:
+        if kind.name in hearing and kind.params.get("reference", MAX) == MAX:
+            yield (
+                f"warning: {kind.name} is relative to each segment's loudest cell, so that "
+                f"{architecture.name} cannot tell loud music from quiet: make it with "
+                f"--set {kind.name}.reference={ABSOLUTE} --set {kind.name}.top_db=0"
+            )

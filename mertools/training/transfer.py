@@ -21,8 +21,6 @@ from mertools.models.registry import Architecture, find_architecture
 from mertools.targets.scale import Target
 from mertools.training.recipes import FREEZE, SCENARIOS, Recipe
 
-SPECTROGRAM = "spectrogram"
-
 
 @dataclass(frozen=True)
 class Start:
@@ -82,8 +80,8 @@ def frozen_modules(network: Network, recipe: Recipe) -> list[nn.Module]:
             frozen.append(network.branches[name])
             continue
         n_frozen = SCENARIOS[name]
-        branch = network.branches.get(SPECTROGRAM)
-        blocks = list(getattr(branch, "blocks", []))[:n_frozen]
+        of_branches = (getattr(branch, "blocks", ()) for branch in network.branches.values())
+        blocks = [block for blocks in of_branches for block in blocks][:n_frozen]
         if n_frozen != 0 and not blocks:
             raise UsageError(
                 f"freeze={name}", "freezes convolution blocks; there are none", "give S0"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mertools.artifacts.rows import (
     Alignment,
     Annotation,
+    Congruence,
     CrossValidation,
     Failure,
     Fold,
@@ -38,6 +39,7 @@ ROW_TYPES: list[type[Row]] = [
     Label,
     Prediction,
     Alignment,
+    Congruence,
     Ranking,
     Note,
     Fold,

@@ -103,7 +103,7 @@ def outcomes(reference: Any, estimated: Any) -> NumberOutcomes:
 
 
 def test_baselines_in_closed_form() -> None:
-    baselines = number_baselines(outcomes([0.2, 0.8], [0.5, 0.5]), [0.2, 0.8])
+    baselines = number_baselines(outcomes([0.2, 0.8], [0.5, 0.5]), [0.2, 0.8], 0)
     mean, random = baselines["mean"], baselines["random"]
     assert mean["mae"] == pytest.approx(0.3)
     assert mean["mse"] == pytest.approx(0.09)
@@ -111,8 +111,18 @@ def test_baselines_in_closed_form() -> None:
     assert (mean["value"], mean["source"]) == (0.5, "train")
     assert random["mae"] == pytest.approx(0.34)
     assert random["mse"] == pytest.approx(0.17333, abs=1e-5)
-    assert number_baselines(outcomes([0.2, 0.8], [0, 0]), [])["mean"]["source"] == "scored"
-    assert number_baselines(outcomes([0.2, 0.8], [0, 0]), [0, 0, 1])["median"]["value"] == 0
+    assert number_baselines(outcomes([0.2, 0.8], [0, 0]), [], 0)["mean"]["source"] == "scored"
+    assert number_baselines(outcomes([0.2, 0.8], [0, 0]), [0, 0, 1], 0)["median"]["value"] == 0
+
+
+def test_a_random_number_is_drawn_by_the_seed_and_expected() -> None:
+    rng = np.random.default_rng(3)
+    judged = outcomes(rng.uniform(size=4000), np.zeros(4000))
+    first, again, other = (number_baselines(judged, [], seed)["random_draw"] for seed in (1, 1, 2))
+    assert first == again != other
+    expected = number_baselines(judged, [], 1)["random"]
+    assert first["mae"] == pytest.approx(expected["mae"], abs=0.02)
+    assert first["mse"] == pytest.approx(expected["mse"], abs=0.02)
 
 
 def test_expected_random_scores_are_those_of_many_draws() -> None:

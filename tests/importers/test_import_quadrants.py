@@ -148,6 +148,60 @@ def test_merge_bimodal_pairs_sound_with_lyrics(mer: Mer, tmp_path: Path, write_t
     assert parts == {"A001": "train", "A002": "test"}
 
 
+@pytest.fixture
+def bimodal(tmp_path: Path, write_tone: Write) -> Path:
+    folder = tmp_path / "MERGE_Bimodal_Complete"
+    songs = [
+        ("A001,L001", "Q1", "Ann", "train"),
+        ("A002,L002", "Q2", "ann", "test"),
+        ("MT03,MT04", "Q3", "Bob", "validate"),
+    ]
+    for keys, quadrant, _, _ in songs:
+        sound, lyrics = keys.split(",")
+        write_tone(folder / "audio" / quadrant / f"{sound}.wav", 0.5)
+        write(folder / "lyrics" / quadrant / f"{lyrics}.txt", "The  same\nWORDS")
+    merge_tables(folder, "bimodal_complete", "Audio_Song,Lyric_Song", songs)
+    write(
+        folder / "merge_bimodal_complete_av_values.csv",
+        "Audio_Song,Lyric_Song,Arousal,Valence",
+        *("A001,L001,0.5,0.3", "A002,L002,-0.4,-0.25", "MT03,MT04,0,0"),
+    )
+    return folder
+
+
+def test_merge_maps_signed_values_and_counts_what_contradicts_itself(
+    mer: Mer, bimodal: Path
+) -> None:
+    said = mer("import", "merge", bimodal, "-o", "w").stderr
+    assert "valence and arousal are from -1 to 1" in said
+    # Q2 with low arousal, and Q3 in the middle, which counts as high.
+    assert "2 songs have valence and arousal of another quadrant" in said
+    assert "1 of 2 artists have songs in several parts" in said
+    assert "1 lyrics are the same words in several parts" in said
+    labels = read_table(str(bimodal.parent / "w" / "labels.csv"), Label)
+    numbers = {(row.track_id, row.target): row.mean for row in labels if row.mean is not None}
+    assert numbers == {
+        ("A001", "arousal"): 0.75,
+        ("A001", "valence"): 0.65,
+        ("A002", "arousal"): 0.3,
+        ("A002", "valence"): 0.375,
+        ("MT03", "arousal"): 0.5,
+        ("MT03", "valence"): 0.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("song", "problem"),
+    [("A009", "line 2 names A009, which is no song's name"), ("L001", "has L001 again")],
+)
+def test_merge_refuses_a_split_of_other_songs(
+    mer: Mer, bimodal: Path, song: str, problem: str
+) -> None:
+    part = "tvt_dataframes/tvt_70_15_15/tvt_70_15_15_test_bimodal_complete.csv"
+    write(bimodal / part, "Song,Quadrant", f"{song},Q1")
+    assert problem in mer("import", "merge", bimodal, "-o", "w", status=2).stderr
+
+
 def test_merge_says_what_is_missing(mer: Mer, audio: Path) -> None:
     (audio / "Q4" / "A004.wav").unlink()
     assert "lacks 1 of 4 sound files (A004.mp3)" in mer(

@@ -24,7 +24,8 @@ def embed(
     layer: Annotated[
         str,
         typer.Option(
-            metavar="last|BRANCH", help="The last hidden layer, or the output of a branch."
+            metavar="last|BRANCH[.LAYER]",
+            help="The last hidden layer, or the output of a branch or of a layer within it.",
         ),
     ] = "last",
     device: options.Device = "auto",

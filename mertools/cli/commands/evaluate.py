@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -53,6 +53,13 @@ def evaluate(
     shuffles: Annotated[
         int, typer.Option(metavar="N", help="Shuffles of a permutation test.", min=1)
     ] = 10_000,
+    centres: Annotated[
+        Literal["train", "test", "geometric"],
+        typer.Option(
+            help="Centres of quadrants that valence and arousal are compared with: means of the "
+            "tracks marked train, of those that are scored, or the quadrants' middles."
+        ),
+    ] = "train",
     bootstrap: scoring.Bootstrap = 2_000,
     plots: options.PlotFolder = None,
     plot_format: options.PlotFormat = "png",
@@ -94,7 +101,7 @@ def evaluate(
     ]
     for line in scoring.coverage_lines(models[0], part):
         say(line)
-    report = build_report(models[0], bootstrap, seed)
+    report = build_report(models[0], bootstrap, seed, centres)
     report["provenance"] |= {
         "predictions": scoring.describe_file(predictions),
         "labels": scoring.describe_file(labels),

@@ -53,6 +53,12 @@ OBJECTIVES: dict[str, str] = {
     "mae": "a number, by its absolute error",
 }
 
+ONLY_OF_TARGETS = (
+    *("target", "objective", "grid", "search", "trials", "cv", "folds", "select", "oversample"),
+    *("pool", "refit", "predictions", "cv_table"),
+)
+"""Arguments of `train` that what learns no target does without."""
+
 ONLY_NETWORKS = ("recipe", "init", "freeze", "history", "device", "threads", "resume", "force")
 """Arguments of `train` that estimators do without."""
 
@@ -192,6 +198,7 @@ def train(
             show_default="S0",
         ),
     ] = None,
+    encoder: options.Encoder = None,
     refit: Annotated[
         bool, typer.Option(help="Train the best point on all tracks and write the model.")
     ] = True,
@@ -235,7 +242,7 @@ def train(
             features=tuple(features),
             copies=tuple(copies or ()),
             labels=labels,
-            targets=tuple(target.split(",")),
+            targets=tuple(target.split(",")) if target else (),
             kinds=tuple(kind or ()),
             unit=unit if unit in architecture.units else "segment",
             shares=tuple(share or ()),
@@ -255,6 +262,7 @@ def train(
             pool=pool or architecture.pool,
             starts=tuple(init or ()),
             freeze=freeze,
+            encoder=encoder,
             device=device,
             n_threads=threads,
             seed=seed,
@@ -280,11 +288,18 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         left_out.append("select")
     if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
         left_out.append("oversample")
+    if not architecture.takes_tokens:
+        left_out.append("encoder")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
         left_out.append("share")
+    if not architecture.has_targets:
+        left_out += [name for name in ONLY_OF_TARGETS if name not in left_out]
     fixed |= {name: defaults[name] for name in left_out}
+    if not architecture.has_targets:
+        # Pairs have no folds: the labels' validation part chooses the epoch.
+        fixed |= {"target": "", "cv": 0}
     if not architecture.is_network:
         fixed["device"] = "cpu"
 
@@ -295,7 +310,9 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     changed = {
         "kind": typer.Option(
             metavar="NAME",
-            help="Kind of vectors to learn from; repeatable."
+            help="Kind of the sound, then of the lyrics."
+            if not architecture.has_targets
+            else "Kind of vectors to learn from; repeatable."
             if architecture.takes_vectors
             else "Kind with frames over time to learn from.",
             autocompletion=options.complete_kinds,
@@ -316,7 +333,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
 
 
 def _with_option(of: Parameter, changed: dict[str, Any], architecture: Architecture) -> Parameter:
-    if of.name == "objective":
+    if of.name == "objective" and architecture.has_targets:
         names: Any = Literal.__getitem__(architecture.objectives)
         meanings = "; ".join(f"{name}: {OBJECTIVES[name]}" for name in architecture.objectives)
         option = typer.Option(
@@ -329,8 +346,36 @@ def _with_option(of: Parameter, changed: dict[str, Any], architecture: Architect
     return of.replace(annotation=Annotated[hint, changed[of.name]])
 
 
+PAIRS_HELP = """Train a {summary}.
+
+Learns which sound and lyrics belong together, from pairs of a track's sound with its own lyrics and
+with another's. Sound is a kind of vectors, such as mer embed makes, or mel with --init
+sound=MODEL. Needs {kinds} of tracks that the labels do not mark test; their validation part chooses
+the epoch. With --group artist no mismatched pair is of one artist.
+
+Parameters, for --set and --recipe:
+
+\b
+{parameters}
+
+\b
+Examples:
+  mer train {name} --features sound.h5 --features lyrics.h5 --labels labels.csv \\
+      -o siamese.safetensors
+  mer train {name} --features features.h5 --features lyrics.h5 --labels labels.csv \\
+      --kind mel --init sound=vgg.safetensors -o siamese.safetensors
+"""
+
+
 def train_help(architecture: Architecture) -> str:
     """Write the help text of the command that trains an architecture."""
+    if not architecture.has_targets:
+        return PAIRS_HELP.format(
+            name=architecture.name,
+            summary=architecture.summary,
+            kinds=" and ".join(architecture.kinds),
+            parameters="\n".join(_describe_parameter(of) for of in parameters_of(architecture)),
+        )
     files = {"notes.h5" if kind in NOTES else "features.h5": None for kind in architecture.kinds}
     network = architecture.is_network
     first = parameters_of(architecture)[0].name

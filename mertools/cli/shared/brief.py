@@ -17,6 +17,8 @@ def brief_model(card: ModelCard) -> Iterator[str]:
     for target in card.targets:
         names = f" ({', '.join(target.classes)})" if target.classes else ""
         yield f"{card.architecture} model of {target.name}, {target.scale}{names}"
+    if not card.targets:
+        yield f"{card.architecture} model of no target: it compares"
     kinds = (f"{kind.kind} {' x '.join(map(str, kind.shape))}" for kind in card.inputs)
     length = f"{card.cutting.length_s:g} s at {card.sample_rate} Hz"
     yield f"looks at {', '.join(kinds)}; segments of {length}"

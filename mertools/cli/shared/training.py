@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,9 +37,10 @@ from mertools.cli.shared.training_request import (
 from mertools.cli.shared.values import parse_grid
 from mertools.dataset.dataset import Joined
 from mertools.dataset.folds import describe_rare_classes, share_folds
-from mertools.dataset.join import Request, find_targets, join
+from mertools.dataset.join import Request, find_targets, join, name_targets
 from mertools.dataset.vectors import load_vectors
 from mertools.models.registry import Architecture
+from mertools.pretrained.text_encoder import find_encoder
 from mertools.runtime.parallel import Jobs
 from mertools.training.plan import Fit, Plan, Settings
 from mertools.training.protocol import PointResult, check_settings, run_protocol
@@ -66,6 +68,8 @@ def run_training(
     device, starts = "cpu", ()
     if architecture.is_network:
         device, starts = prepare_network(architecture, request)
+    if not architecture.has_targets:
+        request = replace(request, targets=name_targets(request.labels))
     targets = find_targets(request.labels, request.targets)
     objective = architecture.choose_objective(targets[0], request.objective)
     joined = join(
@@ -75,8 +79,9 @@ def run_training(
             request.targets,
             kinds,
             tuple(map(Path, request.copies)),
-            keeps_disputed=objective == "soft",
+            keeps_disputed=objective in ("soft", "pairs"),
             groups=choose_groups(request),
+            optional=tuple(kind for k, kind in enumerate(kinds) if architecture.may_lack(k)),
         )
     )
     report_joined(joined)
@@ -110,6 +115,7 @@ def run_training(
         device,
         request.n_threads,
         oversampling,
+        find_encoder(request.encoder) if request.encoder is not None else None,
     )
     for line in describe_rare_classes(data, request.n_folds):
         say(line)
@@ -134,14 +140,13 @@ def run_training(
 def _train_network(
     plan: Plan, joined: Joined, outputs: Outputs, beside: Path, jobs: Jobs, *, force: bool
 ) -> None:
-    from dataclasses import replace
-
     from mertools.training import distributed
     from mertools.training.checkpoint import StateFolder
     from mertools.training.points import check_points
 
-    for line in check_points(plan):
-        say(line)
+    if plan.settings.architecture.has_targets:
+        for line in check_points(plan):
+            say(line)
     with ExitStack() as stack:
         # The first process alone writes the outputs; what the others write is thrown away.
         if not distributed.is_first():

@@ -53,6 +53,7 @@ class TrainingRequest:
     pool: Pooling
     starts: tuple[str, ...]
     freeze: str | None
+    encoder: str | None
     device: str
     n_threads: int
     seed: int
@@ -95,7 +96,14 @@ def prepare_network(
 
 
 def choose_kinds(architecture: Architecture, asked: Sequence[str]) -> tuple[str, ...]:
-    """Give the kinds that an architecture looks at, with those asked for in place of its own."""
+    """Give the kinds that an architecture looks at, with those asked for in place of its own.
+
+    Of pairs the first is of sound, and a second of lyrics.
+    """
+    if not architecture.has_targets:
+        if len(asked) > len(architecture.kinds):
+            raise UsageError(f"--kind {asked[-1]}", "is a third", "name sound, then lyrics")
+        return (*asked, *architecture.kinds[len(asked) :])
     return tuple(
         kind
         for branch in architecture.branches
