@@ -17,6 +17,7 @@ from mertools.errors import UsageError, choose_from
 from mertools.features import (
     efficientat,
     handcrafted,
+    key,
     lyrics,
     mel,
     mfcc,
@@ -208,6 +209,18 @@ KINDS: Mapping[str, FeatureKind] = {
             of_window=tonal.window_feature,
         ),
         FeatureKind(
+            "key",
+            transcription.TranscriptionParams,
+            {DEFAULT_ENGINE: key.feature},
+            ("segment", "column"),
+            lambda params: key.COLUMN_NAMES,
+            "1",
+            lambda params: params.least_samples,
+            highest_rate=transcription.SAMPLE_RATE,
+            on_devices=True,
+            of_window=key.window_feature,
+        ),
+        FeatureKind(
             "notestats",
             transcription.TranscriptionParams,
             {DEFAULT_ENGINE: notestats.feature},
@@ -379,17 +392,17 @@ def request_kind(
     if not kind.is_of_lyrics:
         rate = sample_rate or kind.default_rate
         values["sample_rate"] = min(rate, kind.highest_rate or rate)
-    for key, text in (settings or {}).items():
-        if key not in fields:
-            raise UsageError(f"{name}.{key}", "is no parameter", choose_from(fields, key))
-        convert: Callable[[str | int | float], Any] = type(fields[key].default)
+    for param, text in (settings or {}).items():
+        if param not in fields:
+            raise UsageError(f"{name}.{param}", "is no parameter", choose_from(fields, param))
+        convert: Callable[[str | int | float], Any] = type(fields[param].default)
         try:
-            values[key] = convert(text)
+            values[param] = convert(text)
         except ValueError:
             raise UsageError(
-                f"{name}.{key}",
+                f"{name}.{param}",
                 f"{text!r} does not fit",
-                f"give a number like {fields[key].default}",
+                f"give a number like {fields[param].default}",
             ) from None
     if kind.user_weights and not values.get("weights"):
         values["weights"] = digest_weights(kind.user_weights)

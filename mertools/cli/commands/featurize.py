@@ -30,7 +30,7 @@ def featurize(
         typer.Option(
             metavar="NAME",
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour, mfcc, wave, notestats, skey, vggish, openl3, efficientat, "
+            "contour, mfcc, wave, notestats, key, skey, vggish, openl3, efficientat, "
             "efficientat-frames, musicnn-frames; of words: lyrics, tokens; repeatable.",
             autocompletion=options.complete_kinds,
             show_default="handcrafted; with --encoder lyrics",
