@@ -185,7 +185,8 @@ def _train() -> MerGroup:
         return ARCHITECTURES
 
     def build(name: str) -> Any:
-        from mertools.cli.commands.train import command_of, train_help
+        from mertools.cli.commands.train import command_of
+        from mertools.cli.shared.training_help import train_help
         from mertools.models.registry import ARCHITECTURES
 
         architecture = ARCHITECTURES[name]
