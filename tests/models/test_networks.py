@@ -275,7 +275,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], object], str
         "holds no",
     ),
     "another model's card": (lambda card, w: card.update(model="svm"), "holds no SVM"),
-    "a model that is not known": (lambda card, w: card.update(model="vgg"), "vgg: is no model"),
+    "a model that is not known": (lambda card, w: card.update(model="vggg"), "vggg: is no model"),
     "a card of another kind": (lambda card, w: card.pop("architecture"), "has no architecture"),
 }
 
