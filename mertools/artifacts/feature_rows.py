@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NO_TOKEN = -1
+"""Fills tokens of lyrics up to their length."""
+
 Features = NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int32] | NDArray[np.int64]
 
 
@@ -18,6 +21,7 @@ class FeatureRow:
 
     `original` is the track_id that an augmented copy comes from, and empty for an original.
     Features of level track have one row a track: segment_id = track_id, start and duration 0.
+    Lyrics are `silent` where they have no words, and `truncated` where their end is left out.
     """
 
     segment_id: str
@@ -28,6 +32,7 @@ class FeatureRow:
     padded: bool
     source_digest: str
     original: str = ""
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

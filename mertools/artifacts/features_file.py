@@ -14,7 +14,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mertools.artifacts.feature_rows import Cutting, FeatureRow, Features, KindDescription
+from mertools.artifacts.feature_rows import (
+    NO_TOKEN,
+    Cutting,
+    FeatureRow,
+    Features,
+    KindDescription,
+)
 from mertools.artifacts.features_check import (
     ROWS_AT_ONCE,
     SCHEMA_FILE,
@@ -144,7 +150,7 @@ def _schema_version(
     """Give the lowest version that describes the file: older programs read what they can."""
     has_newer_parts = (
         cutting is not None
-        or any(row.original for row in rows)
+        or any(row.original or row.truncated for row in rows)
         or any(_attributes_to_write(kind) or "int" in kind.dtype for kind in kinds)
     )
     version: str = schema["version"] if has_newer_parts else FIRST_VERSION
@@ -243,6 +249,7 @@ class FeaturesFile:
             if name in segments
         }
         numbers = {name: segments[name][...] for name in ("start", "duration", "silent", "padded")}
+        truncated = segments["truncated"][...] if "truncated" in segments else numbers["silent"] & 0
         self.rows = [
             FeatureRow(
                 texts["segment_id"][i],
@@ -253,6 +260,7 @@ class FeaturesFile:
                 bool(numbers["padded"][i]),
                 texts["source_digest"][i] if "source_digest" in texts else "",
                 texts["original"][i] if "original" in texts else "",
+                bool(truncated[i]),
             )
             for i in range(len(texts["segment_id"]))
         ]
@@ -274,10 +282,10 @@ class FeaturesFile:
 def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Features:
     """Read features of a kind from rows of any files, each given by its index: (n, *shape).
 
-    Zeros stand for an index that is `MISSING`.
+    Zeros, or no tokens, stand for an index that is `MISSING`.
     """
     description = indices[0][0].kinds[kind]
-    features: Features = np.zeros((len(indices), *description.shape), description.dtype)
+    features = blank_features(len(indices), description.shape, description.dtype)
     begin = 0
     for end in range(1, len(indices) + 1):
         file, first = indices[begin]
@@ -288,6 +296,12 @@ def read_rows(kind: str, indices: Sequence[tuple[FeaturesFile, int]]) -> Feature
             file.read_into(features[begin:end], kind, first)
             begin = end
     return features
+
+
+def blank_features(n_rows: int, shape: tuple[int, ...], dtype: str) -> Features:
+    """Give the features of lyrics without words: zeros, or no token, (n_rows, *shape)."""
+    blank: Features = np.full((n_rows, *shape), NO_TOKEN if "int" in dtype else 0, dtype)
+    return blank
 
 
 @contextmanager

@@ -362,7 +362,7 @@ class Congruence(Row):
 
 @dataclass(frozen=True, slots=True)
 class Lyrics(Row):
-    """A row of lyrics.csv: the words of a track, or the text file that they are in."""
+    """A row of lyrics.csv: the words of a track, or the text file that they are in, or neither."""
 
     table: ClassVar[str] = "lyrics"
     known_by: ClassVar[tuple[str, ...]] = ("text",)
@@ -373,8 +373,8 @@ class Lyrics(Row):
     title: str | None = None
 
     def find_problem(self) -> str | None:
-        """Say that there are no words where neither text nor path is given."""
-        return None if self.text or self.path else "has neither text nor path"
+        """Say that the words are given twice; a track may have none, as music without a singer."""
+        return "has both text and path" if self.text and self.path else None
 
 
 @dataclass(frozen=True, slots=True)

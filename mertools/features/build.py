@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from mertools.errors import InputError, SchemaError
 from mertools.features.extract import (
     NOTES,
     FailedInput,
+    FindKept,
     Kept,
     Outcome,
     Recipe,
@@ -28,6 +29,7 @@ from mertools.features.extract import (
     extract,
 )
 from mertools.features.notes import NoteEvent
+from mertools.features.registry import RequestedKind
 from mertools.runtime.parallel import Jobs
 
 
@@ -58,6 +60,34 @@ def build_features(
     With `limits` the file is a shard: it is not written again where nothing of it changes, and its
     journal keeps the notes, as the run is not over.
     """
+    inputs = _Inputs(sources)
+    yield from store_features(
+        target,
+        recipe.kinds,
+        lambda kept: extract(inputs, recipe, jobs, kept),
+        # Segments of a manifest may have been cut in any way.
+        lambda: None if inputs.have_segments else recipe.cutting(),
+        recipe.notes_digest() if recipe.notes else None,
+        force=force,
+        limits=limits,
+    )
+
+
+def store_features(
+    target: Path,
+    kinds: tuple[RequestedKind, ...],
+    compute: Callable[[FindKept], Iterator[list[Outcome]]],
+    find_cutting: Callable[[], Cutting | None],
+    notes_digest: str | None = None,
+    *,
+    force: bool,
+    limits: ShardLimits | None = None,
+) -> Iterator[Outcome]:
+    """Write what `compute` gives as `build_features` does, whatever it is computed from.
+
+    `compute` is given a function that says which features of a track exist already. How tracks were
+    cut is asked for once all outcomes are drawn. Notes come along where they have a digest.
+    """
     remove_stale_parts(target.parent, target.name)
     with Journal(target) as journal, ExitStack() as stack:
         former = None
@@ -66,19 +96,19 @@ def build_features(
                 former = stack.enter_context(open_features(target, joined=limits is None))
             except SchemaError:
                 former = None  # what is no features.h5 is replaced
-        inputs = _Inputs(sources)
-        store = _Store(recipe, journal, former, limits or ShardLimits(), use_journal=not force)
+        store = _Store(
+            kinds, notes_digest, journal, former, limits or ShardLimits(), use_journal=not force
+        )
         rows: list[FeatureRow] = []
-        for outcomes in extract(inputs, recipe, jobs, store.kept):
+        for outcomes in compute(store.kept):
             for outcome in outcomes:
                 checked = store.put(outcome) if isinstance(outcome, SegmentFeatures) else outcome
                 if isinstance(checked, SegmentFeatures):
                     rows.append(checked.row)
                 yield checked
-        # Segments of a manifest may have been cut in any way.
-        cutting = None if inputs.have_segments else recipe.cutting()
+        cutting = find_cutting()
         if rows and not (limits and store.is_former(rows, cutting)):
-            descriptions = [store.descriptions[name] for name in recipe.kind_names()]
+            descriptions = [store.descriptions[kind.name] for kind in kinds]
 
             def read(kind: str, index: int) -> Features:
                 return store.read(kind, rows[index].segment_id)
@@ -108,14 +138,16 @@ class _Store:
 
     def __init__(
         self,
-        recipe: Recipe,
+        kinds: tuple[RequestedKind, ...],
+        notes_digest: str | None,
         journal: Journal,
         former: FeaturesFile | None,
         limits: ShardLimits,
         *,
         use_journal: bool,
     ) -> None:
-        self._recipe = recipe
+        self._kinds = kinds
+        self._notes_digest = notes_digest
         self._journal = journal
         self._former = former
         self.descriptions = dict(limits.descriptions)
@@ -129,7 +161,7 @@ class _Store:
         self._load_journal(use_journal)
 
     def _load_former(self, former: FeaturesFile) -> None:
-        for kind in self._recipe.kinds:
+        for kind in self._kinds:
             found = former.kinds.get(kind.name)
             if found is None or found != kind.describe(found.shape, found.dtype):
                 continue
@@ -151,7 +183,7 @@ class _Store:
 
     def _load_features(self, header: Header, offset: int) -> None:
         made_by = (header["kind"], header["digest"], header["engine"], header.get("device", ""))
-        for kind in self._recipe.kinds:
+        for kind in self._kinds:
             if made_by == (kind.name, kind.digest, kind.engine, kind.device):
                 row = FeatureRow(**header["row"])
                 described = kind.describe(tuple(header["shape"]), header["dtype"])
@@ -159,7 +191,7 @@ class _Store:
                 self._by_track.setdefault(row.track_id, {})[kind.name, row.segment_id] = row
 
     def _load_notes(self, header: Header, offset: int) -> None:
-        if self._recipe.notes and header["digest"] == self._recipe.notes_digest():
+        if self._notes_digest is not None and header["digest"] == self._notes_digest:
             row = FeatureRow(**header["row"])
             self._notes[row.segment_id] = (offset, header["n_bytes"])
             self._by_track.setdefault(row.track_id, {})[NOTES, row.segment_id] = row
@@ -176,7 +208,7 @@ class _Store:
         segment_id = segment.row.segment_id
         if segment_id in self._put:
             return _refused(segment, "is the segment_id of two segments", "give each its own")
-        for kind in self._recipe.kinds:
+        for kind in self._kinds:
             features = segment.features[kind.name]
             found = (
                 self._describe_kept(kind.name, segment_id)
@@ -204,7 +236,7 @@ class _Store:
             offset = self._journal.append(header, features.tobytes())
             self._in_journal[kind.name, segment_id] = offset, description
         self._put.add(segment_id)
-        return self._with_notes(segment) if self._recipe.notes else segment
+        return segment if self._notes_digest is None else self._with_notes(segment)
 
     def _with_notes(self, segment: SegmentFeatures) -> SegmentFeatures:
         """Write a segment's notes to the journal, or read those that it holds."""
@@ -217,7 +249,7 @@ class _Store:
         content = json.dumps([dataclasses.asdict(note) for note in segment.notes]).encode()
         header = {
             "kind": NOTES,
-            "digest": self._recipe.notes_digest(),
+            "digest": self._notes_digest,
             "row": dataclasses.asdict(segment.row),
             "n_bytes": len(content),
         }
@@ -228,7 +260,7 @@ class _Store:
         """Remove all but the notes from the journal."""
         notes = [
             (header, self._journal.read(offset, header["n_bytes"]))
-            for header, offset in (self._journal.records() if self._recipe.notes else ())
+            for header, offset in (() if self._notes_digest is None else self._journal.records())
             if header.get("kind") == NOTES
         ]
         self._journal.clear()
@@ -241,7 +273,7 @@ class _Store:
             self._former is not None
             and self._former.rows == rows
             and self._former.cutting == cutting
-            and self._former.kinds.keys() == set(self._recipe.kind_names())
+            and self._former.kinds.keys() == {kind.name for kind in self._kinds}
             and not self._in_journal
         )
 

@@ -36,6 +36,9 @@ KeptKey = tuple[str, str, float, float, str]
 
 Kept = Mapping[KeptKey, FeatureRow]
 
+FindKept = Callable[[str], Kept]
+"""Gives the features of a track that exist already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

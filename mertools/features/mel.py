@@ -26,11 +26,18 @@ LOWEST_POWER = 1e-10
 MAX, ABSOLUTE = "max", "absolute"
 """What 0 dB is: the loudest cell of the spectrogram, or a power of 1."""
 
+SLANEY, HTK = "slaney", "htk"
+"""Mel bands: of Slaney's scale with filters of equal area, or of HTK's with filters of height 1."""
+
 # The mel scale: linear up to 1 kHz, then logarithmic.
 HZ_PER_MEL = 200 / 3
 BREAK_HZ = 1000.0
 BREAK_MEL = BREAK_HZ / HZ_PER_MEL
 LOG_STEP = math.log(6.4) / 27
+
+# HTK's: S. Young and others, The HTK Book, section 5.4.
+HTK_FACTOR = 2595.0
+HTK_BREAK_HZ = 700.0
 
 BLOCK_SAMPLES = 2**17  # in the frames computed at once: few enough to stay in the cache
 BANDS_AT_ONCE = 16
@@ -43,7 +50,9 @@ class MelParams:
     `top_db` is how far below the loudest cell the floor lies; 0 means none but that of a power of
     1e-10. `n_frames` is the width to which the spectrogram is resized in time; 0 keeps its own
     frames, one a hop. `reference` is what 0 dB is: "max", the loudest cell, or "absolute", a power
-    of 1. Raises UsageError for values that have no meaning.
+    of 1. `bands` are "slaney", as librosa has them, or "htk", as torchaudio does. `power` is the
+    exponent of the magnitudes that bands add up: 2, their power, or 1. Raises UsageError for values
+    that have no meaning.
     """
 
     sample_rate: int = 8000
@@ -53,16 +62,23 @@ class MelParams:
     top_db: float = 80.0
     n_frames: int = 51
     reference: str = added_later(MAX)
+    bands: str = added_later(SLANEY)
+    power: int = added_later(2)
 
     def __post_init__(self) -> None:
         check_least("mel", self, sample_rate=1, n_fft=2, hop_length=1, n_mels=1, n_frames=0)
         check_range_of_decibels("mel", self.top_db)
-        if self.reference not in (MAX, ABSOLUTE):
-            raise UsageError(
-                "mel.reference",
-                f"{self.reference!r} is no reference",
-                f"choose from {MAX}, {ABSOLUTE}",
-            )
+        for name, choices in {
+            "reference": (MAX, ABSOLUTE),
+            "bands": (SLANEY, HTK),
+            "power": (1, 2),
+        }.items():
+            if (value := getattr(self, name)) not in choices:
+                raise UsageError(
+                    f"mel.{name}",
+                    f"{value!r} is no {name}",
+                    f"choose from {', '.join(map(str, choices))}",
+                )
 
 
 def mel(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
@@ -79,7 +95,13 @@ def mel_reference(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32
     import librosa
 
     S = mel_spectrogram_reference(
-        y, params.sample_rate, params.n_fft, params.hop_length, params.n_mels
+        y,
+        params.sample_rate,
+        params.n_fft,
+        params.hop_length,
+        params.n_mels,
+        params.bands,
+        params.power,
     )
     ref = np.max if params.reference == MAX else 1.0
     S_db = librosa.power_to_db(S, ref=ref, amin=LOWEST_POWER, top_db=params.top_db or None)
@@ -87,7 +109,13 @@ def mel_reference(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32
 
 
 def mel_spectrogram_reference(
-    y: NDArray[np.int16], sample_rate: int, n_fft: int, hop_length: int, n_mels: int
+    y: NDArray[np.int16],
+    sample_rate: int,
+    n_fft: int,
+    hop_length: int,
+    n_mels: int,
+    bands: str = SLANEY,
+    power: int = 2,
 ) -> NDArray[np.float64]:
     """Compute what `mel_spectrogram` does with librosa itself."""
     import librosa
@@ -102,6 +130,9 @@ def mel_spectrogram_reference(
             n_fft=n_fft,
             hop_length=hop_length,
             n_mels=n_mels,
+            htk=bands == HTK,
+            norm=None if bands == HTK else "slaney",
+            power=power,
             dtype=np.float64,
         )
     return S
@@ -116,16 +147,26 @@ def _resized(spectrogram: NDArray[np.float32], params: MelParams) -> NDArray[np.
     return np.array(Image.fromarray(spectrogram).resize(size, Image.Resampling.BILINEAR))
 
 
-def mel_spectrogram_db(y: NDArray[np.int16], params: MelParams) -> NDArray[np.float32]:
+def mel_spectrogram_db(
+    y: NDArray[np.int16] | NDArray[np.float32], params: MelParams
+) -> NDArray[np.float32]:
     """Compute the mel spectrogram in decibels relative to `params.reference`.
 
-    `y` is a mono signal, shape (n_samples,), of any length; an empty one is taken as one sample of
-    silence. A frame is centred on every hop, under a periodic Hann window, with zeros beyond the
-    ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`. Relative to the
-    loudest cell values are from -top_db to 0, and silence is 0 everywhere, as in librosa; silence
-    is -100 where the reference is absolute.
+    `y` is a mono signal scaled as 16 bit, shape (n_samples,), of any length; an empty one is taken
+    as one sample of silence. A frame is centred on every hop, under a periodic Hann window, with
+    zeros beyond the ends. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`.
+    Relative to the loudest cell values are from -top_db to 0, and silence is 0 everywhere, as in
+    librosa; silence is -100 where the reference is absolute.
     """
-    S = mel_spectrogram(y, params.sample_rate, params.n_fft, params.hop_length, params.n_mels)
+    S = mel_spectrogram(
+        y,
+        params.sample_rate,
+        params.n_fft,
+        params.hop_length,
+        params.n_mels,
+        params.bands,
+        params.power,
+    )
     np.maximum(S, LOWEST_POWER, out=S)
     if params.reference == MAX:
         S /= S.max()
@@ -143,59 +184,69 @@ def mel_spectrogram(
     n_fft: int,
     hop_length: int,
     n_mels: int,
+    bands: str = SLANEY,
+    power: int = 2,
 ) -> NDArray[np.float32]:
     """Compute the mel spectrogram: the power of `y` scaled to [-1, 1) from 16 bit.
 
-    The signal and the frames are as `mel_spectrogram_db` has them. Returns shape (n_mels,
-    1 + n_samples // hop_length) for an even `n_fft`.
+    With a `power` of 1 it is of magnitudes. The signal and the frames are as `mel_spectrogram_db`
+    has them. Returns shape (n_mels, 1 + n_samples // hop_length) for an even `n_fft`.
     """
     y = y if len(y) else np.zeros(1, np.int16)
     frames = sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
     window = _hann(n_fft) / FULL_SCALE
-    groups = _filter_groups(sample_rate, n_fft, n_mels)
+    groups = _filter_groups(sample_rate, n_fft, n_mels, bands)
     S = np.empty((n_mels, len(frames)), np.float32)
     n_at_once = max(1, BLOCK_SAMPLES // n_fft)
     for start in range(0, len(frames), n_at_once):
         block = slice(start, start + n_at_once)
         # In float64: single precision moves cells near the floor by more than 1e-4 dB.
         spectrum = np.fft.rfft(frames[block] * window)
-        power = (spectrum.real**2 + spectrum.imag**2).T
-        for bands, bins, filters in groups:
-            S[bands, block] = filters @ power[bins]
+        levels = (spectrum.real**2 + spectrum.imag**2).T
+        if power == 1:
+            np.sqrt(levels, out=levels)
+        for some, bins, filters in groups:
+            S[some, block] = filters @ levels[bins]
     return S
 
 
-def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> NDArray[np.float64]:
-    """Triangular filters of equal area, evenly spaced in mel from 0 Hz to half the sample rate.
+def mel_filters(
+    sample_rate: int, n_fft: int, n_mels: int, bands: str = SLANEY
+) -> NDArray[np.float64]:
+    """Triangular filters, evenly spaced in mel from 0 Hz to half the sample rate.
 
-    Returns shape (n_mels, n_fft // 2 + 1). A filter that falls between two bins is zero.
+    Those of Slaney's scale are of equal area, those of HTK's of height 1. Returns shape (n_mels,
+    n_fft // 2 + 1). A filter that falls between two bins is zero.
     """
     bins_hz = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
-    highest_mel = _hz_to_mel(sample_rate / 2)
-    edges_mel = np.linspace(0.0, highest_mel, n_mels + 2, dtype=np.float64)
-    edges_hz = _mel_to_hz(edges_mel)[:, None]
+    to_mel, to_hz = (_htk_mel, _htk_hz) if bands == HTK else (_hz_to_mel, _mel_to_hz)
+    edges_mel = np.linspace(0.0, to_mel(sample_rate / 2), n_mels + 2, dtype=np.float64)
+    edges_hz = to_hz(edges_mel)[:, None]
     low, centre, high = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
     rising = (bins_hz - low) / (centre - low)
     falling = (high - bins_hz) / (high - centre)
-    filters: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
+    filters: NDArray[np.float64] = np.maximum(0, np.minimum(rising, falling))
+    if bands == SLANEY:
+        # In this order: another one would change the last bit of known features.
+        filters = filters * 2 / (high - low)
     return filters
 
 
 @lru_cache(maxsize=8)
 def _filter_groups(
-    sample_rate: int, n_fft: int, n_mels: int
+    sample_rate: int, n_fft: int, n_mels: int, bands: str
 ) -> list[tuple[slice, slice, NDArray[np.float64]]]:
     """Cut the mel filters into groups: the bands, the bins they reach, and the filters there.
 
     Most of the whole matrix is zero: in groups there is a quarter as much to multiply.
     """
-    filters = mel_filters(sample_rate, n_fft, n_mels)
+    filters = mel_filters(sample_rate, n_fft, n_mels, bands)
     groups = []
     for first in range(0, n_mels, BANDS_AT_ONCE):
-        bands = slice(first, first + BANDS_AT_ONCE)
-        reached = np.flatnonzero(filters[bands].any(axis=0))
+        some = slice(first, first + BANDS_AT_ONCE)
+        reached = np.flatnonzero(filters[some].any(axis=0))
         bins = slice(reached[0], reached[-1] + 1) if len(reached) else slice(0, 0)
-        groups.append((bands, bins, np.ascontiguousarray(filters[bands, bins])))
+        groups.append((some, bins, np.ascontiguousarray(filters[some, bins])))
     return groups
 
 
@@ -206,6 +257,15 @@ def _hz_to_mel(hz: float) -> float:
 def _mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
     logarithmic = BREAK_HZ * np.exp(LOG_STEP * (mels - BREAK_MEL))
     return np.where(mels < BREAK_MEL, mels * HZ_PER_MEL, logarithmic)
+
+
+def _htk_mel(hz: float) -> float:
+    return HTK_FACTOR * math.log10(1 + hz / HTK_BREAK_HZ)
+
+
+def _htk_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    hz: NDArray[np.float64] = HTK_BREAK_HZ * (10 ** (mels / HTK_FACTOR) - 1)
+    return hz
 
 
 @lru_cache(maxsize=8)

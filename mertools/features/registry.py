@@ -17,11 +17,13 @@ from mertools.errors import UsageError, choose_from
 from mertools.features import (
     efficientat,
     handcrafted,
+    lyrics,
     mel,
     mfcc,
     musicnn,
     musicnn_frames,
     notestats,
+    openl3,
     skey,
     tonal,
     transcription,
@@ -37,6 +39,9 @@ DEFAULT_ENGINE = "fast"
 
 Compute = Callable[[Excerpt, Any, str], Features]
 """Computes the features of an excerpt with some parameters on a device."""
+
+OfTexts = Callable[[list[str], Any, str], list[Any]]
+"""Computes the features of each of some texts with some parameters on a device."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class FeatureKind:
     computes the features of a window of a track like those of a segment, but reuses what it
     computed of windows that overlap it. `user_weights` names a network whose weights are the user's
     (see `pretrained.user_weights`); the parameter `weights` then has the digest of their file.
+
+    A kind of lyrics has `of_texts` in place of engines, one row a track, and no sample rate; its
+    parameter `encoder` has the digest of a text encoder (see `pretrained.text_encoder`).
     """
 
     name: str
@@ -69,6 +77,12 @@ class FeatureKind:
     on_devices: bool = False
     of_window: Callable[[Excerpt, Any], Features] | None = None
     user_weights: str | None = None
+    of_texts: OfTexts | None = None
+
+    @property
+    def is_of_lyrics(self) -> bool:
+        """Whether the features are of words, and not of sound."""
+        return self.of_texts is not None
 
     @property
     def has_time_axis(self) -> bool:
@@ -80,6 +94,20 @@ class FeatureKind:
         """The sample rate in Hz where neither a user nor a manifest gives one."""
         rate: int = self.params_type().sample_rate
         return rate
+
+
+def _of_lyrics(name: str, params_type: type[Any], compute: OfTexts, dimension: str) -> FeatureKind:
+    return FeatureKind(
+        name,
+        params_type,
+        {},
+        ("segment", dimension),
+        lambda params: (),
+        "1",
+        lambda params: 0,
+        on_devices=True,
+        of_texts=compute,
+    )
 
 
 def _of_samples(compute: Callable[[NDArray[np.int16], Any], Features]) -> Compute:
@@ -235,6 +263,18 @@ KINDS: Mapping[str, FeatureKind] = {
             user_weights="skey",
         ),
         FeatureKind(
+            "openl3",
+            openl3.Openl3Params,
+            {DEFAULT_ENGINE: openl3.feature},
+            ("segment", "column"),
+            lambda params: params.columns,
+            "1",
+            lambda params: params.sample_rate,
+            highest_rate=openl3.SAMPLE_RATE,
+            on_devices=True,
+            user_weights="openl3",
+        ),
+        FeatureKind(
             "musicnn-frames",
             musicnn_frames.MusicnnFramesParams,
             {DEFAULT_ENGINE: musicnn_frames.feature},
@@ -245,6 +285,8 @@ KINDS: Mapping[str, FeatureKind] = {
             highest_rate=musicnn.SAMPLE_RATE,
             on_devices=True,
         ),
+        _of_lyrics("lyrics", lyrics.LyricsParams, lyrics.lyrics, "column"),
+        _of_lyrics("tokens", lyrics.TokensParams, lyrics.tokens, "token"),
     )
 }
 
@@ -295,16 +337,22 @@ class RequestedKind:
     def describe(self, shape: tuple[int, ...], dtype: str) -> KindDescription:
         """Describe the dataset that holds features of this shape and type for each segment."""
         kind = KINDS[self.name]
+        columns = kind.columns(self.params)
+        if kind.is_of_lyrics and "column" in kind.dimensions:
+            # How many there are is the encoder's, not the parameters'.
+            columns = tuple(f"{self.name}_{column}" for column in range(1, shape[0] + 1))
         return KindDescription(
             self.name,
             shape,
             dtype,
             kind.dimensions,
-            kind.columns(self.params),
+            columns,
             kind.unit,
             stored_params(self.params),
             self.digest,
             self.engine,
+            level="track" if kind.is_of_lyrics else "segment",
+            source="lyrics" if kind.is_of_lyrics else "sound",
             device=self.device,
         )
 
@@ -326,8 +374,10 @@ def request_kind(
     """
     kind = find_kind(name)
     fields = {field.name: field for field in dataclasses.fields(kind.params_type)}
-    rate = sample_rate or kind.default_rate
-    values: dict[str, Any] = {"sample_rate": min(rate, kind.highest_rate or rate)}
+    values: dict[str, Any] = {}
+    if not kind.is_of_lyrics:
+        rate = sample_rate or kind.default_rate
+        values["sample_rate"] = min(rate, kind.highest_rate or rate)
     for key, text in (settings or {}).items():
         if key not in fields:
             raise UsageError(f"{name}.{key}", "is no parameter", choose_from(fields, key))

@@ -25,6 +25,9 @@ OF_NUMBERS: tuple[Objective, ...] = ("mse", "mae")
 ARRAYS_SUFFIX = ".safetensors"
 SKOPS_SUFFIX = ".skops"
 
+TEXT_POOLS = ("cls", "mean")
+"""What stands for a text: the vector of its first token in an encoder's last layer, or the mean."""
+
 Value = str | int | float
 
 
@@ -71,7 +74,8 @@ class Branch:
     Where `accepts` is "vectors", others of one dimension may be asked for in their stead; where it
     is "frames", another one of frames by columns. What `optional` branches look at is zeros for a
     track that has none, as songs without words have no lyrics. `hears_level` ones tell loud music
-    from quiet, so their spectrograms should all be relative to one power.
+    from quiet, so their spectrograms should all be relative to one power. `tokens` ones can look at
+    tokens of lyrics, too, and learn a text encoder along.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Branch:
     accepts: Literal["these", "vectors", "frames"] = "these"
     optional: bool = False
     hears_level: bool = False
+    tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,11 @@ class Architecture:
     def n_other_kinds(self) -> int:
         """How many kinds come before vectors: their branch is the last one."""
         return sum(len(branch.kinds) for branch in self.branches if branch.accepts == "these")
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether it can learn a text encoder along, from the tokens of lyrics."""
+        return any(branch.tokens for branch in self.branches)
 
     def may_lack(self, number: int) -> bool:
         """Whether a track may be without the kind of that number, from 0."""

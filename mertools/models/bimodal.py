@@ -16,30 +16,14 @@ from torch import Tensor, nn
 from mertools.models import vgg
 from mertools.models.dnn import count_columns
 from mertools.models.layers import InputBranch
-from mertools.models.network import Network, restore_network
+from mertools.models.lyrics import build_branch, encoder_form, restore_with_encoder
+from mertools.models.network import Network
+from mertools.models.text_encoder import TextEncoder
 
 STANDARDISATION = vgg.STANDARDISATION
 HIDDEN = 128
 DROPOUT = 0.5
 BOTH, AUDIO, LYRICS = "both", "audio", "lyrics"
-
-
-class LyricsBranch(InputBranch):
-    """Vectors of lyrics as they are: n_columns side by side to (n, n_columns).
-
-    In training a share `dropout` of the rows lose theirs, so that the network learns to do without.
-    """
-
-    def __init__(self, dropout: float) -> None:
-        super().__init__()
-        self.dropout = dropout
-
-    def forward(self, *vectors: Tensor) -> Tensor:
-        """Put vectors of several kinds side by side, (n, ...) each."""
-        x = torch.cat([vector.flatten(1) for vector in vectors], dim=1)
-        if self.training and self.dropout:
-            x = x * (torch.rand(len(x), 1, device=x.device) >= self.dropout)
-        return x
 
 
 class Unheard(InputBranch):
@@ -59,30 +43,41 @@ class Bimodal(Network):
 
     form = vgg.FORM | {"linear": [HIDDEN]}
 
-    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int, **parameters: Any) -> None:
+    def __init__(
+        self,
+        shapes: Sequence[Sequence[int]],
+        n_outputs: int,
+        encoder: TextEncoder | None = None,
+        **parameters: Any,
+    ) -> None:
         super().__init__()
         (n_bands, n_frames), *of_lyrics = shapes
-        n_columns = count_columns(of_lyrics)
         modality = parameters["modality"]
         self.sound: InputBranch = (
             Unheard(vgg.EMBEDDING)
             if modality == LYRICS
             else vgg.SoundBranch(n_bands, n_frames, parameters)
         )
-        self.lyrics: InputBranch = (
-            Unheard(n_columns)
+        dropout = parameters["lyrics_dropout"] if modality == BOTH else 0.0
+        self.lyrics = (
+            Unheard(count_columns(of_lyrics))
             if modality == AUDIO
-            else LyricsBranch(parameters["lyrics_dropout"] if modality == BOTH else 0.0)
+            else build_branch(of_lyrics, encoder, parameters["encoder.pool"], dropout)
         )
         self.head = nn.Sequential(
-            nn.Linear(vgg.EMBEDDING + n_columns, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT)
+            nn.Linear(vgg.EMBEDDING + self.lyrics.size, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT)
         )
         self.classifier = nn.Linear(HIDDEN, n_outputs)
+        self.encoder = encoder_form(encoder)
 
     @property
     def branches(self) -> dict[str, InputBranch]:
         """The branches of mel spectrograms and of lyrics."""
         return {"sound": self.sound, "lyrics": self.lyrics}
+
+    def describe(self) -> dict[str, Any]:
+        """Say which encoder is learnt along, too."""
+        return super().describe() | self.encoder
 
     def embed(self, *features: Tensor) -> Tensor:
         """Embed mel spectrograms and lyrics together: to (n, 128)."""
@@ -93,4 +88,4 @@ class Bimodal(Network):
 
 
 build = Bimodal
-restore = partial(restore_network, Bimodal)
+restore = partial(restore_with_encoder, Bimodal)

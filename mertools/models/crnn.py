@@ -1,7 +1,8 @@
 """A convolutional recurrent network of mel spectrograms (paper 001, "CRNN").
 
 After M. Won, A. Ferraro, D. Bogdanov and X. Serra, "Evaluation of CNN-based automatic music tagging
-models", SMC 2020. With 128 bands and 942 frames (30.1 s) it has 392,582 weights.
+models", SMC 2020. With 128 bands and 942 frames (30.1 s) it has 392,582 weights. The other variant
+is Choi's (`choi_crnn`), which theirs is after.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from functools import partial
 from torch import Tensor, nn
 
 from mertools.errors import UsageError
+from mertools.models import choi_crnn
+from mertools.models.choi_crnn import CHANNELS, HIDDEN, POOLS, ChoiBranch
 from mertools.models.keras_layers import BatchNorm2d, begin_as_keras
 from mertools.models.layers import InputBranch
 from mertools.models.network import Network, restore_network
 
-CHANNELS = (64, 128, 128, 128)
-POOLS = (2, 3, 4, 4)
-HIDDEN = 32
 LAYERS = 2
-DROPOUT = 0.5
+DROPOUT = {"won": 0.5, "choi": 0.3}
+STANDARDISATION = {"won": "none", "choi": choi_crnn.STANDARDISATION}
 FORM = {"channels": list(CHANNELS), "pools": list(POOLS), "gru_hidden": HIDDEN}
 
 
@@ -64,11 +65,12 @@ class Crnn(Network):
 
     form = FORM
 
-    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
+    def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int, variant: str) -> None:
         super().__init__()
         ((n_bands, n_frames),) = shapes
-        self.spectrogram = SpectrogramBranch(n_bands, n_frames)
-        self.dropout = nn.Dropout(DROPOUT)
+        branch = ChoiBranch if variant == "choi" else SpectrogramBranch
+        self.spectrogram: InputBranch = branch(n_bands, n_frames)
+        self.dropout = nn.Dropout(DROPOUT[variant])
         self.classifier = nn.Linear(HIDDEN, n_outputs)
         begin_as_keras(self)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,6 +37,37 @@ class SameConv2d(nn.Conv2d):
             return super().forward(input)
         bordered = functional.pad(input, (1, 1, 1, 1))
         return functional.conv2d(bordered, self.weight, self.bias, self.stride)
+
+
+class ResetFirstGru(nn.Module):
+    """A layer of gated recurrent units as Keras had it before 2.3.
+
+    (n, n_steps, in_size) to (n, n_steps, size). Unlike torch's the reset gate works before the
+    product with the recurrent weights, each gate has one bias, and gates are 0.2 x + 0.5, cut off
+    at 0 and 1. K. Cho and others, "Learning phrase representations using RNN encoder-decoder",
+    EMNLP 2014, equations 5 to 8.
+    """
+
+    def __init__(self, in_size: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        # Side by side: update gate, reset gate, candidate.
+        self.input = nn.Linear(in_size, 3 * size)
+        self.state = nn.Linear(size, 3 * size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the state after each step."""
+        size = self.size
+        of_gates, of_candidate = self.state.weight[: 2 * size], self.state.weight[2 * size :]
+        h = x.new_zeros(len(x), size)
+        states = []
+        for step in self.input(x).unbind(1):
+            gates = functional.linear(h, of_gates) + step[:, : 2 * size]
+            update, reset = (0.2 * gates + 0.5).clamp(0, 1).chunk(2, dim=1)
+            candidate = functional.linear(reset * h, of_candidate) + step[:, 2 * size :]
+            h = update * h + (1 - update) * candidate.tanh()
+            states.append(h)
+        return torch.stack(states, dim=1)
 
 
 def begin_as_keras(network: nn.Module) -> None:

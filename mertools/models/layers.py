@@ -53,6 +53,13 @@ class InputBranch(nn.Module):
     def fit_statistics(self, batches: Iterable[Sequence[NDArray[Any]]]) -> None:
         """Fit the input statistics to the branch's features in batches of the training part."""
 
+    def pretrained(self) -> Iterable[nn.Parameter]:
+        """Give the weights that are learnt at a rate of their own, as those of a text encoder."""
+        return ()
+
+    def finish_loading(self) -> None:
+        """Fill what weights from a file leave open, once they are there."""
+
 
 class Standardise(nn.Module):
     """Zero mean and unit variance of each band, by the statistics of the training part.

@@ -59,6 +59,10 @@ class Network(nn.Module):
         outputs: Tensor = self.classifier(self.embed(*features))
         return outputs
 
+    def describe(self) -> dict[str, Any]:
+        """Say what a model's card says of the form, beside the parameters."""
+        return dict(self.form)
+
     def n_parameters(self) -> int:
         """Count what is learnt by gradients."""
         return sum(
@@ -71,7 +75,7 @@ Build = Callable[..., Network]
 
 def describe_form(network: Network, parameters: Mapping[str, Value]) -> dict[str, Any]:
     """Say everything that fixes a network's form, for its card."""
-    return {**parameters, **network.form, "n_parameters": network.n_parameters()}
+    return {**parameters, **network.describe(), "n_parameters": network.n_parameters()}
 
 
 def copy_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -175,7 +179,8 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
     Raises SchemaError where those do not fit the card.
     """
     architecture = find_architecture(card.architecture)
-    form = dict(card.form)
+    # Cards of before a parameter was added are of its default.
+    form = {**architecture.defaults, **card.form}
     try:
         if not architecture.takes_others and card.kinds != architecture.kinds:
             needed = ", ".join(architecture.kinds)
@@ -195,6 +200,8 @@ def restore_network(build: Build, path: Path, card: ModelCard, learnt: Learnt) -
         check_weights(network, learnt)
         weights = {name: torch.tensor(array) for name, array in learnt.items()}
         network.load_state_dict(weights, assign=True)
+        for branch in network.branches.values():
+            branch.finish_loading()
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, UsageError) as error:
         raise SchemaError(
             path,

@@ -19,6 +19,7 @@ from mertools.errors import UsageError, choose_from
 from mertools.models.architecture import (
     OF_CLASSES,
     SKOPS_SUFFIX,
+    TEXT_POOLS,
     Architecture,
     Branch,
     Objective,
@@ -94,6 +95,14 @@ _OF_THE_COMPARISON = (
         "network",
         "mertools.models.crnn",
         _ALL_OBJECTIVES,
+        parameters=(
+            Parameter(
+                "variant",
+                "won",
+                "Won's network, or Choi's of 96 x 1,366 alone",
+                choices=("won", "choi"),
+            ),
+        ),
     ),
     Architecture(
         "dnn",
@@ -118,6 +127,15 @@ _OF_THE_COMPARISON = (
         (Branch("wave", ("wave",)),),
         "network",
         "mertools.models.sample_cnn",
+        _ALL_OBJECTIVES,
+        pool="mode",
+    ),
+    Architecture(
+        "artist",
+        "Park's network of artists, on mel spectrograms of short chunks that vote",
+        (_SPECTROGRAM,),
+        "network",
+        "mertools.models.artist",
         _ALL_OBJECTIVES,
         pool="mode",
     ),
@@ -160,7 +178,13 @@ _OF_THE_COMPARISON = (
 """Of papers 001 and 002 (recipe comparison.md)."""
 
 _SOUND = Branch("sound", ("mel",), hears_level=True)
-_LYRICS = Branch("lyrics", ("lyrics",), "vectors", optional=True)
+LYRICS_BRANCH = "lyrics"
+ENCODER_RATE = "encoder.learning_rate"
+_LYRICS = Branch(LYRICS_BRANCH, ("lyrics",), "vectors", optional=True, tokens=True)
+_OF_ENCODER = (
+    Parameter("encoder.pool", "cls", "what stands for a text's tokens", choices=TEXT_POOLS),
+    Parameter(ENCODER_RATE, 2e-5, "step size of a text encoder learnt along", span=(5e-6, 1e-4)),
+)
 _OF_VGG = (
     Parameter(
         "variant",
@@ -211,8 +235,18 @@ _OF_SOUND_AND_LYRICS = (
                 high=1,
                 low_included=True,
             ),
+            *_OF_ENCODER,
         ),
         parts={"sound": "vgg"},
+    ),
+    Architecture(
+        "lyrics",
+        "network that looks at the words alone",
+        (replace(_LYRICS, optional=False),),
+        "network",
+        "mertools.models.lyrics",
+        _ALL_OBJECTIVES,
+        parameters=_OF_ENCODER,
     ),
     Architecture(
         "siamese",

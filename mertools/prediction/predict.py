@@ -27,9 +27,11 @@ from mertools.features.extract import (
     join_recipes,
 )
 from mertools.features.registry import KINDS, RequestedKind, find_kind, request_kind
+from mertools.features.words import are_lyrics
 from mertools.models.model import load_model
 from mertools.models.registry import find_architecture
 from mertools.prediction.rows import make_predictions
+from mertools.prediction.words import TrackWords, WordsReader, blank_lyrics
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
 from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
@@ -45,6 +47,7 @@ class Predictor:
     """A trained model with its card; `digest` is of its file.
 
     `windows`: how tracks are cut to be predicted over time; None cuts them as in training.
+    `lyrics`: reads the words of tracks; without it none has any.
     """
 
     path: Path
@@ -52,6 +55,42 @@ class Predictor:
     model: Any
     digest: str
     windows: SegmentSettings | None = None
+    lyrics: WordsReader | None = None
+
+    @property
+    def inputs_of_words(self) -> tuple[Input, ...]:
+        """What it looks at of words: kinds of lyrics, and others that tracks may lack."""
+        architecture = find_architecture(self.card.architecture)
+        return tuple(
+            needed
+            for number, needed in enumerate(self.card.inputs)
+            if are_lyrics(needed.kind)
+            or (needed.kind not in KINDS and architecture.may_lack(number))
+        )
+
+    @property
+    def inputs_of_sound(self) -> tuple[Input, ...]:
+        """What it looks at of sound; nothing where it looks at words alone."""
+        of_words = self.inputs_of_words
+        return tuple(needed for needed in self.card.inputs if needed not in of_words)
+
+    def with_words(self, words: TrackWords) -> Predictor:
+        """Return the same model with the words of tracks."""
+        return replace(self, lyrics=WordsReader(words, self.model))
+
+    def missing_words(self, track_id: str) -> list[str]:
+        """Name the kinds of words that it looks at and a track has not."""
+        if self.lyrics is not None and self.lyrics.words.has(track_id):
+            return []
+        return [needed.kind for needed in self.inputs_of_words]
+
+    def read_words(self, needed: Input, track_id: str, n_rows: int) -> Features:
+        """Give each of a track's rows the features of its words: (n_rows, *shape)."""
+        if self.lyrics is None:
+            return blank_lyrics(needed, n_rows)
+        one = self.lyrics.read(needed, _restore_kind(self.path, needed), track_id)
+        repeated: Any = np.repeat(one[None], n_rows, axis=0)
+        return cast(Features, repeated)
 
     @property
     def kind_names(self) -> tuple[str, ...]:
@@ -70,7 +109,7 @@ class Predictor:
         UsageError where it cannot compute them from sound.
         """
         cutting = self.card.cutting
-        kinds = tuple(_restore_kind(self.path, needed) for needed in self.card.inputs)
+        kinds = tuple(_restore_kind(self.path, needed) for needed in self.inputs_of_sound)
         last = cast(Last, cutting.last)
         segments = self.windows or SegmentSettings(cutting.length_s, cutting.hop_s, last)
         is_over_time = self.windows is not None
@@ -79,7 +118,7 @@ class Predictor:
     @property
     def fixed_length_s(self) -> float | None:
         """The length in seconds that a window must have, where its features have frames."""
-        has_frames = any(find_kind(name).has_time_axis for name in self.kind_names)
+        has_frames = any(find_kind(of.kind).has_time_axis for of in self.inputs_of_sound)
         return self.card.cutting.length_s if has_frames else None
 
     def over_time(self, length_s: float, hop_s: float) -> Predictor:
@@ -93,7 +132,7 @@ class Predictor:
             if not 0 < seconds < math.inf:
                 raise UsageError(name, f"{seconds} s is no length of time", "give more than 0")
         cutting = self.card.cutting
-        for name in self.kind_names:
+        for name in (needed.kind for needed in self.inputs_of_sound):
             if find_kind(name).has_time_axis and length_s != cutting.length_s:
                 raise UsageError(
                     self.path,
@@ -258,14 +297,30 @@ def predict_audio(
             if isinstance(track, FailedInput):
                 yield track
                 break
-            features = [
-                np.stack([np.asarray(segment.features[name]) for segment in track])
-                for name in predictor.kind_names
-            ]
             rows = [segment.row for segment in track]
+            of_words = predictor.inputs_of_words
+            features = [
+                predictor.read_words(needed, rows[0].track_id, len(rows))
+                if needed in of_words
+                else np.stack([np.asarray(segment.features[needed.kind]) for segment in track])
+                for needed in predictor.card.inputs
+            ]
             predictions += predict_track(predictor, rows, features, level, track[0].track_s)
         else:
-            yield PredictedTrack(predictions, rows[0].source_digest)
+            lacks = {kind for of in predictors for kind in of.missing_words(rows[0].track_id)}
+            yield PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))
+
+
+def predict_words(predictors: Sequence[Predictor], words: TrackWords) -> Iterator[PredictedTrack]:
+    """Predict the tracks of a table of lyrics by models that look at words alone, in its order."""
+    for track_id in words.texts:
+        row = FeatureRow(track_id, track_id, 0.0, 0.0, silent=False, padded=False, source_digest="")
+        predictions: list[Prediction] = []
+        for predictor in predictors:
+            inputs = [predictor.read_words(of, track_id, 1) for of in predictor.card.inputs]
+            predictions += predict_track(predictor, [row], inputs, "track")
+        lacks = {kind for of in predictors for kind in of.missing_words(track_id)}
+        yield PredictedTrack(predictions, "", lacks=tuple(sorted(lacks)))
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
@@ -300,14 +355,16 @@ def predict_track(
 ) -> Iterator[Prediction]:
     """Yield a track's rows of predictions: its segments, then itself.
 
-    Where the track's length in seconds, `track_s`, is not known, it ends with its last segment.
+    Where the track's length in seconds, `track_s`, is not known, it ends with its last segment. A
+    track that is one row as a whole, as its lyrics are, has no segments and no length.
     """
+    is_whole = rows[0].duration == 0
     durations = np.array([row.duration for row in rows])
     of_segments, of_track = predictor.predict(features, durations)
     unlike = predictor.unlike(features)
     targets, track_id = predictor.card.targets, rows[0].track_id
     model = predictor.digest[:MODEL_DIGITS]
-    if level != "track":
+    if level != "track" and not is_whole:
         for k, row in enumerate(rows):
             yield from make_predictions(
                 targets,
@@ -319,15 +376,15 @@ def predict_track(
                 unlike=None if unlike is None else float(unlike[k]),
                 model=model,
             )
-    if level != "segment":
+    if level != "segment" or is_whole:
         start = 0.0 if track_s is not None else min(row.start for row in rows)
         end = max(row.start + row.duration for row in rows) if track_s is None else track_s
         yield from make_predictions(
             targets,
             track_id,
             None,
-            start,
-            end - start,
+            None if is_whole else start,
+            None if is_whole else end - start,
             of_track,
             unlike=None if unlike is None else float(unlike.mean()),
             model=model,

@@ -12,8 +12,10 @@ from mertools.artifacts.rows import Prediction
 from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError
 from mertools.features.extract import FailedInput
+from mertools.features.words import are_lyrics
 from mertools.models.registry import NOTES, find_architecture
 from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_track
+from mertools.prediction.words import are_blank, blank_lyrics
 
 
 def predict_features(
@@ -41,8 +43,10 @@ def predict_features(
         for predictor, needed, optional in wanted:
             key = needed.kind, needed.params_digest
             found = [file for file in files if _digest_of(file, needed.kind) == key[1]]
-            if not found:
+            if not found and not optional:
                 raise _no_features(files[0].path, needed.kind, predictor)
+            if not found:
+                continue  # no track has it
             used |= {file.path for file in found}
             of_originals = locate_rows(found, needed.kind, lambda row: row.track_id not in copies)
             kinds[key] = KindRows(needed.level, of_originals, optional)
@@ -102,11 +106,18 @@ def _predict_stored(
         features[kind, digest] = read_rows(kind, [(each.file, each.index) for each in found])
     predictions: list[Prediction] = []
     for predictor in predictors:
-        inputs = [features[of.kind, of.params_digest] for of in predictor.card.inputs]
+        inputs = [
+            features[of.kind, of.params_digest]
+            if (of.kind, of.params_digest) in features
+            else blank_lyrics(of, len(rows))
+            for of in predictor.card.inputs
+        ]
         predictions += predict_track(predictor, rows, inputs, level)
-    lacks = [
+    lacks = {
         kind
-        for (kind, _), of_kind in located.items()
-        if all(of_kind[row.segment_id].index == MISSING for row in rows)
-    ]
-    return PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(lacks))
+        for kind, digest in located
+        if (are_lyrics(kind) and are_blank(kind, features[kind, digest]))
+        or all(located[kind, digest][row.segment_id].index == MISSING for row in rows)
+    }
+    lacks |= {of.kind for each in predictors for of in each.card.inputs} - {k for k, _ in located}
+    return PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))

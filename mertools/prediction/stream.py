@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mertools.artifacts.files import digest_file, digest_json
-from mertools.artifacts.journal import Journal
+from mertools.artifacts.journal import Header, Journal
 from mertools.artifacts.rows import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
@@ -28,17 +28,17 @@ def predict_resumably(
 
     A track is kept where the same file was predicted by the same models, level and windows.
     """
-    models = [(predictor.digest, _cutting(predictor)) for predictor in predictors]
+    models = [(each.digest, _cutting(each), _words_digest(each)) for each in predictors]
     # Rows of a release with other columns are no rows of this run.
     columns = [field.name for field in dataclasses.fields(Prediction)]
     run = digest_json([level, columns, *models])
     records = {
-        (header["track_id"], header["source_digest"]): (offset, header["n_bytes"])
+        (header["track_id"], header["source_digest"]): (offset, header)
         for header, offset in journal.records()
         if header.get("run") == run
     }
     # For each track in order: the journal's record of its predictions, or None if to be predicted.
-    order: deque[tuple[int, int] | None] = deque()
+    order: deque[tuple[int, Header] | None] = deque()
 
     def to_predict() -> Iterator[Source]:
         last_track = None
@@ -54,8 +54,9 @@ def predict_resumably(
     def kept() -> Iterator[PredictedTrack]:
         while order and (record := order[0]) is not None:
             order.popleft()
-            rows = json.loads(journal.read(*record))
-            yield PredictedTrack([_restore(row) for row in rows], "", kept=True)
+            offset, header = record
+            rows = [_restore(row) for row in json.loads(journal.read(offset, header["n_bytes"]))]
+            yield PredictedTrack(rows, "", kept=True, lacks=tuple(header["lacks"]))
 
     for outcome in predict_audio(to_predict(), predictors, level, jobs):
         # Kept tracks that come before this one go first, which keeps the order of the inputs.
@@ -68,10 +69,15 @@ def predict_resumably(
                 "track_id": outcome.rows[0].track_id,
                 "source_digest": outcome.source_digest,
                 "n_bytes": len(data),
+                "lacks": outcome.lacks,
             }
             journal.append(header, data)
         yield outcome
     yield from kept()
+
+
+def _words_digest(predictor: Predictor) -> str:
+    return predictor.lyrics.words.digest if predictor.lyrics is not None else ""
 
 
 def _cutting(predictor: Predictor) -> dict[str, object]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from mertools.artifacts import safetensors_file
 from mertools.errors import SchemaError, UsageError, choose_from
-from mertools.pretrained import efficientat, skey, vggish
+from mertools.pretrained import efficientat, openl3, skey, vggish
+from mertools.pretrained.keras_file import Layer, read_layers
 from mertools.pretrained.user_network import UserNetwork
 from mertools.pretrained.user_weights import check_weights
 
 READABLE = (".safetensors", ".npz", ".pt", ".pth")
+OF_KERAS = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,15 @@ class Download:
 class Publication:
     """A network's published weights, and where the files are from.
 
-    `state`: the key of the tensors by name in a torch file that holds more. `ignored` matches the
-    names of weights that are left out, as the network does without. `download`: the file that
-    `mer models fetch` fetches, where there is one that will stay as it is.
+    `layers` are those of a file of Keras, where one is published. `state`: the key of the tensors
+    by name in a torch file that holds more. `ignored` matches the names of weights that are left
+    out, as the network does without. `download`: the file that `mer models fetch` fetches, where
+    there is one that will stay as it is.
     """
 
     network: UserNetwork
     source: str
+    layers: tuple[Layer, ...] = ()
     state: str | None = None
     ignored: str | None = None
     download: Download | None = None
@@ -62,6 +66,11 @@ PUBLICATIONS: Mapping[str, Publication] = {
             vggish.NETWORK,
             "vggish-10086976.pth, and vggish_pca_params-970ea276.pth for vggish.pca, of "
             "https://github.com/harritaylor/torchvggish",
+        ),
+        Publication(
+            openl3.NETWORK,
+            "openl3_audio_mel256_music.h5 of https://github.com/marl/openl3, branch models",
+            openl3.LAYERS,
         ),
         Publication(
             efficientat.NETWORK,
@@ -94,10 +103,12 @@ PUBLICATIONS: Mapping[str, Publication] = {
 }
 
 
-def find_publication(name: str) -> Publication:
-    """Find a network by its name. Raises UsageError where there is none."""
+def find_publication(name: str, others: Iterable[str] = ()) -> Publication:
+    """Find a network by its name. Raises UsageError where there is none, which names `others`."""
     if name not in PUBLICATIONS:
-        raise UsageError(name, "is no network to import", choose_from(PUBLICATIONS, name))
+        raise UsageError(
+            name, "is no network to import", choose_from((*PUBLICATIONS, *others), name)
+        )
     return PUBLICATIONS[name]
 
 
@@ -113,7 +124,7 @@ def read_published_weights(
     known = {**network.shapes, **network.optional}
     ignored = re.compile(publication.ignored or "(?!)")
     for path in paths:
-        for name, values in _read(path, publication.state).items():
+        for name, values in _read(path, publication).items():
             if ignored.fullmatch(name):
                 continue
             shape = known.get(name)
@@ -125,7 +136,7 @@ def read_published_weights(
     return weights
 
 
-def _read(path: Path, state: str | None) -> dict[str, NDArray[Any]]:
+def _read(path: Path, publication: Publication) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise UsageError(path, "does not exist", "give the file as its authors publish it")
     if path.suffix == ".safetensors":
@@ -133,8 +144,11 @@ def _read(path: Path, state: str | None) -> dict[str, NDArray[Any]]:
     if path.suffix == ".npz":
         return _read_npz(path)
     if path.suffix in READABLE:
-        return _read_state(path, state)
-    raise UsageError(path, "is of no known form", f"give one of {', '.join(READABLE)}")
+        return read_state(path, publication.state)
+    if publication.layers and path.suffix in OF_KERAS:
+        return dict(read_layers(path, publication.layers))
+    readable = (*READABLE, *(OF_KERAS if publication.layers else ()))
+    raise UsageError(path, "is of no known form", f"give one of {', '.join(readable)}")
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -146,7 +160,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise SchemaError(path, f"is no NPZ of arrays ({error})", "write it again") from None
 
 
-def _read_state(path: Path, key: str | None) -> dict[str, NDArray[Any]]:
+def read_state(path: Path, key: str | None = None) -> dict[str, NDArray[Any]]:
     """Read torch's state of a module, or that under a key of a dictionary.
 
     Nothing is read but tensors and numbers, whatever else the file's pickle may name.

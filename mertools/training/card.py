@@ -153,9 +153,11 @@ def _describe_standardisation(settings: Settings) -> str:
     module = settings.architecture.load_module()
     if not settings.architecture.is_network:
         return str(module.STANDARDISATION)
-    if settings.recipe.form.get("standardise") == "no":
+    form = settings.recipe.form
+    if form.get("standardise") == "no":
         return "none"
-    return str(getattr(module, "STANDARDISATION", "none"))
+    found = getattr(module, "STANDARDISATION", "none")
+    return str(found if isinstance(found, str) else found[form["variant"]])
 
 
 def _describe_shares(settings: Settings, kinds: Sequence[Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mertools.dataset.stored import Batches
 from mertools.errors import MerError
 from mertools.evaluation.metrics import score_labels, score_numbers
 from mertools.models.network import Network, compute_outputs, copy_weights, to_tensors
+from mertools.models.registry import ENCODER_RATE
 from mertools.runtime.devices import training_precision
 from mertools.runtime.memory import keep_freed_memory
 from mertools.training import checkpoint, distributed
@@ -190,7 +191,7 @@ def _begin_phase(
     `saved` is what an interrupted training had come to, whose schedule is played again.
     """
     phase = _phase_at(phases, len(run.history) + 1)
-    optimiser = _make_optimiser(network, phase)
+    optimiser = _make_optimiser(network, phase, recipe)
     if saved is not None:
         _restore_optimiser(optimiser, saved)
     if recipe["schedule"] == "none" or not recipe.needs_validation:
@@ -205,10 +206,15 @@ def _begin_phase(
     return optimiser, scheduler
 
 
-def _make_optimiser(network: Network, phase: Phase) -> torch.optim.Optimizer:
-    # Weight decay would move frozen weights, too.
-    learnt = [weight for weight in network.parameters() if weight.requires_grad]
+def _make_optimiser(network: Network, phase: Phase, recipe: Recipe) -> torch.optim.Optimizer:
     rate, decay = phase.learning_rate, phase.weight_decay
+    pretrained = {id(w) for branch in network.branches.values() for w in branch.pretrained()}
+    # Weight decay would move frozen weights, too.
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    learnt = [{"params": [weight for weight in weights if id(weight) not in pretrained]}]
+    if pretrained:
+        slowly = [weight for weight in weights if id(weight) in pretrained]
+        learnt.append({"params": slowly, "lr": recipe[ENCODER_RATE]})
     if phase.optimiser == "sgd":
         return torch.optim.SGD(
             learnt, rate, phase.momentum, weight_decay=decay, nesterov=phase.nesterov
@@ -333,7 +339,7 @@ def _restore_run(saved: checkpoint.Saved | None, network: Network) -> Run:
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, saved: checkpoint.Saved) -> None:
     states: dict[int, dict[str, Tensor]] = {}
-    learnt = optimiser.param_groups[0]["params"]
+    learnt = [weight for group in optimiser.param_groups for weight in group["params"]]
     for key, tensor in saved[1].get("optimiser", {}).items():
         index, _, name = key.partition(".")
         weight = learnt[int(index)]

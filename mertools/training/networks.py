@@ -24,6 +24,7 @@ from mertools.models.network import (
     describe_form,
     finish_outputs,
 )
+from mertools.pretrained.text_encoder import digest_encoder, load_encoder
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
 from mertools.training.deepsmote import extend_by_spectrograms
@@ -57,7 +58,10 @@ def build_network(
     shapes = data.stored.shapes
     if n_selected is not None:
         shapes = (*shapes[: settings.architecture.n_other_kinds], (n_selected,))
-    network: Network = build(shapes, data.n_outputs, **recipe.form)
+    form: dict[str, Any] = dict(recipe.form)
+    if settings.encoder is not None:
+        form["encoder"] = load_encoder(settings.encoder)
+    network: Network = build(shapes, data.n_outputs, **form)
     return network
 
 
@@ -266,6 +270,7 @@ def _key(plan: Plan, task: Task, recipe: Recipe) -> str:
             "oversample": None
             if settings.oversample is None
             else dataclasses.asdict(settings.oversample),
+            "encoder": None if settings.encoder is None else digest_encoder(settings.encoder),
             "held_out": task.held_out,
             "folds": None if task.held_out is None else plan.folds[task.repeat].tolist(),
         }

@@ -48,7 +48,8 @@ class Settings:
     `recipe` holds the parameters that do not vary; `space` those that do. `n_repeats` are
     repetitions of cross-validation with other folds, or without folds trainings from other seeds.
     `kind_weights` are the shares of kinds in a kernel. `starts` are networks to begin with;
-    `n_threads` are torch's in each process, and `device` is as torch names it.
+    `n_threads` are torch's in each process, and `device` is as torch names it. `encoder` is the
+    folder of a text encoder that is learnt along.
     """
 
     architecture: Architecture
@@ -65,6 +66,7 @@ class Settings:
     device: str = "cpu"
     n_threads: int = 1
     oversample: Oversampling | None = None
+    encoder: Path | None = None
 
     def count_columns(self, n_columns: int) -> int:
         """Count the columns that are learnt from, of so many."""

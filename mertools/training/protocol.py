@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import KindDescription
 from mertools.errors import UsageError
 from mertools.models.problem import Point
+from mertools.pretrained.text_encoder import digest_encoder
 from mertools.runtime.devices import CPU
 from mertools.runtime.parallel import Jobs, available_cores, map_ordered
 from mertools.training.objectives import CRITERIA, LOWER_IS_BETTER, is_better
@@ -270,6 +271,8 @@ def check_settings(plan: Plan) -> None:
         )
     if any(branch.accepts == "frames" for branch in settings.architecture.branches):
         _check_frames(plan.dataset.stored.kinds)
+    if settings.architecture.takes_tokens:
+        _check_tokens(plan)
     if settings.oversample is not None:
         _check_oversampling(plan, settings.oversample)
     if settings.pool == "mode" and not plan.dataset.classes:
@@ -293,6 +296,30 @@ def _check_frames(kinds: Sequence[KindDescription]) -> None:
             f"--kind {names}",
             f"is {' by '.join(dimensions)}, not frames by columns",
             "name a kind whose first dimension is time, such as mfcc",
+        )
+
+
+def _check_tokens(plan: Plan) -> None:
+    """Check that tokens come alone, with the encoder that they are of, and vectors with none."""
+    settings = plan.settings
+    kinds = plan.dataset.stored.kinds[settings.architecture.n_other_kinds :]
+    tokens = [kind for kind in kinds if kind.dtype.startswith("int")]
+    if not tokens:
+        if settings.encoder is not None:
+            raise UsageError("--encoder", "is learnt along from tokens", "give --kind tokens")
+        return
+    if len(kinds) > 1 or settings.select is not None or settings.oversample is not None:
+        raise UsageError(
+            f"--kind {tokens[0].name}", "are numbers of words, not columns", "learn from them alone"
+        )
+    if settings.encoder is None:
+        raise UsageError("--encoder", f"is missing: {tokens[0].name} need it", "name its folder")
+    wanted = tokens[0].params.get("encoder")
+    if wanted != digest_encoder(settings.encoder):
+        raise UsageError(
+            f"--encoder {settings.encoder}",
+            f"is not the one that {tokens[0].name} are of ({wanted})",
+            "name that, or compute them anew",
         )
 
 

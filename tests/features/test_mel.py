@@ -207,6 +207,39 @@ def test_filters_are_librosas(sample_rate: int, n_fft: int, n_mels: int) -> None
     np.testing.assert_allclose(mel_filters(sample_rate, n_fft, n_mels), expected, atol=1e-8)
 
 
+@pytest.mark.parametrize(("sample_rate", "n_fft", "n_mels"), [(16000, 512, 96), (8000, 400, 40)])
+def test_filters_of_htk_are_librosas_and_torchaudios(
+    sample_rate: int, n_fft: int, n_mels: int
+) -> None:
+    found = mel_filters(sample_rate, n_fft, n_mels, "htk")
+    expected = librosa.filters.mel(
+        sr=sample_rate, n_fft=n_fft, n_mels=n_mels, htk=True, norm=None, dtype=np.float64
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+    # torchaudio.functional.melscale_fbanks(mel_scale="htk", norm=None), written out.
+    edges = np.linspace(0, 2595 * np.log10(1 + sample_rate / 2 / 700), n_mels + 2)
+    hz = 700 * (10 ** (edges / 2595) - 1)
+    slopes = hz[None] - np.linspace(0, sample_rate // 2, n_fft // 2 + 1)[:, None]
+    down, up = -slopes[:, :-2] / np.diff(hz)[:-1], slopes[:, 2:] / np.diff(hz)[1:]
+    np.testing.assert_allclose(found, np.maximum(0, np.minimum(down, up)).T, atol=1e-9)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("bands", ["slaney", "htk"])
+@pytest.mark.parametrize("name", ["ten seconds", "one sample", "silence", "tone on a bin"])
+def test_both_engines_agree_on_bands_and_powers(name: str, bands: str, power: int) -> None:
+    params = MelParams(16000, 512, 256, 96, 0.0, 0, "absolute", bands, power)
+    y = awkward_signals()[name]
+    np.testing.assert_allclose(mel(y, params), mel_reference(y, params), atol=1e-4)
+
+
+def test_other_bands_and_powers_are_refused() -> None:
+    with pytest.raises(UsageError, match="choose from slaney, htk"):
+        MelParams(bands="bark")
+    with pytest.raises(UsageError, match="choose from 1, 2"):
+        MelParams(power=3)
+
+
 def test_each_filter_has_an_area_of_one() -> None:
     areas = mel_filters(8000, 40000, 128).sum(axis=1) * (8000 / 40000)
     np.testing.assert_allclose(areas, 1, rtol=1e-3)

@@ -404,7 +404,8 @@ def test_the_corpus_own_folder_is_not_written_to(mer: Callable[..., object], pme
     [
         (("track_id,text,path", "1,la,", "2,,2.txt"), 0),
         (("text,track_id", '"one\ntwo, three",1'), 0),
-        (("track_id,text,path", "1,,"), 2),
+        (("track_id,text,path", "1,,"), 0),
+        (("track_id,text,path", "1,la,1.txt"), 2),
         (("track_id,text", "1,a", "1,b"), 2),
         (("tag,track_id", "sad,1", "sad,1"), 0),
         (("track_id,tag,weight", "1,sad,-2"), 0),

@@ -36,6 +36,9 @@ def build(name: str, *shapes: tuple[int, ...], n_outputs: int = 4, **changed: An
         ("cnn-gru", CLIP, {}, 261_051),
         ("cnn-gru", CLIP, {"gru.steps": 1, "gru.hidden": 2000}, 48_666_939),
         ("crnn", CLIP, {}, 392_582),
+        # Choi's with four classes in the stead of fifty tags: 396,786 with those.
+        ("crnn", (96, 1366), {"variant": "choi"}, 396_786 - 46 * 33),
+        ("artist", (128, 129), {}, 264_448 + 1_028),
         ("dnn", (1714,), {}, 1_041_732),
         ("dnn", (100,), {}, 231_504),
         ("short-chunk", CHUNK, {}, 12_080_646),
@@ -71,6 +74,7 @@ NETWORKS: dict[str, tuple[int, ...]] = {
     "choi": CLIP,
     "cnn-gru": CLIP,
     "crnn": CLIP,
+    "artist": (128, 129),
     "dnn": (100,),
     "short-chunk": CHUNK,
     "sample-cnn": (59_049,),
@@ -156,10 +160,16 @@ def test_steps_of_a_sequence_divide_its_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("choi", (128, 60)), ("crnn", (90, 942)), ("sample-cnn", (59_048,))]
+    ("name", "shape"),
+    [
+        ("choi", (128, 60)),
+        ("crnn", (90, 942)),
+        ("sample-cnn", (59_048,)),
+        ("artist", (128, 127)),
+    ],
 )
 def test_too_small_an_input_is_refused(name: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match="too s"):
+    with pytest.raises(UsageError, match=r"too s|at least"):
         build(name, shape)
 
 
@@ -194,10 +204,22 @@ RECIPES = Path(__file__).resolve().parents[2] / "examples" / "comparison" / "rec
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_recipes_of_the_comparison_can_be_read(path: Path) -> None:
-    recipe = read_recipe(path, find_architecture(path.stem))
+    recipe = read_recipe(path, find_architecture(path.stem.removesuffix("-transfer")))
     assert recipe["class_weights"] == "none"
     assert recipe["schedule"] == "none"
     assert {phase.weight_decay for phase in recipe.list_phases()} <= {0, 1e-4}
+
+
+def test_the_recipe_of_the_crnn_transfer() -> None:
+    recipe = read_recipe(RECIPES / "crnn-transfer.toml", find_architecture("crnn"))
+    assert recipe["freeze"] == "spectrogram"
+    phases = recipe.list_phases()
+    assert [phase.optimiser for phase in phases] == ["adam", "sgd", "sgd", "sgd"]
+    assert [phase.learning_rate for phase in phases] == [1e-3, 1e-4, 1e-5, 1e-6]
+    begins = np.cumsum([0, *(phase.epochs for phase in phases)])
+    assert begins.tolist() == [0, 80, 100, 120, 200]
+    assert all(phase.nesterov and phase.momentum == 0.9 for phase in phases[1:])
+    assert {phase.weight_decay for phase in phases} == {1e-4}
 
 
 def test_the_common_recipe_of_paper_001() -> None:

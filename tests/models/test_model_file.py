@@ -33,7 +33,7 @@ from mertools.errors import SchemaError, UsageError
 
 HEAD = {
     "schema": "model.card",
-    "schema_version": "1.3",
+    "schema_version": "1.4",
     "producer": "mertools",
     "producer_version": "0.1.0",
 }

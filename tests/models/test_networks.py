@@ -32,6 +32,7 @@ CLASSES = Target("arousal", Classes(("weak", "neutral", "strong")))
 
 
 IMAGES = {
+    "artist": (128, 129),
     "choi": (128, 96),
     "cnn-gru": (128, 96),
     "crnn": (96, 96),
@@ -147,7 +148,7 @@ def test_posteriors_do_not_depend_on_what_else_is_predicted(name: str) -> None:
     np.testing.assert_allclose(together.sum(axis=1), 1)
     for i in (0, 35, 69):
         alone = model.predict([part[i : i + 1] for part in parts])
-        np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=2e-6)
 
 
 def test_numbers_lie_on_their_targets_scales(name: str) -> None:

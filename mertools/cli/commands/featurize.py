@@ -13,20 +13,29 @@ DEFAULTS = SegmentSettings()
 
 
 def featurize(
-    inputs: options.Inputs,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Sound files, folders, a manifest (CSV), or - for paths or a manifest on standard "
+            "input; for lyrics and tokens a lyrics.csv.",
+            show_default=False,
+        ),
+    ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="HDF5 file to write.")
     ],
     kind: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="NAME",
             help="Kind of feature: handcrafted, mel, musicnn, musicnn-change, tonal, note, onset, "
-            "contour, mfcc, wave, notestats, skey, vggish, efficientat, efficientat-frames, "
-            "musicnn-frames; repeatable.",
+            "contour, mfcc, wave, notestats, skey, vggish, openl3, efficientat, "
+            "efficientat-frames, musicnn-frames; of words: lyrics, tokens; repeatable.",
             autocompletion=options.complete_kinds,
+            show_default="handcrafted; with --encoder lyrics",
         ),
-    ] = ["handcrafted"],  # noqa: B006, typer copies it
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KIND.PARAM=VALUE", help="Parameter unlike its default."),
@@ -44,6 +53,15 @@ def featurize(
             metavar="KIND=FILE",
             help="Weights of a network that mer import weights has written, repeatable.",
             show_default="those in MER_MODELS or the user's data folder",
+        ),
+    ] = None,
+    encoder: options.Encoder = None,
+    pool: Annotated[
+        Literal["cls", "mean"] | None,
+        typer.Option(
+            help="What stands for a text: the vector of its first token (cls), or the mean of all, "
+            "as encoders of sentences have it.",
+            show_default="cls",
         ),
     ] = None,
     device: options.Device = "cpu",
@@ -71,12 +89,15 @@ def featurize(
     shards: options.Shards = None,
     shard_size: options.ShardSize = options.TRACKS_OF_A_SHARD,
 ) -> None:
-    """Compute features of sound into one HDF5 file.
+    """Compute features of sound or words into one HDF5 file.
 
     Inputs are segments, tracks or sound files. Segments are taken as their table gives them; whole
     tracks and audio files are converted and cut as `mer convert` and `mer segment` would. What the
     file already holds of the same sound with the same parameters is reused, and so is what an
     interrupted run had computed.
+
+    Lyrics are read by a text encoder that is on this machine: nothing is fetched. Tokens are for
+    training it along with a network.
 
     \b
     Examples:
@@ -85,6 +106,7 @@ def featurize(
       mer featurize songs/ --kind mel --set mel.reference=absolute -o decibels.h5
       mer featurize songs/ --kind musicnn -o musicnn.h5
       mer featurize songs/ --kind mfcc --length 15 -o mfcc.h5
+      mer featurize lyrics.csv --encoder encoder --pool mean -o lyrics.h5
     """
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
@@ -99,10 +121,22 @@ def featurize(
 
     found = find_device(device)
     settings = parse_assignments("--set", set_ or [])
+    kind = kind or (["handcrafted"] if encoder is None else ["lyrics"])
     for name in settings:
         if name not in kind:
             raise UsageError(f"--set {name}", "is no kind asked for", f"add --kind {name}")
     chosen = [find_kind(name) for name in dict.fromkeys(kind)]
+    if any(of.is_of_lyrics for of in chosen) or encoder is not None or pool is not None:
+        from mertools.cli.shared.lyrics import make_lyrics
+
+        for option, value in (("--shards", shards), ("--cluster", cluster), ("--weights", weights)):
+            if value:
+                raise UsageError(option, "is for sound", "leave it out for lyrics")
+        if pool is not None:
+            settings.setdefault("lyrics", {})["pool"] = pool
+        with Failures("featurize", failures) as failed:
+            make_lyrics(output, inputs, chosen, encoder, settings, found, failed, jobs, force=force)
+        return
     if weights:
         name_weights(parse_weights(weights, chosen))
     # An accelerator limits the processes only if one of the kinds computes on it.

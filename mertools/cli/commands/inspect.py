@@ -147,7 +147,8 @@ def _describe_features(path: Path) -> dict[str, Any]:
         kinds = [dataclasses.asdict(kind) for kind in features.kinds.values()]
     for kind in kinds:
         # Hundreds of names would hide everything else.
-        kind["columns"] = f"{kind['columns'][0]} to {kind['columns'][-1]}"
+        names = kind["columns"]
+        kind["columns"] = f"{names[0]} to {names[-1]}" if names else "none"
     return {
         "segments": len(rows),
         "tracks": len({row.track_id for row in rows}),

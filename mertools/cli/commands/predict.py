@@ -41,13 +41,14 @@ def complete_models(incomplete: str) -> list[str]:
 
 def predict(
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="INPUT...",
-            help="Features (HDF5), sound files, folders, manifests, or -; any mixture.",
+            help="Features (HDF5), sound files, folders, manifests, or -; any mixture. None where "
+            "models look at lyrics alone.",
             show_default=False,
         ),
-    ],
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,6 +61,15 @@ def predict(
             autocompletion=complete_models,
         ),
     ] = None,
+    lyrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Lyrics of the tracks (lyrics.csv), for models that look at words.",
+            show_default=False,
+        ),
+    ] = None,
+    encoder: options.Encoder = None,
     output: options.Output = "-",
     level: Annotated[
         Literal["both", "track", "segment"], typer.Option(help="Rows to give.")
@@ -135,6 +145,8 @@ def predict(
     anew, as it does not say of what sound it is. On a terminal a table of tracks is
     drawn, or of windows with --over-time.
 
+    A model of sound and words predicts a track without lyrics from its sound, and says so.
+
     Without -m the bundled models predict, or those in the folders that MER_MODELS names, separated
     by colons.
 
@@ -153,19 +165,23 @@ def predict(
 
     from mertools.cli.shared.console import say
     from mertools.cli.shared.failures import Failures
+    from mertools.cli.shared.lyrics import read_words
     from mertools.cli.shared.predictions import open_predictions
     from mertools.errors import InputError
     from mertools.features.extract import FailedInput
     from mertools.prediction.installed import choose_models, describe_model
-    from mertools.prediction.predict import load_predictors
+    from mertools.prediction.predict import load_predictors, predict_words
     from mertools.presentation.output import open_presentation
 
     _check_rows(level, wide, sort)
     predictors = load_predictors(choose_models(model or []), device)
     predictors = _cut_as_asked(predictors, over_time, length, hop)
+    words = read_words(predictors, inputs or [], lyrics, encoder)
+    if words is not None:
+        predictors = [predictor.with_words(words) for predictor in predictors]
     n_classes = max(predictor.n_classes for predictor in predictors)
     # Neighbouring inputs of one sort are read together, which keeps the order of all inputs.
-    runs = [(are, list(names)) for are, names in groupby(inputs, key=_is_features)]
+    runs = [(are, list(names)) for are, names in groupby(inputs or [], key=_is_features)]
     # The header is written before the first row, so its columns follow from models and inputs.
     optional = ["model"]
     if any(predictor.tells_unlike for predictor in predictors):
@@ -190,8 +206,12 @@ def predict(
             optional=optional,
         ) as write,
     ):
-        outcomes = _predict_inputs(
-            runs, predictors, level, cluster or jobs, null, id_from, journal, failed, sounds
+        outcomes = (
+            _predict_inputs(
+                runs, predictors, level, cluster or jobs, null, id_from, journal, failed, sounds
+            )
+            if runs or words is None
+            else predict_words(predictors, words)
         )
         for outcome in outcomes:
             if isinstance(outcome, FailedInput):

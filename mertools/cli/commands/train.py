@@ -198,6 +198,7 @@ def train(
             show_default="S0",
         ),
     ] = None,
+    encoder: options.Encoder = None,
     refit: Annotated[
         bool, typer.Option(help="Train the best point on all tracks and write the model.")
     ] = True,
@@ -261,6 +262,7 @@ def train(
             pool=pool or architecture.pool,
             starts=tuple(init or ()),
             freeze=freeze,
+            encoder=encoder,
             device=device,
             n_threads=threads,
             seed=seed,
@@ -286,6 +288,8 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
         left_out.append("select")
     if not (architecture.takes_vectors or architecture.kinds == ("mel",)):
         left_out.append("oversample")
+    if not architecture.takes_tokens:
+        left_out.append("encoder")
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:

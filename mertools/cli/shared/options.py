@@ -95,6 +95,15 @@ Device = Annotated[
         autocompletion=complete_devices,
     ),
 ]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Text encoder: a folder with config.json, tokenizer.json and model.safetensors, or "
+        "the name of one that is here.",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what is wrong.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 TrainingFeatures = Annotated[

@@ -40,6 +40,7 @@ from mertools.dataset.folds import describe_rare_classes, share_folds
 from mertools.dataset.join import Request, find_targets, join, name_targets
 from mertools.dataset.vectors import load_vectors
 from mertools.models.registry import Architecture
+from mertools.pretrained.text_encoder import find_encoder
 from mertools.runtime.parallel import Jobs
 from mertools.training.plan import Fit, Plan, Settings
 from mertools.training.protocol import PointResult, check_settings, run_protocol
@@ -114,6 +115,7 @@ def run_training(
         device,
         request.n_threads,
         oversampling,
+        find_encoder(request.encoder) if request.encoder is not None else None,
     )
     for line in describe_rare_classes(data, request.n_folds):
         say(line)

@@ -53,6 +53,7 @@ class TrainingRequest:
     pool: Pooling
     starts: tuple[str, ...]
     freeze: str | None
+    encoder: str | None
     device: str
     n_threads: int
     seed: int

@@ -1,0 +1,1 @@
+"""Words of songs: reading lyrics.csv and the text files that it names."""
