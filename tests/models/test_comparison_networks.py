@@ -206,7 +206,7 @@ RECIPES = Path(__file__).resolve().parents[2] / "examples" / "comparison" / "rec
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_recipes_of_the_comparison_can_be_read(path: Path) -> None:
     recipe = read_recipe(path, find_architecture(path.stem.removesuffix("-transfer")))
-    assert recipe["class_weights"] == "none"
+    assert recipe["class_weights"] == "none" or path.stem == "autoencoder"
     assert recipe["schedule"] == "none"
     assert {phase.weight_decay for phase in recipe.list_phases()} <= {0, 1e-4}
 

@@ -58,7 +58,7 @@ def shape_of(
         # Its shortest input is 59,049 samples.
         pytest.param(spec.name, marks=[pytest.mark.slow] if spec.name == "sample-cnn" else [])
         for spec in ARCHITECTURES.values()
-        if spec.family == "network"
+        if spec.family == "network" and spec.predicts
     ]
 )
 def name(request: pytest.FixtureRequest) -> str:
