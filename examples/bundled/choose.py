@@ -3,8 +3,8 @@
 `choose.py OUT --tracks CORPUS/tracks.csv --quadrants EMOPIA/quadrants.csv > choice.md`
 
 OUT holds the Makefile's features. The rule: of the kernels whose r out of fold is at most 0.01
-below the first one's, that with the highest sum of r on left-out genres and AUC on the choosing half
-of the piano.
+below the first one's, that with the highest sum of r on left-out genres and AUC on the half of the
+piano that chooses.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ CANDIDATES = {
     "arousal": (
         (ALL, "musicnn=2", "", 0.5, 0.1),
         (ALL, "musicnn=2", "", 0.1, 0.1),
-        (ALL, "musicnn=2", LINE, 0.25, 0.2),
+        (ALL, "musicnn=2 tonal=1", LINE, 0.25, 0.3),
         (ALL, f"{TIMBRE} tonal=0.5", "", 0.25, 0.4),
         (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.5, 0.4),
-        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.2),
+        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.3),
         (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.4),
         (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.8),
         (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.1, 0.4),
@@ -51,6 +51,7 @@ CANDIDATES = {
         ("musicnn tonal", "", "", 0.1, 0.4),
         ("musicnn tonal key", "key=0.5", "", 0.1, 0.4),
         ("musicnn tonal key", "", "key.minor_logit=0.5", 0.1, 0.4),
+        ("musicnn tonal key", "", "key.minor_logit=0.5", 0.1, 0.8),
         ("musicnn tonal key", f"{TIMBRE} tonal=2", "key.minor_logit=0.5", 0.1, 0.4),
         ("musicnn tonal key", f"{TIMBRE} tonal=2", "key.minor_logit=0.5", 0.1, 0.8),
         ("musicnn tonal key", f"{TIMBRE} tonal=2", "key.minor_logit=0.5", 0.25, 0.8),
