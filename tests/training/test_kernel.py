@@ -308,7 +308,7 @@ def test_columns_are_blocks_of_their_own_and_lines_go_on(mer: Mer, tmp_path: Pat
 
     write("near", 10 + told)
     write("far", 12 + told / 2)
-    numbers = "\n".join(f"{i},a,arousal,{5 + 3 * x:.3f}" for i, x in zip(ids, told, strict=True))
+    numbers = "\n".join(f"{i},a,arousal,{5 + x:.3f}" for i, x in zip(ids, told, strict=True))
     (tmp_path / "ratings.csv").write_text(f"track_id,annotator_id,target,value\n{numbers}\n")
     mer("aggregate-labels", "ratings.csv", "--scale", "arousal=1..9", "-o", "numbers.csv")
     train = ("train", "kernel", "--features", "near.h5", "--labels", "numbers.csv", "--jobs", "1")
