@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from torch.nn import functional
 from typer.testing import CliRunner, Result
 
 from conftest import SHARED
-from made_keras import draw, draw_norm, write_keras
+from made_keras import write_keras
+from made_published import draw_artist, draw_choi, draw_won
 from mertools.artifacts.feature_rows import Cutting, FeatureRow
 from mertools.artifacts.features_file import write_features
 from mertools.audio.convert import read_at_rates
@@ -36,7 +36,7 @@ from mertools.training.published import (
 )
 
 CHOI_FILE = SHARED / "weights" / "choi-taggers" / "music_tagger_crnn_weights_tensorflow.h5"
-CHANNELS, POOLS = (1, 64, 128, 128, 128), (2, 3, 4, 4)
+POOLS = (2, 3, 4, 4)
 
 
 def here(*arguments: object, status: int = 0) -> Result:
@@ -58,20 +58,6 @@ def outputs_of(path: Path, S: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         logits: np.ndarray = model.network(torch.from_numpy(S)).numpy()
     return logits
-
-
-def draw_choi(seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
-    """Draw weights of MusicTaggerCRNN's layers as Keras 1 has them."""
-    rng = np.random.default_rng(seed)
-    layers = [("input_2", []), ("bn_0_freq", draw_norm(rng, 1440))]
-    for k, (n_in, n_out) in enumerate(itertools.pairwise(CHANNELS), 1):
-        kernel = draw(rng, n_out, n_in, 3, 3, fan=9 * n_in)
-        layers += [(f"conv{k}", [kernel, draw(rng, n_out)]), (f"bn{k}", draw_norm(rng, n_out))]
-    for k, n_in in enumerate((128, 32), 1):
-        of_gate = [[draw(rng, n_in, 32), draw(rng, 32, 32), draw(rng, 32)] for _ in range(3)]
-        layers.append((f"gru{k}", [array for gate in of_gate for array in gate]))
-    layers.append(("output", [draw(rng, 32, 50), draw(rng, 50)]))
-    return layers
 
 
 def normalise(x: torch.Tensor, arrays: list[np.ndarray], axis: int) -> torch.Tensor:
@@ -121,41 +107,6 @@ def test_choi_crnn_gives_the_outputs_of_its_listing(folder: Path) -> None:
     np.testing.assert_allclose(outputs_of(folder / "choi.safetensors", S), expected, atol=2e-4)
 
 
-def draw_won() -> dict[str, torch.Tensor]:
-    """Draw a state of Won's CRNN, with that of its front end."""
-    rng = np.random.default_rng(0)
-
-    def norm(name: str, size: int) -> dict[str, np.ndarray]:
-        gamma, beta, mean, variance = draw_norm(rng, size)
-        return {
-            f"{name}.weight": gamma,
-            f"{name}.bias": beta,
-            f"{name}.running_mean": mean,
-            # Small ones, where the small number that is added matters.
-            f"{name}.running_var": variance * 1e-3,
-            f"{name}.num_batches_tracked": np.array(7),
-        }
-
-    state = {
-        "spec.spectrogram.window": np.ones(512, np.float32),
-        "spec.mel_scale.fb": np.ones((257, 96), np.float32),
-        **norm("spec_bn", 1),
-    }
-    for k, (n_in, n_out) in enumerate(itertools.pairwise(CHANNELS), 1):
-        state[f"layer{k}.conv.weight"] = draw(rng, n_out, n_in, 3, 3, fan=9 * n_in) * 0.02
-        state[f"layer{k}.conv.bias"] = draw(rng, n_out)
-        state |= norm(f"layer{k}.bn", n_out)
-    for k, n_in in enumerate((128, 32)):
-        state |= {
-            f"layer5.weight_ih_l{k}": draw(rng, 96, n_in),
-            f"layer5.weight_hh_l{k}": draw(rng, 96, 32),
-            f"layer5.bias_ih_l{k}": draw(rng, 96),
-            f"layer5.bias_hh_l{k}": draw(rng, 96),
-        }
-    state |= {"dense.weight": draw(rng, 50, 32), "dense.bias": draw(rng, 50)}
-    return {name: torch.from_numpy(array) for name, array in state.items()}
-
-
 def test_won_crnn_gives_the_outputs_of_its_listing(folder: Path) -> None:
     state = draw_won()
     torch.save(state, folder / "best_model.pth")
@@ -180,21 +131,6 @@ def test_won_crnn_gives_the_outputs_of_its_listing(folder: Path) -> None:
         expected = functional.linear(last, state["dense.weight"], state["dense.bias"]).numpy()
     found = outputs_of(folder / "won" / "won-crnn.safetensors", S)
     np.testing.assert_allclose(found, expected, atol=2e-4)
-
-
-def draw_artist(seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
-    """Draw weights of Park's siamese network as Keras 2 has them."""
-    rng = np.random.default_rng(seed)
-    layers: list[tuple[str, list[np.ndarray]]] = [("input_1", []), ("input_2", [])]
-    sizes, channels = (4, 4, 4, 2, 1), (128, 128, 128, 128, 128, 256)
-    for k, (size, n_in, n_out) in enumerate(zip(sizes, channels, channels[1:], strict=False), 1):
-        kernel = draw(rng, size, n_in, n_out, fan=size * n_in)
-        layers += [
-            (f"conv1d_{k}", [kernel, draw(rng, n_out)]),
-            (f"batch_normalization_{k}", draw_norm(rng, n_out)),
-            (f"activation_{k}", []),
-        ]
-    return layers
 
 
 def test_artist_gives_the_embedding_of_its_listing(folder: Path) -> None:
