@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -25,8 +26,10 @@ from mertools.cli.app import app
 from mertools.errors import SchemaError
 from mertools.features.mel import MelParams, mel
 from mertools.features.registry import request_kind
+from mertools.models import artist
 from mertools.models.model import load_model
 from mertools.models.network import TrainedNetwork
+from mertools.training import networks
 from mertools.training.published import (
     CHOI_DEVIATION_DB,
     CHOI_MEAN_DB,
@@ -216,6 +219,47 @@ def test_a_new_last_layer_is_learnt_on_frozen_weights(
     here("embed", "-m", begun, "features.h5", "-o", "e.h5")
     with h5py.File("e.h5") as stored:
         assert stored["features/embedding"].shape == (4, 256 if name == "artist" else 32)
+
+
+def test_a_frozen_branch_is_computed_once_for_all_epochs_and_folds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a training that computes it in every epoch, which ends at the same weights."""
+    write_keras(folder / "weights.h5", draw_artist())
+    here("import", "weights", "artist", "weights.h5", "-o", "artist.safetensors")
+    write_mel("artist", 12)
+    seen = []
+    forward = artist.SpectrogramBranch.forward
+
+    def count(self: artist.SpectrogramBranch, S: torch.Tensor) -> torch.Tensor:
+        seen.append(len(S))
+        return forward(self, S)
+
+    monkeypatch.setattr(artist.SpectrogramBranch, "forward", count)
+
+    def train(name: str) -> int:
+        seen.clear()
+        here(
+            *("train", "artist", "--features", "features.h5", "--labels", "labels.csv"),
+            *("--target", "letter", "--init", "artist.safetensors", "--freeze", "spectrogram"),
+            *("--set", "max_epochs=4", "--cv", "2", "--device", "cpu", "--jobs", "1"),
+            *("--predictions", f"{name}.csv", "-o", f"{name}.safetensors"),
+        )
+        return sum(seen)
+
+    assert train("once") == 12
+    monkeypatch.setattr(networks, "compute_once", lambda *given: nullcontext(given[2]))
+    assert train("always") > 100
+    once, always = load_file("once.safetensors"), load_file("always.safetensors")
+    begun = load_file("artist.safetensors")
+    assert not np.allclose(once["classifier.weight"], begun["classifier.weight"][:2], atol=1e-3)
+    for name, weight in always.items():
+        np.testing.assert_allclose(once[name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
+    of_both = []
+    for name in ("once", "always"):
+        table = (folder / f"{name}.csv").read_text()
+        of_both.append([float(row["p_1"]) for row in csv.DictReader(table.splitlines())])
+    np.testing.assert_allclose(*of_both, atol=1e-5)
 
 
 @pytest.mark.parametrize(
