@@ -50,7 +50,7 @@ def compute_once(
     if key not in _computed:
         _computed.clear()
         _computed[key] = _compute(network, branch, batches, n_rows)
-    branch.forward = _give_back  # type: ignore[method-assign]
+    branch.forward = _give_back
     try:
         yield BranchOutputs(_computed[key])
     finally:
