@@ -24,7 +24,7 @@ from pathlib import Path
 from mertools.models.registry import find_architecture
 from mertools.training.recipes import Recipe, read_recipe
 
-SHORT, LONG = 1, (3, 9, 27, 81)
+SHORT, LONG = 1, (3, 9, 27)
 """Epochs of the trainings that are measured: the second takes twice as long, or is the last."""
 
 
