@@ -181,6 +181,11 @@ def permutation_test(
     return float((1 + at_least.sum()) / (1 + SHUFFLES))
 
 
+def describe_p(p: float) -> str:
+    """Write a probability."""
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
 def percent(value: float) -> str:
     """Write a share in percent."""
     return f"{100 * value:.1f}"
@@ -210,7 +215,7 @@ class Study:
             resampled_t_test(f1, of_other),
             permutation_test(method, other, self.truth, self.classes),
         )
-        return [f"{100 * float((f1 - of_other).mean()):+.1f}", f"{p[0]:.3f}", f"{p[1]:.3f}"]
+        return [f"{100 * float((f1 - of_other).mean()):+.1f}", *map(describe_p, p)]
 
 
 def row_of(study: Study, method: Method, baseline: Method, published: str) -> str:
