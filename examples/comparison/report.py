@@ -28,6 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as students_t
 
+from mertools.artifacts.figures import COLOURS, REFERENCE_COLOUR, STYLE, save_figure
+
 SCORES = ("macro_precision", "macro_recall", "macro_f1")
 CONFIDENCE = 0.95
 SHUFFLES = 2000
@@ -244,24 +246,22 @@ def table_beside(study: Study, names: Sequence[str]) -> list[str]:
 def plot_intervals(methods: Sequence[Method], chance: float, path: Path) -> None:
     """Draw each method's mean F1 with its interval, the best at the top, and chance."""
     import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "comparison"  # the same figure is the same file
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     ordered = sorted(methods, key=lambda method: float(method.scores["macro_f1"].mean()))
-    figure, axes = pyplot.subplots(figsize=(7, 1 + 0.3 * len(ordered)), layout="constrained")
-    for y, method in enumerate(ordered):
-        f1 = method.scores["macro_f1"]
-        axes.plot(interval(f1), (y, y), color="tab:blue")
-        axes.plot(f1.mean(), y, "o", color="tab:blue")
-    axes.axvline(chance, color="grey", linestyle=":", label="the largest class")
-    axes.set_yticks(range(len(ordered)), [method.title for method in ordered])
-    axes.set_xlabel("macro F1, with its 95 % interval")
-    axes.legend(loc="lower right")
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    with mpl.rc_context(STYLE | {"svg.fonttype": "none"}):
+        figure = Figure(figsize=(7, 1 + 0.3 * len(ordered)), layout="constrained")
+        axes = figure.subplots()
+        for y, method in enumerate(ordered):
+            f1 = method.scores["macro_f1"]
+            axes.plot(interval(f1), (y, y), color=COLOURS[0])
+            axes.plot(f1.mean(), y, "o", color=COLOURS[0])
+        axes.axvline(chance, color=REFERENCE_COLOUR, linestyle=":", label="the largest class")
+        axes.set_yticks(range(len(ordered)), [method.title for method in ordered])
+        axes.set_xlabel("macro F1, with its 95 % interval")
+        figure.legend(loc="outside upper right")
+        path.parent.mkdir(exist_ok=True)
+        save_figure(figure, path, "svg")
 
 
 def confusion_table(method: Method, truth: Mapping[str, str], classes: Sequence[str]) -> list[str]:
