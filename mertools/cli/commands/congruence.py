@@ -277,28 +277,28 @@ def _draw(
     content: Mapping[str, Any],
     seed: int,
 ) -> None:
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.evaluation.congruence_plots import draw_errors, draw_matching
 
     draw_matching(folder, compared.similarity, compared.songs, seed, file_format)
     if points is not None:
         for name, described in content["errors"].items():
             draw_errors(folder, name, points, by_track[name], described["both"], file_format)
-    say(f"{folder}: {1 + len(content['errors'])} figures")
+    say(f"{folder}: {count(1 + len(content['errors']), 'figure')}")
 
 
 def _say(content: Mapping[str, Any]) -> None:
     """Say the main figures for a person."""
-    from mertools.cli.shared.console import print_table, say
+    from mertools.cli.shared.console import count, print_table, say
 
     matching, without = content["matching"], content["provenance"]["tracks_without_words"]
     if without:
-        say(f"{without} tracks have no words and are left out")
+        say(f"{count(without, 'track')} without words left out")
     auc = "not defined" if matching["auc"] is None else f"{matching['auc']:.3f}"
     recall = ", ".join(f"{share:.3f} at {k}" for k, share in matching["recall"].items())
     say(
-        f"{matching['n']} tracks: AUC of matched and mismatched pairs {auc}, median rank of own "
-        f"lyrics {matching['median_rank']:g}, recall {recall}"
+        f"{count(matching['n'], 'track')}: AUC of matched and mismatched pairs {auc}, "
+        f"median rank of own lyrics {matching['median_rank']:g}, recall {recall}"
     )
     shown = ("pearson_r", "p", "spearman_rho", "partial_r")
     rows = [
