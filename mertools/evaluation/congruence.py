@@ -136,11 +136,11 @@ def error_of(reference: FloatArray, estimated: FloatArray) -> FloatArray:
 
 
 def agreement_of(by_sound: FloatArray, by_lyrics: FloatArray) -> FloatArray:
-    """Give how much sound and lyrics agree: 1 less their distance in the plane, (n, 2) to (n,).
+    """Give how much sound and lyrics agree: 1 less their distance in the plane, (..., 2) to (...).
 
     Both are valence and arousal in 0..1, so that 0 is the distance of opposite corners.
     """
-    distance = np.sqrt(((by_sound - by_lyrics) ** 2).sum(axis=1))
+    distance = np.sqrt(((by_sound - by_lyrics) ** 2).sum(axis=-1))
     agreement: FloatArray = 1 - distance / np.sqrt(2)
     return agreement
 
