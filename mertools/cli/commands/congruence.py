@@ -255,7 +255,7 @@ def _describe(
         "producer_version": __version__,
         "provenance": {"n_resamples": bootstrap, "n_shuffles": shuffles, "seed": seed},
         "matching": {
-            name: describe_matching(measure.similarity, measure.songs, seed)
+            name: describe_matching(measure.similarity, measure.songs, seed, bootstrap)
             for name, measure in measures.items()
         },
         "errors": {} if points is None else relate_errors(points, by_track, *chance),
