@@ -20,10 +20,13 @@ from mertools.artifacts.tables import read_table, write_table
 EQUAL = 0.5
 
 
-def read_tracks(source: str) -> dict[tuple[str, str], Prediction]:
-    """Read the predictions of whole tracks, by track_id and target."""
-    rows = read_table(source, Prediction)
-    return {(row.track_id, row.target): row for row in rows if row.level == "track"}
+def read_tracks(source: str) -> dict[tuple[str, str], tuple[Prediction, float]]:
+    """Read the numbers that are predicted of whole tracks, by track_id and target."""
+    return {
+        (row.track_id, row.target): (row, row.value)
+        for row in read_table(source, Prediction)
+        if row.level == "track" and row.value is not None
+    }
 
 
 def main() -> None:
@@ -35,18 +38,17 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     by_sound, by_lyrics = read_tracks(options.audio), read_tracks(options.lyrics)
-    weights = None
+    weights: dict[str, float] = {}
     if options.congruence:
         pairs = read_table(options.congruence, Congruence)
         weights = {pair.track_id: EQUAL * (1 + pair.similarity) / 2 for pair in pairs}
     fused = []
-    for (track_id, target), row in by_sound.items():
-        other = by_lyrics.get((track_id, target))
-        if other is None or (weights is not None and track_id not in weights):
+    for (track_id, target), (row, heard) in by_sound.items():
+        if (track_id, target) not in by_lyrics or (weights and track_id not in weights):
             continue
-        weight = EQUAL if weights is None else weights[track_id]
-        assert row.value is not None and other.value is not None  # as numbers have one
-        value = (1 - weight) * row.value + weight * other.value
+        _, read = by_lyrics[track_id, target]
+        weight = weights[track_id] if weights else EQUAL
+        value = (1 - weight) * heard + weight * read
         fused.append(dataclasses.replace(row, value=value))
     with options.output.open("w", encoding="utf-8") as stream:
         write_table(stream, Prediction, fused)

@@ -74,7 +74,7 @@ def test_late_fusion_is_a_mean_and_leans_on_sound_where_words_do_not_fit(tmp_pat
     def fuse(*options: object) -> list[float]:
         out = tmp_path / "late.csv"
         run("late.py", tmp_path / "audio.csv", tmp_path / "lyrics.csv", *options, "-o", out)
-        return [float(row["value"]) for row in csv.DictReader(out.open())]
+        return [float(row["value"]) for row in csv.DictReader(out.read_text().splitlines())]
 
     assert fuse() == pytest.approx([0.5, 0.5])
     weighted = fuse("--congruence", tmp_path / "congruence.csv")
