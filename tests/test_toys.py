@@ -117,14 +117,8 @@ class Toy(Network):
         super().__init__()
         ((n_columns,),) = shapes
         self.vectors = Vectors(n_columns, width)
+        self.hidden = nn.Identity()
         self.classifier = nn.Linear(width, n_outputs)
-
-    @property
-    def branches(self):
-        return {"vectors": self.vectors}
-
-    def embed(self, *features):
-        return self.vectors(*features)
 
 
 build = Toy

@@ -92,20 +92,9 @@ class Artist(Network):
         super().__init__()
         ((n_bands, n_frames),) = shapes
         self.spectrogram = SpectrogramBranch(n_bands, n_frames)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.hidden = nn.Dropout(DROPOUT)
         self.classifier = nn.Linear(CHANNELS[-1], n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, 128, n_frames) to (n, 256)."""
-        (S,) = features
-        embedding: Tensor = self.dropout(self.spectrogram(S))
-        return embedding
 
 
 build = Artist

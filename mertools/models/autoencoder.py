@@ -73,11 +73,6 @@ class Autoencoder(Network):
         begin_as_keras(self)
 
     @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    @property
     def n_outputs(self) -> int:
         """The error alone."""
         return 1

@@ -70,11 +70,6 @@ class Bimodal(Network):
         self.classifier = nn.Linear(HIDDEN, n_outputs)
         self.encoder = encoder_form(encoder)
 
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branches of mel spectrograms and of lyrics."""
-        return {"sound": self.sound, "lyrics": self.lyrics}
-
     def describe(self) -> dict[str, Any]:
         """Say which encoder is learnt along, too."""
         return super().describe() | self.encoder

@@ -115,19 +115,9 @@ class Choi(Network):
         super().__init__()
         ((n_bands, n_frames),) = shapes
         self.spectrogram = SpectrogramBranch(n_bands, n_frames, fourth_norm, dropout)
+        self.hidden = nn.Identity()
         self.classifier = nn.Linear(HIDDEN, n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 300)."""
-        (S,) = features
-        embedding: Tensor = self.spectrogram(S)
-        return embedding
 
 
 build = Choi

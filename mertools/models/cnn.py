@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from mertools.models import layers
 from mertools.models.network import Network, restore_network
@@ -29,21 +29,12 @@ class Cnn(Network):
         ((n_bands, n_frames),) = shapes
         self.spectrogram = layers.SpectrogramBranch(n_bands, n_frames)
         self.hidden = nn.Sequential(
-            nn.Dropout(DROPOUT[0]), nn.Linear(layers.IMAGE_EMBEDDING, HIDDEN), nn.LeakyReLU()
+            nn.Dropout(DROPOUT[0]),
+            nn.Linear(layers.IMAGE_EMBEDDING, HIDDEN),
+            nn.LeakyReLU(),
+            nn.Dropout(DROPOUT[1]),
         )
-        self.dropout = nn.Dropout(DROPOUT[1])
         self.classifier = nn.Linear(HIDDEN, n_outputs)
-
-    @property
-    def branches(self) -> dict[str, layers.InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 256)."""
-        (S,) = features
-        embedding: Tensor = self.dropout(self.hidden(self.spectrogram(S)))
-        return embedding
 
 
 build = Cnn

@@ -78,17 +78,6 @@ class CnnGru(Network):
         self.classifier = nn.Linear(HIDDEN[1], n_outputs)
         begin_as_keras(self)
 
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 75)."""
-        (S,) = features
-        embedding: Tensor = self.hidden(self.spectrogram(S))
-        return embedding
-
 
 build = CnnGru
 restore = partial(restore_network, CnnGru)

@@ -70,20 +70,9 @@ class Crnn(Network):
         ((n_bands, n_frames),) = shapes
         branch = ChoiBranch if variant == "choi" else SpectrogramBranch
         self.spectrogram: InputBranch = branch(n_bands, n_frames)
-        self.dropout = nn.Dropout(DROPOUT[variant])
+        self.hidden = nn.Dropout(DROPOUT[variant])
         self.classifier = nn.Linear(HIDDEN, n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 32)."""
-        (S,) = features
-        embedding: Tensor = self.dropout(self.spectrogram(S))
-        return embedding
 
 
 build = Crnn

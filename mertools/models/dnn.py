@@ -56,18 +56,9 @@ class Dnn(Network):
     def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int) -> None:
         super().__init__()
         self.vectors = VectorBranch(count_columns(shapes))
+        self.hidden = nn.Identity()
         self.classifier = nn.Linear(HIDDEN[-1], n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of vectors."""
-        return {"vectors": self.vectors}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed vectors: for each kind (n, n_columns) to (n, 100)."""
-        embedding: Tensor = self.vectors(*features)
-        return embedding
 
 
 build = Dnn

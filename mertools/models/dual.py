@@ -37,11 +37,6 @@ class Dual(Network):
         )
         self.classifier = nn.Linear(HIDDEN, n_outputs)
 
-    @property
-    def branches(self) -> dict[str, layers.InputBranch]:
-        """The branches of mel spectrograms and of notes."""
-        return {"spectrogram": self.spectrogram, "sequence": self.sequence}
-
     def embed(self, *features: Tensor) -> Tensor:
         """Embed mel, onset, contour and note together: to (n, 128)."""
         S, *posteriorgrams = features

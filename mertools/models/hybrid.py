@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from mertools.models import choi, dnn
 from mertools.models.keras_layers import BatchNorm1d, begin_as_keras
-from mertools.models.layers import InputBranch
 from mertools.models.network import Network, restore_network
 
 HIDDEN = (200, 100)
@@ -44,11 +43,6 @@ class Hybrid(Network):
         )
         self.classifier = nn.Linear(HIDDEN[1], n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branches of mel spectrograms and of vectors."""
-        return {"spectrogram": self.spectrogram, "vectors": self.vectors}
 
     def embed(self, *features: Tensor) -> Tensor:
         """Embed mel spectrograms and vectors together: to (n, 100)."""

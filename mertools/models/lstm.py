@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from mertools.models import layers
 from mertools.models.network import Network, restore_network
@@ -19,17 +19,8 @@ class Lstm(Network):
     def __init__(self, shapes: Sequence[Sequence[int]], n_outputs: int, heads: int) -> None:
         super().__init__()
         self.sequence = layers.SequenceBranch(layers.n_columns(shapes), heads)
+        self.hidden = nn.Identity()
         self.classifier = nn.Linear(layers.SEQUENCE_EMBEDDING, n_outputs)
-
-    @property
-    def branches(self) -> dict[str, layers.InputBranch]:
-        """The branch of notes."""
-        return {"sequence": self.sequence}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed onset, contour and note: (n, n_frames, ...) to (n, 256)."""
-        embedding: Tensor = self.sequence(*features)
-        return embedding
 
 
 build = Lstm

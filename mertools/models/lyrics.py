@@ -78,11 +78,6 @@ class LyricsNetwork(Network):
         self.classifier = nn.Linear(HIDDEN, n_outputs)
         self.encoder = encoder_form(encoder)
 
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of lyrics."""
-        return {LYRICS_BRANCH: self.lyrics}
-
     def describe(self) -> dict[str, Any]:
         """Say which encoder is learnt along, too."""
         return super().describe() | self.encoder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +43,14 @@ class Network(nn.Module):
     """What else a model's card says of the network's form."""
 
     classifier: nn.Linear
+    hidden: nn.Module
+    """What lies between the branch and the last layer, in a network of one branch."""
 
     @property
-    @abstractmethod
-    def branches(self) -> Mapping[str, InputBranch]:
-        """The branches by the names that the registry gives them."""
+    def branches(self) -> dict[str, InputBranch]:
+        """The branches by their attributes' names, which are those that the registry has."""
+        children = self.named_children()
+        return {name: child for name, child in children if isinstance(child, InputBranch)}
 
     @property
     def n_outputs(self) -> int:
@@ -60,9 +62,14 @@ class Network(nn.Module):
         """Where its weights are."""
         return next(self.parameters()).device
 
-    @abstractmethod
     def embed(self, *features: Tensor) -> Tensor:
-        """Give what the last layer looks at: for each kind (n, *shape) to (n, size)."""
+        """Give what the last layer looks at: for each kind (n, *shape) to (n, size).
+
+        A network of several branches has a method of its own.
+        """
+        (branch,) = self.branches.values()
+        embedding: Tensor = self.hidden(branch(*features))
+        return embedding
 
     def forward(self, *features: Tensor) -> Tensor:
         """Give outputs: for each kind (n, *shape) to (n, n_outputs)."""

@@ -69,20 +69,9 @@ class SampleCnn(Network):
         super().__init__()
         ((n_samples,),) = shapes
         self.wave = WaveBranch(n_samples)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.hidden = nn.Dropout(DROPOUT)
         self.classifier = nn.Linear(CHANNELS[-1], n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of samples."""
-        return {"wave": self.wave}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed samples: (n, n_samples) to (n, 512)."""
-        (y,) = features
-        embedding: Tensor = self.dropout(self.wave(y))
-        return embedding
 
 
 build = SampleCnn

@@ -44,18 +44,9 @@ class SeqLstm(Network):
         super().__init__()
         _, n_columns = frame_layers.frame_shape(shapes)
         self.frames = LstmBranch(n_columns, standardise)
+        self.hidden = nn.Identity()
         self.classifier = nn.Linear(frame_layers.DENSE[-1], n_outputs)
         self.apply(frame_layers.initialise)
-
-    @property
-    def branches(self) -> dict[str, LstmBranch]:
-        """The branch of frames."""
-        return {"frames": self.frames}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed frames: (n, n_frames, n_columns) to (n, 64)."""
-        embedding: Tensor = self.frames(*features)
-        return embedding
 
 
 build = SeqLstm

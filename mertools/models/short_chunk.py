@@ -75,20 +75,9 @@ class ShortChunk(Network):
         super().__init__()
         ((_n_bands, _n_frames),) = shapes  # any size: what is left of it is pooled
         self.spectrogram = SpectrogramBranch()
-        self.dropout = nn.Dropout(DROPOUT)
+        self.hidden = nn.Dropout(DROPOUT)
         self.classifier = nn.Linear(CHANNELS[-1], n_outputs)
         begin_as_keras(self)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"spectrogram": self.spectrogram}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 512)."""
-        (S,) = features
-        embedding: Tensor = self.dropout(self.spectrogram(S))
-        return embedding
 
 
 build = ShortChunk

@@ -189,18 +189,8 @@ class Vgg(Network):
         super().__init__()
         ((n_bands, n_frames),) = shapes
         self.sound = SoundBranch(n_bands, n_frames, parameters)
+        self.hidden = nn.Identity()
         self.classifier = nn.Linear(EMBEDDING, n_outputs)
-
-    @property
-    def branches(self) -> dict[str, InputBranch]:
-        """The branch of mel spectrograms."""
-        return {"sound": self.sound}
-
-    def embed(self, *features: Tensor) -> Tensor:
-        """Embed mel spectrograms: (n, n_bands, n_frames) to (n, 64)."""
-        (S,) = features
-        embedding: Tensor = self.sound(S)
-        return embedding
 
 
 build = Vgg

@@ -130,6 +130,13 @@ def test_the_way_by_commands(
     with h5py.File(tmp_path / "f.h5") as stored:
         assert stored["features/skey"].shape == (1, 25)
         assert list(stored["features/skey"].attrs["columns"])[-1] == "minor_logit"
+    words = ("featurize", "a.wav", "--kind", "skey", "-o", "g.h5", "--weights")
+    for wrong, said in (
+        ("w/skey.safetensors", "give KIND=w/skey.safetensors"),
+        ("openl3=w/skey.safetensors", "is for no kind asked for"),
+        ("skey=w", "names no file"),
+    ):
+        assert said in mer(*words, wrong, status=2).stderr
 
 
 def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mer-corpus-") as place:
         corpus = Path(place)
         make_corpus(corpus, network="network.safetensors" in names)
+        load_modules()
         if asked.n:
-            load_modules()
             with multiprocessing.get_context("fork").Pool(asked.jobs) as pool:
                 run = partial(run_case, corpus, asked.seed, names=names)
                 cases = range(asked.first, asked.first + asked.n)

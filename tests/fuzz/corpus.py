@@ -17,6 +17,13 @@ AUDIO_COMMANDS = (
     "featurize {f} --kind mel --kind handcrafted -o out.h5",
     "segment {f} --write-audio w",
     "predict {f} -m model.skops --format csv",
+    "augment {f} --with gain --with time-shift -o w",
+    "transcribe {f} -o out.h5",
+)
+TRAIN = "train svm --features features.h5 --labels labels.csv --target arousal --cv 2 -o out.skops"
+NETWORK = (
+    "train cnn --features features.h5 --labels labels.csv --target arousal --cv 0 "
+    "--set max_epochs=1 --device cpu"
 )
 CHECKS = ("validate {f}", "inspect {f}")
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -33,6 +40,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "featurize {f} -o out.h5",
         "segment {f} --write-audio w",
         "predict {f} -m model.skops --format csv",
+        "annotate {f} --target arousal -o out.json --config out.xml",
     ),
     "segments.csv": (
         *CHECKS,
@@ -47,8 +55,12 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "evaluate predictions.csv --labels {f} --bootstrap 20",
         "align predictions.csv --labels {f} --bootstrap 20",
         "rank-features features.h5 --labels {f} --target arousal",
-        "train svm --features features.h5 --labels {f} --target arousal --cv 2 -o out.skops",
+        TRAIN.replace("labels.csv", "{f}"),
     ),
+    "folds.csv": (f"{TRAIN} --folds {{f}}",),
+    "tags.csv": (*CHECKS, "rate-tags {f} --lexicon lexicon.csv --report out.csv"),
+    "lexicon.csv": ("rate-tags tags.csv --lexicon {f}",),
+    "lyrics.csv": CHECKS,
     "predictions.csv": (
         *CHECKS,
         "evaluate {f} --labels labels.csv --bootstrap 20",
@@ -61,7 +73,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "merge {f} -o out.h5",
         "merge {f} --copy -o out.h5",
         "rank-features {f} --labels labels.csv --target arousal",
-        "train svm --features {f} --labels labels.csv --target arousal --cv 2 -o out.skops",
+        TRAIN.replace("features.h5", "{f}"),
         "featurize tracks.csv --kind mel --kind handcrafted -o {f}",
     ),
     "model.skops": (*CHECKS, "predict -m {f} features.h5 --format csv", "models {f} --format csv"),
@@ -69,7 +81,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         *CHECKS,
         "predict -m {f} features.h5 --format csv --device cpu",
         "models {f} --format csv",
+        "embed -m {f} features.h5 -o out.h5 --device cpu",
     ),
+    "network.toml": (f"{NETWORK} --recipe {{f}} -o out.safetensors",),
 }
 """Commands by the file that is damaged; all others are whole."""
 
@@ -97,6 +111,14 @@ def make_corpus(folder: Path, *, network: bool) -> None:
         for who in "xyz"
     ]
     _write(folder / "annotations.csv", "track_id,annotator_id,target,value", ratings)
+    words = ("joyful", "sad", "rock", "late night")
+    rated = [f"{word},{0.1 + k / 5},{0.9 - k / 5},0.5" for k, word in enumerate(words)]
+    _write(folder / "lexicon.csv", "word,valence,arousal,dominance", rated)
+    tagged = [f"{i},{words[k % 4]},{k + 1}" for k, i in enumerate(ids)]
+    _write(folder / "tags.csv", "track_id,tag,weight", tagged)
+    sung = [f'{i},"Some {words[k % 4]} words, and\n{k} more"' for k, i in enumerate(ids)]
+    _write(folder / "lyrics.csv", "track_id,text", sung)
+    (folder / "network.toml").write_text('optimiser = "adam"\nlearning_rate = 0.001\n')
     tasks = [
         {
             "id": k,
@@ -123,18 +145,13 @@ def make_corpus(folder: Path, *, network: bool) -> None:
         "segment tracks.csv --length 1 -o segments.csv",
         "featurize segments.csv --kind mel --kind handcrafted -o features.h5",
         "aggregate-labels annotations.csv -o labels.csv",
-        "train svm --features features.h5 --labels labels.csv --target arousal --cv 2 "
-        "-o model.skops",
+        TRAIN.replace("out.skops", "model.skops --folds folds.csv"),
         "predict features.h5 -m model.skops -o predictions.csv",
         "evaluate predictions.csv --labels labels.csv --bootstrap 20 -o metrics.json",
     ):
         _run(folder, command)
     if network:
-        _run(
-            folder,
-            "train cnn --features features.h5 --labels labels.csv --target arousal --cv 0 "
-            "--set max_epochs=1 --device cpu -o network.safetensors",
-        )
+        _run(folder, f"{NETWORK} -o network.safetensors")
 
 
 def _write(path: Path, header: str, rows: object) -> None:

@@ -6,11 +6,11 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from tests.fuzz.runner import PRINTED, start_command
 
 COMMANDS = (
     "convert in -o w",
@@ -32,23 +32,24 @@ def run_kills(corpus: Path, seed: int, n: int) -> list[str]:
     faults = []
     for kill in range(n):
         command = chance.choice(COMMANDS)
+        words = [*command.split(), "-q"]
         if command not in expected:
             with tempfile.TemporaryDirectory(prefix="mer-kill-") as place:
+                folder = _prepare(corpus, Path(place))
                 started = time.monotonic()
-                _start(command, _prepare(corpus, Path(place))).wait()
-                seconds = time.monotonic() - started
-                expected[command] = seconds, _contents(Path(place))
+                os.waitpid(start_command(words, folder), 0)
+                expected[command] = time.monotonic() - started, _contents(folder)
         seconds, whole = expected[command]
         with tempfile.TemporaryDirectory(prefix="mer-kill-") as place:
             folder = _prepare(corpus, Path(place))
             delays = [chance.uniform(0, 1.1 * seconds) for _ in range(chance.choice((1, 1, 2)))]
             for delay_s in delays:
-                process = _start(command, folder)
+                child = start_command(words, folder)
                 time.sleep(delay_s)
-                process.kill()
-                process.wait()
-            process = _start(command, folder)
-            status = process.wait()
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            child = start_command(words, folder)
+            _, status = os.waitpid(child, 0)
             found = _contents(folder)
             if status or found != whole:
                 differing = sorted(
@@ -56,12 +57,12 @@ def run_kills(corpus: Path, seed: int, n: int) -> list[str]:
                     for name in whole.keys() | found.keys()
                     if whole.get(name) != found.get(name)
                 )
-                said = process.stderr.read().decode("utf-8", "replace") if process.stderr else ""
+                said = (folder / PRINTED[1]).read_text("utf-8", "replace")
                 faults.append(
                     f"kill {kill}: {command}: after {delays}: status {status}, "
                     f"differing: {differing[:5]} {said[-300:]}"
                 )
-            _end_group(process)
+            _end_group(child)
     return faults
 
 
@@ -72,19 +73,9 @@ def _prepare(corpus: Path, folder: Path) -> Path:
     return folder
 
 
-def _start(command: str, folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mertools", *command.split(), "-q"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _end_group(leader: int) -> None:
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
         return
 
@@ -93,5 +84,5 @@ def _contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name not in PRINTED
     }

@@ -22,6 +22,8 @@ MEMORY_LIMIT_BYTES = 1_200_000_000
 ADDRESS_SPACE_BYTES = 6 << 30
 """A child that asks for more fails at once, before the machine does."""
 
+PRINTED = (".stdout", ".stderr")
+WITH_JOBS = ("augment", "convert", "featurize", "predict", "segment", "train", "transcribe")
 GOOD_ENDS = (0, 2, 3, 4)
 BAD_WORDS = ("a fault of mer itself", "Traceback", "Exception ignored", "Warning:")
 
@@ -64,11 +66,11 @@ def run_case(corpus: Path, seed: int, case: int, names: Sequence[str]) -> Verdic
         (folder / name).unlink()
         shutil.copy(corpus / name, folder / name)
         mutation = mutate_file(folder / name, chance)
-        needs_jobs = command.split()[0] in ("convert", "segment", "featurize", "predict", "train")
+        needs_jobs = command.split()[0] in WITH_JOBS
         words = [*command.split(), *(["-j", "1"] if needs_jobs else [])]
         started = time.monotonic()
         status, peak_bytes = _run(words, folder)
-        text = (folder / ".stderr").read_text("utf-8", "replace")
+        text = (folder / PRINTED[1]).read_text("utf-8", "replace")
         fault = _judge(status, peak_bytes, time.monotonic() - started, text)
         return Verdict(case, " ".join(words), f"{name}: {mutation}", fault, text[-400:])
 
@@ -85,11 +87,20 @@ def _judge(status: int, peak_bytes: int, seconds: float, text: str) -> str:
     return next((f"says {word!r}" for word in BAD_WORDS if word in text), "")
 
 
-def _run(words: Sequence[str], folder: Path) -> tuple[int, int]:
-    """Run a command in a child; give its status as `wait` has it, and its peak of memory."""
+def start_command(words: Sequence[str], folder: Path) -> int:
+    """Start a command in a child, the leader of a group of its own; give its process's number.
+
+    What it prints goes into `PRINTED`, in the folder that it is called in.
+    """
     child = os.fork()
     if child == 0:
         _be_child(words, folder)
+    return child
+
+
+def _run(words: Sequence[str], folder: Path) -> tuple[int, int]:
+    """Run a command in a child; give its status as `wait` has it, and its peak of memory."""
+    child = start_command(words, folder)
     deadline = time.monotonic() + TIME_LIMIT_S
     while time.monotonic() < deadline:
         pid, status, usage = os.wait4(child, os.WNOHANG)
@@ -108,8 +119,8 @@ def _be_child(words: Sequence[str], folder: Path) -> None:
         os.chdir(folder)
         for descriptor, name, flags in (
             (0, os.devnull, os.O_RDONLY),
-            (1, ".stdout", os.O_WRONLY | os.O_CREAT),
-            (2, ".stderr", os.O_WRONLY | os.O_CREAT),
+            (1, PRINTED[0], os.O_WRONLY | os.O_CREAT),
+            (2, PRINTED[1], os.O_WRONLY | os.O_CREAT),
         ):
             os.dup2(os.open(name, flags, 0o600), descriptor)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))

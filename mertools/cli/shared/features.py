@@ -83,7 +83,9 @@ def parse_weights(entries: Sequence[str], kinds: Sequence[FeatureKind]) -> dict[
     networks = {kind.name: kind.user_weights for kind in kinds if kind.user_weights}
     files: dict[str, str] = {}
     for entry in entries:
-        name, _, file = entry.partition("=")
+        name, mark, file = entry.partition("=")
+        if not mark:
+            raise UsageError(f"--weights {entry}", "names no kind", f"give KIND={entry}")
         if name not in networks:
             remedy = choose_from(networks, name) if networks else "leave it out, or add the --kind"
             raise UsageError(f"--weights {entry}", "is for no kind asked for", remedy)
