@@ -209,8 +209,8 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
             learnt["usual_distances"],
         )
         _check_arrays(model.arrays(), card)
-        if not np.isfinite([model.gamma, *shares]).all():
-            raise ValueError("its kernel is not of finite numbers")
+        if not np.isfinite([model.gamma, *shares]).all() or model.gamma < 0:
+            raise ValueError("its kernel is not of finite numbers, with a positive gamma")
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise SchemaError(
             path,
