@@ -40,7 +40,8 @@ def compute_once(
 
     Within the context the branch gives back its input, which is then what it gave of `n_rows` rows.
     A frozen branch draws nothing at random, so that epochs differ only in the time they take.
-    `digest` is of the features' content. All other networks train on the batches as they are.
+    `digest` is of the features and of what fixes the network's form. All other networks train on
+    the batches as they are.
     """
     branch = _only_branch(network)
     if branch is None or not any(module is branch for module in frozen):

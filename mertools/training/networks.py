@@ -103,7 +103,9 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     frozen = frozen_modules(network.to(settings.device), recipe)
     # Columns that are selected, and synthetic rows, are other ones in each fold.
     is_own = settings.select is not None or settings.oversample is not None
-    n_rows, content = len(data.row_ids) + len(further), key if is_own else data.digest
+    # Parameters are no weights, and may change what the same weights give.
+    content = key if is_own else digest_json([data.digest, recipe.form])
+    n_rows = len(data.row_ids) + len(further)
     with compute_once(network, frozen, batches, n_rows, content) as computed:
         of_epochs = replace(rows, batches=computed).to_train(recipe)
         run = train(network, frozen, of_epochs, recipe, seed, state, report)

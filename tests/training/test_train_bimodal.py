@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_bimodal import write_songs
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from in_process import card_of, here, rows
 from mertools.artifacts.features_file import open_features
+from mertools.training import frozen
 
 MEL, LYRICS = ("--features", "mel.h5"), ("--features", "lyrics.h5")
 DATA = ("--labels", "labels.csv", "--target", "valence,arousal", "--cv", "0")
@@ -237,3 +239,20 @@ def test_what_cannot_be_compared_is_said(folder: Path) -> None:
     compare = ("congruence", "-m", "s.safetensors", "sound.h5")
     assert "holds no lyrics" in here(*compare, status=2).stderr
     assert "give --labels" in here(*compare, "lyrics.h5", "--split", "test", status=2).stderr
+
+
+def test_a_frozen_tower_is_computed_anew_where_its_parameters_differ(folder: Path) -> None:
+    """Decibels of another scaling change what the same weights give, in the same process, too."""
+    write_songs(folder)
+    here("train", "vgg", *MEL, *DATA, *QUICK, "--set", "max_epochs=1", "-o", "tower.safetensors")
+    begin = ("--init", "tower.safetensors", "--freeze", "sound", "--set", "max_epochs=2")
+
+    def train(name: str, scaling: str) -> NDArray[np.float32]:
+        options = (*QUICK, *begin, "--set", f"scaling={scaling}")
+        here("train", "vgg", *MEL, *DATA, *options, "-o", name)
+        return load_file(name)["classifier.weight"]
+
+    unit, after_unit = train("unit.safetensors", "unit"), train("none.safetensors", "none")
+    frozen._computed.clear()
+    np.testing.assert_array_equal(train("alone.safetensors", "none"), after_unit)
+    assert not np.array_equal(after_unit, unit)
