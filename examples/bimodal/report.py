@@ -17,6 +17,7 @@ from typing import Any
 
 AXES = ("valence", "arousal")
 SCORES = ("mse", "rmse", "mae", "r2")
+RECALLED = ("1", "5", "10")
 PUBLISHED = {
     "M1": (".0240 .1549 .1185 .5096", ".0088 .0938 .0722 .3811"),
     "M2": (".0234 .1530 .1157 .5219", ".0066 .0812 .0602 .5330"),
@@ -35,8 +36,26 @@ BASELINES = {
 ABLATIONS = {
     "audio": "sound alone",
     "lyrics": "lyrics alone",
+    "late": "mean of sound alone and lyrics alone",
+    "late-weighted": "the same, lyrics weighted by congruence",
     "shuffled": "both, the test's lyrics shuffled",
 }
+KERNELS = {
+    "audio": "regression: MusiCNN's vectors of the sound",
+    "lyrics": "regression: the lyrics' vectors",
+    "both": "regression: both",
+}
+"""What the rows that are no variant's are called."""
+MATCHING = {
+    "similarity": "Siamese network's similarity",
+    "agreement": "agreement of sound and lyrics alone, untrained",
+}
+PAIRED = (
+    "**The pairs are made up by us.** Each track has a sentence that was drawn among those of like "
+    "valence and arousal (`pair.py`), and nobody ever sang it to this music. What follows shows "
+    "whether fusion and congruence learn what they should, not what they are worth on songs. "
+    "Published figures are of MERGE, another corpus."
+)
 
 Json = dict[str, Any]
 
@@ -143,22 +162,41 @@ def describe_disguise(metrics: dict[str, Json], variants: Sequence[str], chosen:
     ]
 
 
-def describe_ablations(metrics: dict[str, Json], chosen: str) -> list[str]:
-    """Say what each modality brings."""
-    rows = [
-        [title, *(with_interval(of_axis(metrics[name], axis), "r2") for axis in AXES)]
-        for name, title in {chosen: f"{chosen}, both", **ABLATIONS}.items()
-    ]
-    return ["## What each modality brings", "", *table(["R2", *AXES], rows)]
+def describe_ablations(metrics: dict[str, Json], titles: dict[str, str]) -> list[str]:
+    """Say what each modality brings, and what there is to learn for a regression on vectors."""
+    rows, at_the_mean = [], []
+    for axis in AXES:
+        for name, title in titles.items():
+            scores = of_axis(metrics[name], axis)
+            shown = (with_interval(scores, score, 2) for score in ("r2", "pearson_r", "ccc"))
+            rows.append([axis, title, *shown])
+            if scores["r2"] <= 0:
+                at_the_mean.append(f"{title} ({axis})")
+    lines = ["## What each modality brings", "", *table(["", "", "R2", "r", "CCC"], rows)]
+    if at_the_mean:
+        lines += [f"No better than the mean of these tracks by R2: {', '.join(at_the_mean)}.", ""]
+    return lines
+
+
+def describe_matching(matching: Json) -> list[str]:
+    """Say how well each congruence tells own lyrics from those of others."""
+    rows = []
+    for name, of in matching.items():
+        ends = of["auc_interval"]
+        interval = f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else ""
+        means = (decimals(of[which], 3) for which in ("mean_matched", "mean_mismatched"))
+        recall = (decimals(of["recall"][k], 3) for k in RECALLED)
+        auc = decimals(of["auc"], 3) + interval
+        rows.append([MATCHING[name], auc, *means, f"{of['median_rank']:g}", *recall])
+    chance, n = of["expected_recall"], of["n"]
+    expected = (decimals(chance[k], 3) for k in RECALLED)
+    rows.append(["chance", "0.500", "", "", f"{(n + 1) / 2:g}", *expected])
+    header = ["", "AUC", "matched", "mismatched", f"median rank of {n}"]
+    return table([*header, *(f"recall at {k}" for k in RECALLED)], rows)
 
 
 def describe_congruence(report: Json, groups: Json) -> list[str]:
     """Say how well words and sound are matched, and whether errors follow."""
-    matching = report["matching"]
-    recall = [
-        f"{decimals(matching['recall'][k], 3)} (chance {decimals(chance, 3)})"
-        for k, chance in sorted(matching["expected_recall"].items(), key=lambda of: int(of[0]))
-    ]
     rows = [
         [
             name,
@@ -182,12 +220,9 @@ def describe_congruence(report: Json, groups: Json) -> list[str]:
     return [
         "## Congruence",
         "",
-        f"{matching['n']} test tracks. AUC of own against others' lyrics "
-        f"{decimals(matching['auc'], 3)}; "
-        f"similarity {decimals(matching['mean_matched'], 3)} matched, "
-        f"{decimals(matching['mean_mismatched'], 3)} mismatched; median rank of the own lyrics "
-        f"{matching['median_rank']:g}; recall at 1, 5 and 10: {', '.join(recall)}.",
+        "Are own lyrics told from those of other test tracks?",
         "",
+        *describe_matching(report["matching"]),
         "![similarity](figures/congruence/similarity.png)",
         "",
         "Where sound and lyrics go together, errors should be smaller: correlations negative. The",
@@ -202,7 +237,7 @@ def describe_congruence(report: Json, groups: Json) -> list[str]:
     ]
 
 
-def describe_data(folder: Path, metrics: Json) -> list[str]:
+def describe_data(folder: Path, metrics: Json, settings: str) -> list[str]:
     """Say what was scored, and show the corpus' plane."""
     scored = metrics["targets"]["valence"]["levels"]["track"]["n_tracks"]
     epochs = []
@@ -211,7 +246,8 @@ def describe_data(folder: Path, metrics: Json) -> list[str]:
             rows = list(csv.DictReader(stream))
         epochs.append(f"{path.stem} {max(int(row['epoch']) for row in rows)}")
     return [
-        f"{scored} test tracks; mer {version('mertools')}. Epochs: {', '.join(epochs)}.",
+        f"{scored} test tracks; mer {version('mertools')}. Epochs: {', '.join(epochs)}. Unlike the "
+        f"recipes: {settings or 'nothing'}.",
         "",
         "![the plane](figures/doughnut.png)",
         "",
@@ -224,20 +260,26 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--variants", nargs="+", required=True)
     parser.add_argument("--chosen", required=True)
+    parser.add_argument("--kernels", nargs="*", default=[])
     parser.add_argument("--seeds", type=int, required=True)
+    parser.add_argument("--settings", default="", help="parameters unlike the recipes'")
+    parser.add_argument("--paired", action="store_true", help="say that pairs are made up")
     options = parser.parse_args()
     folder, variants, chosen = options.out, options.variants, options.chosen
-    names = [*variants, *ABLATIONS]
+    kernels = {f"kernel-{name}": KERNELS[name] for name in options.kernels}
+    titles = {chosen: f"{chosen}, both", **ABLATIONS, **kernels}
+    names = {*variants, *titles}
     metrics = {name: read_json(folder / "metrics" / f"{name}.json") for name in names}
     by_congruence = read_json(folder / "metrics" / "by-congruence.json")["by"]
     lines = [
         "# Valence and arousal from sound and lyrics",
         "",
-        *describe_data(folder, metrics[chosen]),
+        *([PAIRED, ""] if options.paired else []),
+        *describe_data(folder, metrics[chosen], options.settings),
         *describe_scores(metrics, variants),
         *describe_baselines(metrics[chosen], chosen),
         *describe_disguise(metrics, variants, chosen),
-        *describe_ablations(metrics, chosen),
+        *describe_ablations(metrics, titles),
         *describe_congruence(read_json(folder / "congruence.json"), by_congruence),
         f"Networks of {options.seeds} seed{'s' * (options.seeds > 1)}; the first is scored. Choose "
         "a variant by its validation loss, not by this table.",

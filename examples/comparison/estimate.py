@@ -3,9 +3,10 @@
     estimate.py METHOD --recipe recipes/choi.toml --labels labels.csv --target quadrant \\
         --folds 10 --repeats 10 -- mer train choi --features clips.h5 --recipe recipes/choi.toml
 
-The command is run on some tracks for one epoch and for three: what these differ by is two epochs,
-without what it takes to start. An epoch of the tracks that a fold leaves takes as much longer as it
-has more tracks. The hours are at most those, as most recipes end at a training accuracy.
+The command is run on some tracks for one epoch and for three, or for more until it takes twice as
+long: what these differ by is epochs, without what it takes to start. An epoch of the tracks that a
+fold leaves takes as much longer as it has more tracks. The hours are at most those, as most recipes
+end at a training accuracy.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from pathlib import Path
 from mertools.models.registry import find_architecture
 from mertools.training.recipes import Recipe, read_recipe
 
-SHORT, LONG = 1, 3
-"""Epochs of the two trainings that are measured."""
+SHORT, LONG = 1, (3, 9, 27)
+"""Epochs of the trainings that are measured: the second takes twice as long, or is the last."""
 
 
 def write_sample(labels: Path, target: str, n_tracks: int, to: Path) -> tuple[int, int]:
@@ -44,16 +45,23 @@ def write_sample(labels: Path, target: str, n_tracks: int, to: Path) -> tuple[in
 
 def time_epoch(command: list[str], labels: Path, target: str, folder: Path) -> float:
     """Give the seconds of an epoch of all tracks that some labels name."""
-    seconds = []
-    for n_epochs in (SHORT, LONG):
+
+    def time_training(n_epochs: int) -> float:
         options = ("--cv", "0", "--set", f"max_epochs={n_epochs}", "--set", "stop=epochs")
         data = ("--labels", str(labels), "--target", target, "--quiet", "--force")
         begun = time.perf_counter()
         subprocess.run(
             [*command, *data, *options, "-o", str(folder / "model.safetensors")], check=True
         )
-        seconds.append(time.perf_counter() - begun)
-    return max(0.0, seconds[1] - seconds[0]) / (LONG - SHORT)
+        return time.perf_counter() - begun
+
+    short = time_training(SHORT)
+    for n_epochs in LONG:
+        # A start takes seconds, by how many no two agree: epochs have to stand out from that.
+        long = time_training(n_epochs)
+        if long >= 2 * short:
+            break
+    return max(0.0, long - short) / (n_epochs - SHORT)
 
 
 def count_epochs(recipe: Recipe) -> int:

@@ -27,7 +27,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from one_fold import Row, read_rows
-from report import interval, percent, resampled_t_test
+from report import describe_p, interval, percent, resampled_t_test
 
 from mertools.evaluation.metrics import score_labels
 from mertools.evaluation.ranking import drop_correlated, rank_columns
@@ -208,7 +208,7 @@ def describe(leak: str, model: str, sound: Floats, leaky: Floats) -> str:
         *(leak, model, percent(sound.mean()), percent(leaky.mean())),
         f"{100 * float((leaky - sound).mean()):+.1f}",
         f"{100 * low:+.1f} to {100 * high:+.1f}",
-        f"{resampled_t_test(leaky, sound):.3f}",
+        describe_p(resampled_t_test(leaky, sound)),
     ]
     return f"| {' | '.join(cells)} |"
 

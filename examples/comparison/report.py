@@ -7,6 +7,9 @@ standard deviation and a 95 % interval, and how its F1 differs from the baseline
 of what they learn from, so their scores are not independent: the variance is corrected as
 C. Nadeau and Y. Bengio have it ("Inference for the generalization error", Machine Learning 52,
 2003). The permutation test exchanges the two methods' predictions of whole tracks.
+
+The figure of the intervals goes to OUT/figures, and OUT/leaks.md, where it is there, to the end.
+Methods that have no scores yet are named, and left out.
 """
 
 from __future__ import annotations
@@ -14,14 +17,18 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as students_t
+
+from mertools.artifacts.figures import COLOURS, REFERENCE_COLOUR, STYLE, save_figure
 
 SCORES = ("macro_precision", "macro_recall", "macro_f1")
 CONFIDENCE = 0.95
@@ -43,6 +50,11 @@ NAMES = {
     "svm-musicnn": "SVM on MusiCNN",
     "kernel": "Kernel ridge on MusiCNN and tonal",
     "kernel-musicnn": "Kernel ridge on MusiCNN",
+    "choi-transfer": "Transfer, Choi's tagger",
+    "won-transfer": "Transfer, Won's tagger",
+    "artist-transfer": "Transfer, artists",
+    "forest-openl3": "Random forest on OpenL3",
+    "forest-efficientat": "Random forest on EfficientAT",
 }
 
 PUBLISHED: Mapping[str, tuple[float, ...]] = {
@@ -60,6 +72,8 @@ PUBLISHED: Mapping[str, tuple[float, ...]] = {
     "choi+mask": (62.03, 61.82, 61.39),
     "choi+equaliser": (62.12, 61.73, 61.01),
     "choi+gain": (62.24, 62.10, 61.36),
+    "artist-transfer": (50.85, 50.27, 50.22),
+    "forest-openl3": (55.70, 53.62, 52.85),
 }
 """Macro F1 in percent that paper 001 prints, for the corpora of `CORPORA`."""
 CORPORA = ("original", "new-c", "new-b")
@@ -74,6 +88,13 @@ class Method:
     name: str
     scores: Mapping[str, Floats]
     predicted: Mapping[tuple[int, str], str]
+
+    @property
+    def title(self) -> str:
+        """What it is called in tables."""
+        base, _, transform = self.name.partition("+")
+        title = NAMES.get(base, base)
+        return f"{title}, {transform}" if transform else title
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -162,27 +183,85 @@ def permutation_test(
     return float((1 + at_least.sum()) / (1 + SHUFFLES))
 
 
+def describe_p(p: float) -> str:
+    """Write a probability."""
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
 def percent(value: float) -> str:
     """Write a share in percent."""
     return f"{100 * value:.1f}"
 
 
-def row_of(method: Method, baseline: Method, p: tuple[float, float] | None, published: str) -> str:
+@dataclass(frozen=True)
+class Study:
+    """Methods, and the classes of tracks."""
+
+    methods: Sequence[Method]
+    truth: Mapping[str, str]
+    classes: Sequence[str]
+
+    def find(self, name: str) -> Method:
+        """Find a method."""
+        for method in self.methods:
+            if method.name == name:
+                return method
+        raise SystemExit(f"{name}: has no scores: name a method that is done")
+
+    def compare(self, method: Method, other: Method) -> list[str]:
+        """Write by how much F1 is above another's, and p of both tests; nothing beside itself."""
+        if method is other:
+            return ["", "", ""]
+        f1, of_other = method.scores["macro_f1"], other.scores["macro_f1"]
+        p = (
+            resampled_t_test(f1, of_other),
+            permutation_test(method, other, self.truth, self.classes),
+        )
+        return [f"{100 * float((f1 - of_other).mean()):+.1f}", *map(describe_p, p)]
+
+
+def row_of(study: Study, method: Method, baseline: Method, published: str) -> str:
     """Write a method's row of the table."""
-    name = NAMES.get(method.name) or f"Baseline CNN, {method.name.partition('+')[2]}"
-    cells = [name]
+    cells = [method.title]
     for score in SCORES:
         values = method.scores[score]
         cells.append(f"{percent(values.mean())} ± {percent(values.std(ddof=1))}")
     f1 = method.scores["macro_f1"]
     cells.append(" to ".join(percent(end) for end in interval(f1)))
-    if p is None:
-        cells += ["", "", ""]
-    else:
-        difference = float((f1 - baseline.scores["macro_f1"]).mean())
-        cells += [f"{100 * difference:+.1f}", f"{p[0]:.3f}", f"{p[1]:.3f}"]
-    cells.append(published)
+    cells += [*study.compare(method, baseline), published]
     return f"| {' | '.join(cells)} |"
+
+
+def table_beside(study: Study, names: Sequence[str]) -> list[str]:
+    """Write how each method differs from some of them."""
+    others = [study.find(name) for name in names]
+    heads = [f"from {other.name} | p (t-test) | p (permutation)" for other in others]
+    lines = [f"| method | {' | '.join(heads)} |", "|---|" + "---|---|---|" * len(others)]
+    for method in study.methods:
+        cells = [method.title, *(cell for other in others for cell in study.compare(method, other))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def plot_intervals(methods: Sequence[Method], chance: float, path: Path) -> None:
+    """Draw each method's mean F1 with its interval, the best at the top, and chance."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    ordered = sorted(methods, key=lambda method: float(method.scores["macro_f1"].mean()))
+    with mpl.rc_context(STYLE | {"svg.fonttype": "none"}):
+        figure = Figure(figsize=(7, 1 + 0.3 * len(ordered)), layout="constrained")
+        axes = figure.subplots()
+        for y, method in enumerate(ordered):
+            f1 = method.scores["macro_f1"]
+            axes.plot(interval(f1), (y, y), color=COLOURS[0])
+            axes.plot(f1.mean(), y, "o", color=COLOURS[0])
+        axes.axvline(chance, color=REFERENCE_COLOUR, linestyle=":", label="the largest class")
+        axes.set_yticks(range(len(ordered)), [method.title for method in ordered])
+        axes.set_xlabel("macro F1, with its 95 % interval")
+        figure.legend(loc="outside upper right")
+        path.parent.mkdir(exist_ok=True)
+        save_figure(figure, path, "svg")
 
 
 def confusion_table(method: Method, truth: Mapping[str, str], classes: Sequence[str]) -> list[str]:
@@ -196,6 +275,13 @@ def confusion_table(method: Method, truth: Mapping[str, str], classes: Sequence[
     return lines
 
 
+def describe_programs() -> str:
+    """Name the programs whose versions matter."""
+    names = ("mertools", "torch", "numpy", "scikit-learn", "scipy")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    return f"Made with {versions}, Python {platform.python_version()}."
+
+
 def write_report(options: argparse.Namespace) -> str:
     """Write the whole report."""
     labels = [
@@ -205,13 +291,17 @@ def write_report(options: argparse.Namespace) -> str:
     ]
     truth = {row["track_id"]: row["class"] for row in labels}
     classes = sorted(set(truth.values()))
-    methods = [read_method(options.out, name) for name in options.methods]
-    baseline = next(method for method in methods if method.name == options.baseline)
+    done = [name for name in options.methods if (options.out / "cv" / f"{name}.csv").exists()]
+    methods = [read_method(options.out, name) for name in done]
+    study = Study(methods, truth, classes)
+    baseline = study.find(options.baseline)
     scored = {track for _, track in baseline.predicted}
     counts = Counter(truth[track] for track in scored if track in truth)
     n_repeats, n_folds = baseline.scores["macro_f1"].shape
     lines = [
         f"# Comparison of {len(methods)} methods: {options.target}",
+        "",
+        describe_programs(),
         "",
         f"{len(scored)} tracks ({', '.join(f'{k} {counts[k]}' for k in classes)}), {n_repeats} x "
         f"{n_folds} folds of whole tracks, the same for all methods. Macro scores in percent: mean "
@@ -224,19 +314,25 @@ def write_report(options: argparse.Namespace) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for method in methods:
-        p = None
-        if method is not baseline:
-            t = resampled_t_test(method.scores["macro_f1"], baseline.scores["macro_f1"])
-            p = t, permutation_test(method, baseline, truth, classes)
         figures = PUBLISHED.get(method.name)
         beside = figures[CORPORA.index(options.published)] if options.published and figures else ""
-        lines.append(row_of(method, baseline, p, str(beside)))
+        lines.append(row_of(study, method, baseline, str(beside)))
     share = max(counts.values()) / sum(counts.values())
+    of_largest = 2 * share / (1 + share) / len(classes)
     lines += [
         f"| chance (each class alike) | {percent(1 / len(classes))} | {percent(1 / len(classes))} "
         f"| about {percent(1 / len(classes))} | | | | | |",
         f"| the largest class | {percent(share / len(classes))} | {percent(1 / len(classes))} "
-        f"| {percent(2 * share / (1 + share) / len(classes))} | | | | | |",
+        f"| {percent(of_largest)} | | | | | |",
+    ]
+    if missing := [name for name in options.methods if name not in done]:
+        lines += ["", f"Not done: {', '.join(missing)}."]
+    figure = options.out / "figures" / "scores.svg"
+    plot_intervals(methods, of_largest, figure)
+    lines += ["", f"![Macro F1 of each method]({figure.relative_to(options.out)})"]
+    if options.beside:
+        lines += ["", "## Beside other methods", "", *table_beside(study, options.beside)]
+    lines += [
         "",
         "## What each quadrant is taken for",
         "",
@@ -244,6 +340,8 @@ def write_report(options: argparse.Namespace) -> str:
     ]
     for method in methods:
         lines += ["", *confusion_table(method, truth, classes)]
+    if (leaks := options.out / "leaks.md").exists():
+        lines += ["", "## What leaks would have been worth", "", leaks.read_text().rstrip()]
     return "\n".join(lines)
 
 
@@ -255,6 +353,9 @@ def main() -> None:
     parser.add_argument("--target", default="quadrant")
     parser.add_argument("--baseline", default="choi")
     parser.add_argument("--methods", nargs="+", required=True)
+    parser.add_argument(
+        "--beside", action="append", default=[], help="a method to compare all with, too"
+    )
     parser.add_argument("--published", choices=CORPORA)
     print(write_report(parser.parse_args()))
 

@@ -23,7 +23,7 @@ from mertools.evaluation.levels import number
 from mertools.evaluation.metrics import roc_auc
 from mertools.evaluation.outcomes import FloatArray, NumberOutcomes
 from mertools.evaluation.quadrants import AXES, QUADRANTS, find_quadrants
-from mertools.evaluation.significance import CONFIDENCE
+from mertools.evaluation.significance import CONFIDENCE, bootstrap_intervals
 from mertools.targets.scale import Range
 
 N_NEGATIVES = 10
@@ -108,25 +108,46 @@ def auc_of(matched: FloatArray, mismatched: FloatArray) -> float:
     return float(roc_auc(positive, scores, np.ones((1, len(scores))))[0])
 
 
-def describe_matching(similarity: FloatArray, songs: Songs, seed: int) -> Json:
+def describe_matching(
+    similarity: FloatArray, songs: Songs, seed: int, n_resamples: int = 0
+) -> Json:
     """Describe how well matched pairs are told from others.
 
     similarity: (n, n), of each song's sound and each one's lyrics. A rank is among all lyrics of
-    the part, 1 for the most similar; equal words do not push their own back.
+    the part, 1 for the most similar; equal words do not push their own back. The AUC's interval is
+    of a bootstrap over songs, each with its own mismatched pairs.
     """
     matched = np.diag(similarity)
-    mismatched = similarity[mismatch(songs, seed)]
+    rows, others = mismatch(songs, seed)
+    mismatched = similarity[rows, others]
     ranks = 1 + (similarity > matched[:, None]).sum(axis=1)
     return {
         "n": len(matched),
         "n_mismatched": len(mismatched),
         "auc": number(auc_of(matched, mismatched)) if len(mismatched) else None,
+        "auc_interval": _auc_interval(matched, mismatched, rows, n_resamples, seed),
         "mean_matched": float(matched.mean()),
         "mean_mismatched": float(mismatched.mean()) if len(mismatched) else None,
         "median_rank": float(np.median(ranks)),
         "recall": {str(k): float((ranks <= k).mean()) for k in RECALLED},
         "expected_recall": {str(k): min(1.0, k / len(matched)) for k in RECALLED},
     }
+
+
+def _auc_interval(
+    matched: FloatArray, mismatched: FloatArray, rows: IntArray, n_resamples: int, seed: int
+) -> list[float] | None:
+    """Give the interval of the AUC; mismatched pairs belong to the songs of `rows`."""
+    if not n_resamples or not len(mismatched):
+        return None
+    positive = np.repeat([True, False], [len(matched), len(mismatched)])
+    scores = np.concatenate([matched, mismatched])
+
+    def score(weights: FloatArray) -> dict[str, FloatArray]:
+        return {"auc": roc_auc(positive, scores, np.hstack([weights, weights[:, rows]]))}
+
+    ends = bootstrap_intervals(score, len(matched), len(scores), n_resamples, seed)["auc"]
+    return None if math.isnan(ends[0]) else list(ends)
 
 
 def error_of(reference: FloatArray, estimated: FloatArray) -> FloatArray:
@@ -136,11 +157,11 @@ def error_of(reference: FloatArray, estimated: FloatArray) -> FloatArray:
 
 
 def agreement_of(by_sound: FloatArray, by_lyrics: FloatArray) -> FloatArray:
-    """Give how much sound and lyrics agree: 1 less their distance in the plane, (n, 2) to (n,).
+    """Give how much sound and lyrics agree: 1 less their distance in the plane, (..., 2) to (...).
 
     Both are valence and arousal in 0..1, so that 0 is the distance of opposite corners.
     """
-    distance = np.sqrt(((by_sound - by_lyrics) ** 2).sum(axis=1))
+    distance = np.sqrt(((by_sound - by_lyrics) ** 2).sum(axis=-1))
     agreement: FloatArray = 1 - distance / np.sqrt(2)
     return agreement
 

@@ -177,8 +177,9 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
             learnt["usual_distances"],
         )
         _check_arrays(model.arrays(), card, blocks)
-        if not np.isfinite([model.gamma, *(block.share for block in blocks)]).all():
-            raise ValueError("its kernel is not of finite numbers")
+        shares = [block.share for block in blocks]
+        if not np.isfinite([model.gamma, *shares]).all() or model.gamma < 0:
+            raise ValueError("its kernel is not of finite numbers, with a positive gamma")
     except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise SchemaError(
             path,

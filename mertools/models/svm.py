@@ -345,7 +345,7 @@ def _pair_coefficients(
 
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
-    """Raise ValueError where an array does not fit the card, or is not finite."""
+    """Raise ValueError where an array does not fit the card, or has values of no SVM."""
     n_columns = sum(math.prod(needed.shape) for needed in card.inputs)
     n_vectors = len(arrays["support_vectors"])
     own: dict[str, tuple[int, ...]]
@@ -370,3 +370,6 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
             raise ValueError(f"{name} is not of real numbers")
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} is not finite")
+    if arrays["gamma"] < 0:
+        # Distant vectors would count without bound.
+        raise ValueError("gamma is negative")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mertools.artifacts.features_file import open_features, read_rows
 from mertools.errors import UsageError
-from mertools.evaluation.congruence import Songs, number_equal
+from mertools.evaluation.congruence import Songs, agreement_of, number_equal, read_plane
 from mertools.models.siamese import TrainedSiamese
 from mertools.prediction.embed import BATCH_SIZE, find_inputs
 from mertools.prediction.predict import Predictor
@@ -24,7 +24,8 @@ from mertools.targets.pooling import duration_weighted_means
 class Compared:
     """Tracks that have both sound and lyrics, in the order of their ids.
 
-    similarity: (n, n), of each one's sound and each one's lyrics, from -1 to 1.
+    similarity: (n, n), of each one's sound and each one's lyrics: from -1 to 1 by a Siamese model,
+    from 0 to 1 by what models of one of both predict.
     """
 
     track_ids: tuple[str, ...]
@@ -93,3 +94,24 @@ def compare_tracks(
     songs = Songs(number_equal(artists), texts, texts[:0])
     n_without = len(track_ids) - len(kept)
     return Compared(ids, similarity.astype(np.float64).clip(-1, 1), songs, n_without)
+
+
+def compare_predictions(
+    tracks: Compared,
+    by_sound: Mapping[str, Mapping[str, float]],
+    by_lyrics: Mapping[str, Mapping[str, float]],
+) -> Compared:
+    """Compare the same tracks by how much sound and lyrics alone agree, which needs no training.
+
+    Both are valence and arousal in 0..1 by track, as `unit_values` reads them; tracks that either
+    lacks are left out. Raises UsageError where none is left.
+    """
+    rows = [k for k, name in enumerate(tracks.track_ids) if name in by_sound and name in by_lyrics]
+    if not rows:
+        raise UsageError(
+            "--audio-only and --lyrics-only", "predict none of the tracks", "predict their part"
+        )
+    ids = tuple(tracks.track_ids[k] for k in rows)
+    heard, read = (read_plane(values, ids) for values in (by_sound, by_lyrics))
+    songs = tracks.songs.take(np.array(rows))
+    return Compared(ids, agreement_of(heard[:, None], read[None]), songs, tracks.n_without_words)

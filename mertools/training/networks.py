@@ -29,6 +29,7 @@ from mertools.pretrained.text_encoder import digest_encoder, load_encoder
 from mertools.runtime.devices import training_precision
 from mertools.training import checkpoint, distributed
 from mertools.training.deepsmote import extend_by_spectrograms
+from mertools.training.frozen import compute_once
 from mertools.training.loop import Epoch, predict_rows, train
 from mertools.training.network_rows import KindBatches, Rows
 from mertools.training.objectives import NO_CLASSES
@@ -39,7 +40,7 @@ from mertools.training.scores import pool_tracks, reference_of, score_outputs
 from mertools.training.selection import select_batches
 from mertools.training.transfer import frozen_modules, has_statistics, shared_weights, take_over
 
-ALGORITHM = 3
+ALGORITHM = 4
 """Counts up when the same data, parameters and seed give other weights than before."""
 
 LOG = "log"
@@ -99,18 +100,19 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     begin_network(network, settings, recipe, rows)
     report = partial(_log, plan.folder / LOG, task)
     train_parts(network, settings, recipe, rows, seed, state, report)
-    run = train(
-        network.to(settings.device),
-        frozen_modules(network, recipe),
-        rows.to_train(recipe),
-        recipe,
-        seed,
-        state,
-        report,
-    )
-    outputs: NDArray[np.float64] = np.zeros((0, data.n_outputs))
-    if len(held_out):
-        outputs = finish_outputs(predict_rows(network, batches, held_out), data.targets)
+    frozen = frozen_modules(network.to(settings.device), recipe)
+    # Columns that are selected, and synthetic rows, are other ones in each fold.
+    is_own = settings.select is not None or settings.oversample is not None
+    # Parameters are no weights, and may change what the same weights give.
+    content = key if is_own else digest_json([data.digest, recipe.form])
+    n_rows = len(data.row_ids) + len(further)
+    with compute_once(network, frozen, batches, n_rows, content) as computed:
+        of_epochs = replace(rows, batches=computed).to_train(recipe)
+        run = train(network, frozen, of_epochs, recipe, seed, state, report)
+        outputs: NDArray[np.float64] = np.zeros((0, data.n_outputs))
+        if len(held_out):
+            outputs = finish_outputs(predict_rows(network, computed, held_out), data.targets)
+        validation = _score_validation(plan, network, computed, parts)
     # Of a network with a fold held out only its outputs are wanted; weights take a hundred MB.
     arrays: dict[str, NDArray[Any]] = {}
     if task.held_out is None:
@@ -119,7 +121,7 @@ def fit_network(plan: Plan, task: Task) -> Fit:
     fit = Fit(
         task.point or {},
         outputs,
-        _score_validation(plan, network, batches, parts),
+        validation,
         tuple(run.history),
         run.kept_epoch(recipe),
         run.seconds,

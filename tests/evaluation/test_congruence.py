@@ -40,6 +40,23 @@ def test_ranks_and_recall_in_closed_form() -> None:
     assert found["auc"] == pytest.approx(expected / (n * 200))
 
 
+def test_the_interval_of_the_auc_draws_songs_with_their_mismatched_pairs() -> None:
+    rng = np.random.default_rng(3)
+    n = 40
+    similarity = rng.normal(0, 1, (n, n)) + np.diag(rng.uniform(0, 2, n))
+    found = describe_matching(similarity, alone(n), 0, n_resamples=2000)
+    rows, others = mismatch(alone(n), 0)
+    drawn = []
+    for _ in range(2000):
+        songs = rng.integers(n, size=n)
+        of_others = [similarity[k, others[rows == k]] for k in songs]
+        own = similarity[songs, songs]
+        wins = stats.mannwhitneyu(own, np.concatenate(of_others)).statistic
+        drawn.append(wins / (n * sum(map(len, of_others))))
+    assert found["auc_interval"] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.01)
+    assert describe_matching(similarity, alone(n), 0)["auc_interval"] is None
+
+
 def test_equal_words_do_not_push_their_own_back() -> None:
     similarity = np.full((3, 3), 0.4)
     assert describe_matching(similarity, alone(3), 0)["median_rank"] == 1

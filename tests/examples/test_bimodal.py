@@ -64,6 +64,23 @@ def test_tracks_are_paired_with_sentences_like_them(tmp_path: Path) -> None:
     assert np.corrcoef(valences, of_texts)[0, 1] > 0.95
 
 
+def test_late_fusion_is_a_mean_and_leans_on_sound_where_words_do_not_fit(tmp_path: Path) -> None:
+    header = "level,track_id,segment_id,start,duration,target,classes,predicted,value,scale\n"
+    for name, values in {"audio": (0.2, 0.4), "lyrics": (0.8, 0.6)}.items():
+        lines = [f"track,t{k},,,,valence,,,{value},0..1\n" for k, value in enumerate(values)]
+        (tmp_path / f"{name}.csv").write_text(header + "".join(lines))
+    (tmp_path / "congruence.csv").write_text("track_id,similarity\nt0,0.0\nt1,1.0\n")
+
+    def fuse(*options: object) -> list[float]:
+        out = tmp_path / "late.csv"
+        run("late.py", tmp_path / "audio.csv", tmp_path / "lyrics.csv", *options, "-o", out)
+        return [float(row["value"]) for row in csv.DictReader(out.read_text().splitlines())]
+
+    assert fuse() == pytest.approx([0.5, 0.5])
+    weighted = fuse("--congruence", tmp_path / "congruence.csv")
+    assert weighted == pytest.approx([0.75 * 0.2 + 0.25 * 0.8, 0.5])
+
+
 @pytest.mark.slow
 def test_make_small_ends_in_a_report(tmp_path: Path) -> None:
     if not shutil.which("make"):
@@ -86,6 +103,8 @@ def test_make_small_ends_in_a_report(tmp_path: Path) -> None:
     report = (out / "report.md").read_text("utf-8")
     for heading in ("Scores", "Beside trivial answers", "in disguise", "Congruence"):
         assert heading in report
+    for row in ("regression: the lyrics' vectors", "weighted by congruence", "untrained"):
+        assert row in report
     assert "| M2 | valence |" in report
     figures = {path.name for path in (out / "figures").rglob("*.png")}
     assert {"doughnut.png", "similarity.png", "errors_by_similarity.png"} <= figures

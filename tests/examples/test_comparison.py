@@ -7,13 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from made_comparison import write_comparison
+from made_keras import write_keras
+from made_published import draw_artist, draw_choi, draw_won
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "comparison"
@@ -125,8 +129,9 @@ def test_leaks_are_worth_much_where_there_is_nothing_to_learn(tmp_path: Path) ->
         assert leaky > sound + 10
 
 
-@pytest.mark.slow
-def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Path]:
+    """Run make in a copy of the example, and give its folder."""
     if not shutil.which("make"):
         pytest.skip("the make program is not installed")
     mer = tmp_path / "mer"
@@ -134,20 +139,67 @@ def test_make_small_ends_in_a_table(tmp_path: Path) -> None:
     mer.chmod(0o755)
     ignore = shutil.ignore_patterns("out", "__pycache__")
     examples = Path(shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=ignore))
-    done = subprocess.run(
-        ["make", "small", f"MER={mer}", f"PYTHON={sys.executable}"],
-        cwd=examples / "comparison",
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
-    table = (examples / "comparison" / "out" / "small" / "report.md").read_text()
+
+    def run(*arguments: str) -> Path:
+        done = subprocess.run(
+            ["make", *arguments, f"MER={mer}", f"PYTHON={sys.executable}"],
+            cwd=examples / "comparison",
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        assert done.returncode == 0, done.stderr
+        return examples / "comparison" / "out"
+
+    return run
+
+
+@pytest.mark.slow
+def test_make_small_ends_in_a_table(make: Callable[..., Path]) -> None:
+    out = make("small") / "small"
+    table = (out / "report.md").read_text()
     assert "2 x 2 folds of whole tracks" in table
     assert "| Baseline CNN, pitch-shift |" in table
     assert "| Random forest on an autoencoder |" in table
     assert table.count("±") == 3 * 10
-    assert "The trainings take at most:" in done.stderr
-    estimate = (examples / "comparison" / "out" / "small" / "estimate.md").read_text()
-    assert "| choi | " in estimate
+    assert "| method | from svm" not in table  # neither of the rows on MusiCNN is in it
+    assert (out / "figures" / "scores.svg").exists()
+
+
+@pytest.mark.slow
+def test_networks_of_others_are_rows_where_their_files_are_named(
+    make: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Drawn weights: rows that end in a table, each from features as its authors have them."""
+    write_keras(tmp_path / "choi.h5", draw_choi())
+    write_keras(tmp_path / "artist.h5", draw_artist())
+    torch.save(draw_won(), tmp_path / "won.pth")
+    clips = sorted((ROOT / "examples" / "clips").iterdir())[:8]
+    songs = [f"{clip.stem},{clip}" for clip in clips]
+    (tmp_path / "songs.csv").write_text("\n".join(["track_id,path", *songs]) + "\n")
+    labels = ["track_id,target,n_annotators,mean,std,mad,label,class,kept,p_1,p_2,split,scale"]
+    for k, clip in enumerate(clips):
+        y = k % 2
+        labels.append(f"{clip.stem},letter,,,,,{y + 1},{'AB'[y]},true,{1 - y},{y},,unordered")
+    (tmp_path / "labels.csv").write_text("\n".join(labels) + "\n")
+    out = make(
+        *(f"TRACKS={tmp_path}/songs.csv", f"LABELS={tmp_path}/labels.csv", "TARGET=letter"),
+        *(f"WEIGHTS_choi-crnn={tmp_path}/choi.h5", f"WEIGHTS_won-crnn={tmp_path}/won.pth"),
+        *(f"WEIGHTS_artist={tmp_path}/artist.h5", "METHODS=forest svm-musicnn $(BROUGHT)"),
+        *("FOLDS=2", "REPEATS=1", "LENGTH=4", "DEVICE=cpu", "BASELINE=forest"),
+        "NETWORK_OPTIONS=--set max_epochs=1",
+    )
+    table = (out / "report.md").read_text()
+    for name in ("Transfer, Choi's tagger", "Transfer, Won's tagger", "Transfer, artists"):
+        assert f"| {name} |" in table
+    assert "| method | from svm-musicnn | p (t-test) | p (permutation) |" in table
+    assert "Not done" not in table
+    (out / "cv" / "won-transfer.csv").unlink()
+    make(
+        *("report", f"LABELS={tmp_path}/labels.csv", "TARGET=letter", "BASELINE=forest"),
+        "METHODS=forest choi-transfer won-transfer",
+    )
+    table = (out / "report.md").read_text()
+    assert "Not done: won-transfer." in table
+    assert "| Transfer, Won's tagger |" not in table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import h5py
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import Mer
-from mertools.features.notes import NoteEvent
+from mertools.features.notes import NoteEvent, decode_notes
 from mertools.features.notestats import COLUMN_NAMES, describe_notes
+from mertools.features.transcription import Posteriorgrams
 
 CLIPS = Path(__file__).resolve().parents[2] / "examples" / "clips"
 
@@ -98,3 +100,43 @@ def test_through_the_command(mer: Mer, tmp_path: Path) -> None:
     assert of_segment
     assert found["note_rate"] == pytest.approx(len(of_segment) / 4)
     assert found["register_range"] == np.ptp(pitches)
+
+
+@pytest.mark.slow
+def test_windows_over_time_are_predicted_from_their_stretch_of_the_transcription(
+    mer: Mer, tmp_path: Path
+) -> None:
+    """`predict --over-time`, beside notes decoded from the posteriors that `featurize` writes."""
+    clip, cut = CLIPS / "piece01.ogg", ("--length", "4", "--hop", "0.5")
+    mer("featurize", CLIPS, "--kind", "notestats", "--length", "4", "-o", "learn.h5")
+    ratings = CLIPS.parent / "annotations.csv"
+    mer("aggregate-labels", ratings, "--target", "arousal", "-o", "labels.csv")
+    labels = ("--labels", "labels.csv", "--target", "arousal")
+    data = ("--features", "learn.h5", "--kind", "notestats", *labels, "--cv", "0")
+    mer("train", "forest", *data, "--set", "n_estimators=20", "-o", "m.safetensors")
+    whole = (*cut, "--last", "whole")
+    posteriors = [
+        part
+        for kind in ("note", "onset", "contour")
+        for part in ("--kind", kind, "--set", f"{kind}.context=track")
+    ]
+    mer("featurize", clip, *posteriors, *whole, "-o", "posteriors.h5")
+    mer("featurize", clip, "--kind", "notestats", *whole, "-o", "windows.h5")
+    with (
+        h5py.File(tmp_path / "posteriors.h5") as file,
+        h5py.File(tmp_path / "windows.h5", "r+") as windows,
+    ):
+        stretches = [file[f"features/{kind}"][...] for kind in ("note", "onset", "contour")]
+        for row, stretch in enumerate(zip(*stretches, strict=True)):
+            notes = decode_notes(Posteriorgrams(*(part.astype(np.float32) for part in stretch)))
+            windows["features/notestats"][row] = describe_notes(notes, 0, 4)
+
+    def predict(source: object, *options: object) -> list[list[str]]:
+        table = mer("predict", "-m", "m.safetensors", source, *options).stdout
+        rows = [row for row in csv.DictReader(table.splitlines()) if row["level"] == "segment"]
+        return [[row[name] for name in ("start", "duration", "p_1", "p_2", "p_3")] for row in rows]
+
+    found = predict(clip, *cut, "--over-time")
+    assert found == predict("windows.h5")
+    assert len(found) > 8
+    assert len({tuple(row[2:]) for row in found}) > 1

@@ -119,8 +119,8 @@ def _be_child(words: Sequence[str], folder: Path) -> None:
         os.chdir(folder)
         for descriptor, name, flags in (
             (0, os.devnull, os.O_RDONLY),
-            (1, PRINTED[0], os.O_WRONLY | os.O_CREAT),
-            (2, PRINTED[1], os.O_WRONLY | os.O_CREAT),
+            (1, PRINTED[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+            (2, PRINTED[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
         ):
             os.dup2(os.open(name, flags, 0o600), descriptor)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))

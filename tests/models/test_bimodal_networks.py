@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import librosa
@@ -12,11 +13,13 @@ import torch
 from mertools.errors import UsageError
 from mertools.models.network import Network
 from mertools.models.registry import find_architecture
+from mertools.models.text_encoder import TextEncoder
 from mertools.models.vgg import Attention, CorpusDecibels
 
 CLIP = (128, 1292)
 SMALL = (32, 40)
 BERT = (768,)
+TOKENS = (512,)
 
 
 def build(name: str, *shapes: tuple[int, ...], **changed: Any) -> Network:
@@ -46,6 +49,18 @@ def test_as_many_parameters_as_the_recipe_says(variant: str, tower: int, fused: 
     expected = {name: weight.shape for name, weight in vgg.branches["sound"].state_dict().items()}
     found = {name: weight.shape for name, weight in both.branches["sound"].state_dict().items()}
     assert found == expected
+
+
+def test_bert_learnt_along_has_as_many_parameters_as_the_recipe_says() -> None:
+    transformers = pytest.importorskip("transformers", reason="the extra lyrics is not installed")
+    config = transformers.BertConfig()
+    encoder = TextEncoder(json.dumps(config.to_dict()).encode(), b"{}")
+    with torch.device("meta"):
+        network = build("bimodal", CLIP, TOKENS, variant="M3", encoder=encoder)
+    of_encoder = sum(weight.numel() for weight in network.branches["lyrics"].pretrained())
+    assert of_encoder == 109_482_240
+    assert network.n_parameters() == 111_290_770
+    assert all(weight.is_meta for weight in network.parameters())  # it takes no memory
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -17,7 +17,8 @@ from torch.nn import functional
 from typer.testing import CliRunner, Result
 
 from conftest import SHARED
-from made_keras import draw, draw_norm, write_keras
+from made_keras import write_keras
+from made_published import draw_artist, draw_choi, draw_won
 from mertools.artifacts.feature_rows import Cutting, FeatureRow
 from mertools.artifacts.features_file import write_features
 from mertools.audio.convert import read_at_rates
@@ -25,8 +26,10 @@ from mertools.cli.app import app
 from mertools.errors import SchemaError
 from mertools.features.mel import MelParams, mel
 from mertools.features.registry import request_kind
+from mertools.models import artist
 from mertools.models.model import load_model
 from mertools.models.network import TrainedNetwork
+from mertools.training import networks
 from mertools.training.published import (
     CHOI_DEVIATION_DB,
     CHOI_MEAN_DB,
@@ -36,7 +39,7 @@ from mertools.training.published import (
 )
 
 CHOI_FILE = SHARED / "weights" / "choi-taggers" / "music_tagger_crnn_weights_tensorflow.h5"
-CHANNELS, POOLS = (1, 64, 128, 128, 128), (2, 3, 4, 4)
+POOLS = (2, 3, 4, 4)
 
 
 def here(*arguments: object, status: int = 0) -> Result:
@@ -58,20 +61,6 @@ def outputs_of(path: Path, S: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         logits: np.ndarray = model.network(torch.from_numpy(S)).numpy()
     return logits
-
-
-def draw_choi(seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
-    """Draw weights of MusicTaggerCRNN's layers as Keras 1 has them."""
-    rng = np.random.default_rng(seed)
-    layers = [("input_2", []), ("bn_0_freq", draw_norm(rng, 1440))]
-    for k, (n_in, n_out) in enumerate(itertools.pairwise(CHANNELS), 1):
-        kernel = draw(rng, n_out, n_in, 3, 3, fan=9 * n_in)
-        layers += [(f"conv{k}", [kernel, draw(rng, n_out)]), (f"bn{k}", draw_norm(rng, n_out))]
-    for k, n_in in enumerate((128, 32), 1):
-        of_gate = [[draw(rng, n_in, 32), draw(rng, 32, 32), draw(rng, 32)] for _ in range(3)]
-        layers.append((f"gru{k}", [array for gate in of_gate for array in gate]))
-    layers.append(("output", [draw(rng, 32, 50), draw(rng, 50)]))
-    return layers
 
 
 def normalise(x: torch.Tensor, arrays: list[np.ndarray], axis: int) -> torch.Tensor:
@@ -121,41 +110,6 @@ def test_choi_crnn_gives_the_outputs_of_its_listing(folder: Path) -> None:
     np.testing.assert_allclose(outputs_of(folder / "choi.safetensors", S), expected, atol=2e-4)
 
 
-def draw_won() -> dict[str, torch.Tensor]:
-    """Draw a state of Won's CRNN, with that of its front end."""
-    rng = np.random.default_rng(0)
-
-    def norm(name: str, size: int) -> dict[str, np.ndarray]:
-        gamma, beta, mean, variance = draw_norm(rng, size)
-        return {
-            f"{name}.weight": gamma,
-            f"{name}.bias": beta,
-            f"{name}.running_mean": mean,
-            # Small ones, where the small number that is added matters.
-            f"{name}.running_var": variance * 1e-3,
-            f"{name}.num_batches_tracked": np.array(7),
-        }
-
-    state = {
-        "spec.spectrogram.window": np.ones(512, np.float32),
-        "spec.mel_scale.fb": np.ones((257, 96), np.float32),
-        **norm("spec_bn", 1),
-    }
-    for k, (n_in, n_out) in enumerate(itertools.pairwise(CHANNELS), 1):
-        state[f"layer{k}.conv.weight"] = draw(rng, n_out, n_in, 3, 3, fan=9 * n_in) * 0.02
-        state[f"layer{k}.conv.bias"] = draw(rng, n_out)
-        state |= norm(f"layer{k}.bn", n_out)
-    for k, n_in in enumerate((128, 32)):
-        state |= {
-            f"layer5.weight_ih_l{k}": draw(rng, 96, n_in),
-            f"layer5.weight_hh_l{k}": draw(rng, 96, 32),
-            f"layer5.bias_ih_l{k}": draw(rng, 96),
-            f"layer5.bias_hh_l{k}": draw(rng, 96),
-        }
-    state |= {"dense.weight": draw(rng, 50, 32), "dense.bias": draw(rng, 50)}
-    return {name: torch.from_numpy(array) for name, array in state.items()}
-
-
 def test_won_crnn_gives_the_outputs_of_its_listing(folder: Path) -> None:
     state = draw_won()
     torch.save(state, folder / "best_model.pth")
@@ -180,21 +134,6 @@ def test_won_crnn_gives_the_outputs_of_its_listing(folder: Path) -> None:
         expected = functional.linear(last, state["dense.weight"], state["dense.bias"]).numpy()
     found = outputs_of(folder / "won" / "won-crnn.safetensors", S)
     np.testing.assert_allclose(found, expected, atol=2e-4)
-
-
-def draw_artist(seed: int = 0) -> list[tuple[str, list[np.ndarray]]]:
-    """Draw weights of Park's siamese network as Keras 2 has them."""
-    rng = np.random.default_rng(seed)
-    layers: list[tuple[str, list[np.ndarray]]] = [("input_1", []), ("input_2", [])]
-    sizes, channels = (4, 4, 4, 2, 1), (128, 128, 128, 128, 128, 256)
-    for k, (size, n_in, n_out) in enumerate(zip(sizes, channels, channels[1:], strict=False), 1):
-        kernel = draw(rng, size, n_in, n_out, fan=size * n_in)
-        layers += [
-            (f"conv1d_{k}", [kernel, draw(rng, n_out)]),
-            (f"batch_normalization_{k}", draw_norm(rng, n_out)),
-            (f"activation_{k}", []),
-        ]
-    return layers
 
 
 def test_artist_gives_the_embedding_of_its_listing(folder: Path) -> None:
@@ -280,6 +219,47 @@ def test_a_new_last_layer_is_learnt_on_frozen_weights(
     here("embed", "-m", begun, "features.h5", "-o", "e.h5")
     with h5py.File("e.h5") as stored:
         assert stored["features/embedding"].shape == (4, 256 if name == "artist" else 32)
+
+
+def test_a_frozen_branch_is_computed_once_for_all_epochs_and_folds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a training that computes it in every epoch, which ends at the same weights."""
+    write_keras(folder / "weights.h5", draw_artist())
+    here("import", "weights", "artist", "weights.h5", "-o", "artist.safetensors")
+    write_mel("artist", 12)
+    seen = []
+    forward = artist.SpectrogramBranch.forward
+
+    def count(self: artist.SpectrogramBranch, S: torch.Tensor) -> torch.Tensor:
+        seen.append(len(S))
+        return forward(self, S)
+
+    monkeypatch.setattr(artist.SpectrogramBranch, "forward", count)
+
+    def train(name: str) -> int:
+        seen.clear()
+        here(
+            *("train", "artist", "--features", "features.h5", "--labels", "labels.csv"),
+            *("--target", "letter", "--init", "artist.safetensors", "--freeze", "spectrogram"),
+            *("--set", "max_epochs=4", "--cv", "2", "--device", "cpu", "--jobs", "1"),
+            *("--predictions", f"{name}.csv", "-o", f"{name}.safetensors"),
+        )
+        return sum(seen)
+
+    assert train("once") == 12
+    monkeypatch.setattr(networks, "compute_once", lambda *given: nullcontext(given[2]))
+    assert train("always") > 100
+    once, always = load_file("once.safetensors"), load_file("always.safetensors")
+    begun = load_file("artist.safetensors")
+    assert not np.allclose(once["classifier.weight"], begun["classifier.weight"][:2], atol=1e-3)
+    for name, weight in always.items():
+        np.testing.assert_allclose(once[name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
+    of_both = []
+    for name in ("once", "always"):
+        table = (folder / f"{name}.csv").read_text()
+        of_both.append([float(row["p_1"]) for row in csv.DictReader(table.splitlines())])
+    np.testing.assert_allclose(*of_both, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_bimodal import write_songs
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from in_process import card_of, here, rows
 from mertools.artifacts.features_file import open_features
+from mertools.training import frozen
 
 MEL, LYRICS = ("--features", "mel.h5"), ("--features", "lyrics.h5")
 DATA = ("--labels", "labels.csv", "--target", "valence,arousal", "--cv", "0")
@@ -139,7 +141,7 @@ def test_own_lyrics_are_told_from_others(folder: Path, options: tuple[str, ...])
         *compare, "--labels", "labels.csv", "-o", "congruence.csv", "--report", "congruence.json"
     )
     here("validate", "congruence.csv", "congruence.json")
-    matching = json.loads(Path("congruence.json").read_text())["matching"]
+    matching = json.loads(Path("congruence.json").read_text())["matching"]["similarity"]
     assert matching["auc"] > 0.8
     assert matching["mean_matched"] > matching["mean_mismatched"]
     assert f"AUC of matched and mismatched pairs {matching['auc']:.3f}" in done.stderr
@@ -172,7 +174,13 @@ def test_every_pair_and_the_errors_that_go_with_it(folder: Path) -> None:
     assert {row["agreement"] for row in rows("own.csv")} == {"1.0"}
     names = {path.name for path in Path("figures").iterdir()}
     assert names == {"similarity.png", "errors_by_similarity.png", "errors_by_agreement.png"}
-    described = json.loads(Path("c.json").read_text())["errors"]
+    report = json.loads(Path("c.json").read_text())
+    # What predicts the truth tells own lyrics from others; some songs have the same words.
+    matching = report["matching"]["agreement"]
+    assert matching["n"] == 60
+    assert matching["mean_matched"] == 1
+    assert matching["auc"] > 0.9
+    described = report["errors"]
     assert described["similarity"]["both"]["n"] == 60
     assert described["agreement"]["both"]["pearson_r"] is None  # it does not vary
     here(
@@ -231,3 +239,20 @@ def test_what_cannot_be_compared_is_said(folder: Path) -> None:
     compare = ("congruence", "-m", "s.safetensors", "sound.h5")
     assert "holds no lyrics" in here(*compare, status=2).stderr
     assert "give --labels" in here(*compare, "lyrics.h5", "--split", "test", status=2).stderr
+
+
+def test_a_frozen_tower_is_computed_anew_where_its_parameters_differ(folder: Path) -> None:
+    """Decibels of another scaling change what the same weights give, in the same process, too."""
+    write_songs(folder)
+    here("train", "vgg", *MEL, *DATA, *QUICK, "--set", "max_epochs=1", "-o", "tower.safetensors")
+    begin = ("--init", "tower.safetensors", "--freeze", "sound", "--set", "max_epochs=2")
+
+    def train(name: str, scaling: str) -> NDArray[np.float32]:
+        options = (*QUICK, *begin, "--set", f"scaling={scaling}")
+        here("train", "vgg", *MEL, *DATA, *options, "-o", name)
+        return load_file(name)["classifier.weight"]
+
+    unit, after_unit = train("unit.safetensors", "unit"), train("none.safetensors", "none")
+    frozen._computed.clear()
+    np.testing.assert_array_equal(train("alone.safetensors", "none"), after_unit)
+    assert not np.array_equal(after_unit, unit)

@@ -81,7 +81,7 @@ def test_words_alone_are_learnt_and_predicted_from_text() -> None:
     here("evaluate", "read.csv", "--labels", "labels.csv", "-o", "metrics.json")
     Path("lyrics.csv").write_text("track_id,text\nt00,happy summer\nmute,\n")
     done = here(*read)
-    assert "1 tracks have no lyrics and are predicted without" in done.stderr
+    assert "1 track has no lyrics and is predicted without" in done.stderr
     done = here("predict", "-m", "m.safetensors", "song.mp3", status=2)
     assert "looks at words alone" in done.stderr
 
@@ -120,7 +120,7 @@ def test_tokens_beside_sound(folder: Path) -> None:
     both = ("--features", "mel.h5", "--features", "tokens.h5", "--kind", "tokens")
     here("train", "bimodal", *both, *DATA, *options, "--encoder", ENCODER, "-o", "m.safetensors")
     done = here("predict", "-m", "m.safetensors", "mel.h5", "tokens.h5", "-o", "both.csv")
-    assert "1 tracks have no tokens and are predicted without" in done.stderr
+    assert "1 track has no tokens and is predicted without" in done.stderr
     done = here("predict", "-m", "m.safetensors", "mel.h5", "-o", "sound.csv")
     assert "33 tracks have no tokens" in done.stderr
     last = [

@@ -368,7 +368,7 @@ def _draw(
 ) -> None:
     import numpy as np
 
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.labels.plots import draw_labels
     from mertools.labels.quadrants import AROUSAL, VALENCE, find_centre
 
@@ -379,4 +379,4 @@ def _draw(
         if target.name in (AROUSAL, VALENCE) and (rule.are_levels or not rule.classes):
             shown[target.name] = float(rule.rescale(np.array([find_centre(rule, centres)]))[0])
     paths = draw_labels(rows, folder, file_format, shown)
-    say(f"{folder}: {len(paths)} figures")
+    say(f"{folder}: {count(len(paths), 'figure')}")

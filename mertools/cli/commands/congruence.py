@@ -118,7 +118,7 @@ def congruence(
     from mertools.dataset.relatives import read_groups
     from mertools.errors import UsageError
     from mertools.evaluation.report import format_json
-    from mertools.prediction.congruence import compare_tracks
+    from mertools.prediction.congruence import compare_predictions, compare_tracks
     from mertools.prediction.installed import choose_models
     from mertools.prediction.predict import load_predictor
 
@@ -138,20 +138,18 @@ def congruence(
     n_learnt = _count_learnt(compared, predictor)
     if n_learnt:
         complain(f"warning: {n_learnt} of {len(compared.track_ids)} tracks were learnt from")
-    agreement = {}
+    measures = {"similarity": compared}
     if audio_only is not None and lyrics_only is not None:
-        agreement = _find_agreement(audio_only, lyrics_only)
+        alone = (_read_plane(audio_only), _read_plane(lyrics_only))
+        measures["agreement"] = compare_predictions(compared, *alone)
+    by_track = {name: _of_own_pairs(measure) for name, measure in measures.items()}
     optional = ["lyrics_track_id", "matched"] if pairs == "all" else []
-    optional += ["agreement"] if agreement else []
+    optional += ["agreement"] if "agreement" in measures else []
     with open_table_output(output, Congruence, form=format, optional=optional) as write:
-        for row in _rows(compared, agreement, every_pair=pairs == "all"):
+        for row in _rows(compared, by_track.get("agreement", {}), every_pair=pairs == "all"):
             write(row)
-    similarities = compared.similarity.diagonal().tolist()
-    by_track = {"similarity": dict(zip(compared.track_ids, similarities, strict=True))}
-    if agreement:
-        by_track["agreement"] = agreement
     points = None if judged is None else _read_points(judged, str(labels), label_rows, part)
-    content = _describe(compared, by_track, points, (bootstrap, shuffles, seed))
+    content = _describe(measures, by_track, points, (bootstrap, shuffles, seed))
     content["provenance"] |= {
         "model": predictor.digest,
         "features": [scoring.describe_file(file) for file in features],
@@ -217,18 +215,6 @@ def _rows(
     ]
 
 
-def _find_agreement(audio_only: str, lyrics_only: str) -> dict[str, float]:
-    """Give how much two models agree on each track that both predict."""
-    from mertools.evaluation.congruence import agreement_of, read_plane
-
-    by_sound, by_lyrics = (_read_plane(source) for source in (audio_only, lyrics_only))
-    shared = sorted(by_sound.keys() & by_lyrics.keys())
-    if not shared:
-        return {}
-    values = agreement_of(*(read_plane(points, shared) for points in (by_sound, by_lyrics)))
-    return dict(zip(shared, values.tolist(), strict=True))
-
-
 def _read_plane(source: str) -> dict[str, dict[str, float]]:
     from mertools.artifacts.rows import Prediction
     from mertools.artifacts.tables import read_table
@@ -247,8 +233,13 @@ def _read_points(judged: str, labels: str, label_rows: Sequence[Label], part: st
     return find_points(joined, judged)
 
 
+def _of_own_pairs(measure: Compared) -> dict[str, float]:
+    """Give how well each track's sound and its own lyrics go together."""
+    return dict(zip(measure.track_ids, measure.similarity.diagonal().tolist(), strict=True))
+
+
 def _describe(
-    compared: Compared,
+    measures: Mapping[str, Compared],
     by_track: Mapping[str, Mapping[str, float]],
     points: PlanePoints | None,
     chance: tuple[int, int, int],
@@ -263,7 +254,10 @@ def _describe(
         "producer": "mertools",
         "producer_version": __version__,
         "provenance": {"n_resamples": bootstrap, "n_shuffles": shuffles, "seed": seed},
-        "matching": describe_matching(compared.similarity, compared.songs, seed),
+        "matching": {
+            name: describe_matching(measure.similarity, measure.songs, seed, bootstrap)
+            for name, measure in measures.items()
+        },
         "errors": {} if points is None else relate_errors(points, by_track, *chance),
     }
 
@@ -277,29 +271,30 @@ def _draw(
     content: Mapping[str, Any],
     seed: int,
 ) -> None:
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.evaluation.congruence_plots import draw_errors, draw_matching
 
     draw_matching(folder, compared.similarity, compared.songs, seed, file_format)
     if points is not None:
         for name, described in content["errors"].items():
             draw_errors(folder, name, points, by_track[name], described["both"], file_format)
-    say(f"{folder}: {1 + len(content['errors'])} figures")
+    say(f"{folder}: {count(1 + len(content['errors']), 'figure')}")
 
 
 def _say(content: Mapping[str, Any]) -> None:
     """Say the main figures for a person."""
-    from mertools.cli.shared.console import print_table, say
+    from mertools.cli.shared.console import count, print_table, say
 
     matching, without = content["matching"], content["provenance"]["tracks_without_words"]
     if without:
-        say(f"{without} tracks have no words and are left out")
-    auc = "not defined" if matching["auc"] is None else f"{matching['auc']:.3f}"
-    recall = ", ".join(f"{share:.3f} at {k}" for k, share in matching["recall"].items())
-    say(
-        f"{matching['n']} tracks: AUC of matched and mismatched pairs {auc}, median rank of own "
-        f"lyrics {matching['median_rank']:g}, recall {recall}"
-    )
+        say(f"{count(without, 'track')} without words left out")
+    for name, of in matching.items():
+        auc = "not defined" if of["auc"] is None else f"{of['auc']:.3f}"
+        recall = ", ".join(f"{share:.3f} at {k}" for k, share in of["recall"].items())
+        say(
+            f"{name}, {count(of['n'], 'track')}: AUC of matched and mismatched pairs {auc}, "
+            f"median rank of own lyrics {of['median_rank']:g}, recall {recall}"
+        )
     shown = ("pearson_r", "p", "spearman_rho", "partial_r")
     rows = [
         [

@@ -42,7 +42,7 @@ def embed(
     """
     from pathlib import Path
 
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.prediction.embed import embed_features
     from mertools.prediction.installed import choose_models
     from mertools.prediction.predict import load_predictor
@@ -50,4 +50,4 @@ def embed(
     (path,) = choose_models([model])
     predictor = load_predictor(path, device)
     n = embed_features(Path(output), [Path(file) for file in features], predictor, name, layer)
-    say(f"{output}: {name} of {n} segments")
+    say(f"{output}: {name} of {count(n, 'segment')}")

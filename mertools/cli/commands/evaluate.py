@@ -87,7 +87,7 @@ def evaluate(
     from mertools.artifacts.rows import Label, Prediction
     from mertools.artifacts.tables import read_table
     from mertools.cli.shared import score_tables
-    from mertools.cli.shared.console import complain, say
+    from mertools.cli.shared.console import complain, count, say
     from mertools.evaluation.report import build_report, format_json
 
     sources = [predictions, *(against or [])]
@@ -120,7 +120,7 @@ def evaluate(
         from mertools.evaluation.plots import draw_figures
 
         paths = draw_figures(report, models[0], plots, plot_format)
-        say(f"{plots}: {len(paths)} figures")
+        say(f"{plots}: {count(len(paths), 'figure')}")
     drawn = output == STANDARD_STREAM and sys.stdout.isatty()
     score_tables.print_report(report, stdout=drawn)
     score_tables.print_comparisons(compared, stdout=drawn)

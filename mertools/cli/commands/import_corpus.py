@@ -59,7 +59,7 @@ def import_corpus(
     """Import a corpus; the help text of each is `corpus_help`."""
     from pathlib import Path
 
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.cli.shared.failures import Failures
     from mertools.errors import UsageError
     from mertools.importers.writing import write_corpus
@@ -71,7 +71,7 @@ def import_corpus(
     with Failures(f"import {corpus.name}", failures_file) as failures:
         imported = corpus.load_module().read(Path(folder))
         for path, n_rows in write_corpus(imported, Path(output)):
-            say(f"{path}: {n_rows} rows")
+            say(f"{path}: {count(n_rows, 'row')}")
         for remark in imported.remarks:
             say(remark)
         if plots is not None:
@@ -83,11 +83,11 @@ def import_corpus(
 
 
 def _draw(imported: Imported, folder: Path) -> None:
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.labels.plots import draw_labels
 
     if not imported.labels and not imported.dynamic:
         say(f"{folder}: no labels to draw; see mer aggregate-labels annotations.csv --plot DIR")
     for rows, subfolder in ((imported.labels, folder), (imported.dynamic, folder / "dynamic")):
         if rows:
-            say(f"{subfolder}: {len(draw_labels(rows, subfolder))} figures")
+            say(f"{subfolder}: {count(len(draw_labels(rows, subfolder)), 'figure')}")

@@ -52,7 +52,7 @@ def import_features(
     from mertools.artifacts.features_file import write_features
     from mertools.artifacts.rows import Segment
     from mertools.artifacts.tables import read_table
-    from mertools.cli.shared.console import printable, say
+    from mertools.cli.shared.console import count, printable, say
     from mertools.errors import UsageError
     from mertools.features.registry import KINDS
     from mertools.importers.vectors import describe_vectors, read_vectors, vector_rows
@@ -70,4 +70,7 @@ def import_features(
     write_features(Path(output), rows, [description], lambda _, row: vectors.matrix[row])
     if vectors.text_columns:
         say(printable(f"left out, as they are no numbers: {', '.join(vectors.text_columns)}"))
-    say(f"{output}: {len(rows)} {vectors.level}s, {len(vectors.columns)} columns of {kind}")
+    say(
+        f"{output}: {count(len(rows), vectors.level)}, "
+        f"{count(len(vectors.columns), 'column')} of {kind}"
+    )

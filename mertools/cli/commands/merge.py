@@ -33,7 +33,7 @@ def merge(
     from pathlib import Path
 
     from mertools.artifacts.merging import merge_features
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
 
     n_segments = merge_features(Path(output), [Path(name) for name in shards], copy=copy)
-    say(f"{output}: {n_segments} segments of {len(shards)} files")
+    say(f"{output}: {count(n_segments, 'segment')} of {count(len(shards), 'file')}")

@@ -163,7 +163,7 @@ def predict(
     from dataclasses import replace
     from itertools import groupby
 
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.lyrics import read_words
     from mertools.cli.shared.predictions import open_predictions
@@ -233,7 +233,9 @@ def predict(
             write(rows, sound)
             show(rows, sound)
     for kind, n in lacking.items():
-        say(f"{n} tracks have no {kind} and are predicted without")
+        have = "has" if n == 1 else "have"
+        are = "is" if n == 1 else "are"
+        say(f"{count(n, 'track')} {have} no {kind} and {are} predicted without")
 
 
 def _check_rows(level: str, wide: bool, sort: str | None) -> None:

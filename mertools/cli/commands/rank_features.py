@@ -77,7 +77,7 @@ def rank_features(
           --top 0 -o ranking.csv
     """
     from mertools.artifacts.rows import Ranking
-    from mertools.cli.shared.console import say
+    from mertools.cli.shared.console import count, say
     from mertools.cli.shared.tables import open_table_output
     from mertools.dataset.join import Request, join
     from mertools.dataset.vectors import load_vectors
@@ -91,7 +91,10 @@ def rank_features(
     tracks = _originals(load_vectors(join(request).dataset, "track"))
     classes = _classes_present(tracks, labels)
     sizes = f": {', '.join(f'{name} {n}' for name, n in classes.items())}" if classes else ""
-    say(f"{target}: {tracks.X.shape[1]} features of {len(tracks.values)} tracks{sizes}")
+    say(
+        f"{target}: {count(tracks.X.shape[1], 'feature')} of "
+        f"{count(len(tracks.values), 'track')}{sizes}"
+    )
     ranked = list(_rank(tracks, list(classes), method))
     chosen = ranked[:top] if top else ranked
     if plot is not None:

@@ -145,10 +145,10 @@ def rate_tags(
     if not rated.track_ids:
         raise typer.Exit(EXIT_ALL_FAILED)
     if plots is not None:
-        from mertools.cli.shared.console import say
+        from mertools.cli.shared.console import count, say
         from mertools.labels.plots import draw_labels
 
-        say(f"{plots}: {len(draw_labels(rows, plots, plot_format))} figures")
+        say(f"{plots}: {count(len(draw_labels(rows, plots, plot_format)), 'figure')}")
 
 
 def _report(rated: RatedTags, file: str | None) -> None:

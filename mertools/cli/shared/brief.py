@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mertools.cli.shared.console import count
+
 if TYPE_CHECKING:
     from mertools.artifacts.model_card import ModelCard
 
@@ -25,7 +27,7 @@ def brief_model(card: ModelCard) -> Iterator[str]:
     tracks = card.training.get("tracks")
     if isinstance(tracks, Mapping):
         counts = ", ".join(f"{name} {n}" for name, n in tracks.items())
-        yield f"learnt from {sum(tracks.values())} tracks: {counts}"
+        yield f"learnt from {count(sum(tracks.values()), 'track')}: {counts}"
     elif tracks is not None:
         yield f"learnt from {tracks} tracks"
     scores = card.scores.get("levels", {}).get("track", {})

@@ -31,6 +31,11 @@ def printable(line: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
+def count(n: int, noun: str) -> str:
+    """Write a number of things: "1 track", "2 tracks"."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
 def say(line: str) -> None:
     """Say one line to a person."""
     if not _quiet:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mertools.artifacts.rows import Segment
 from mertools.audio.sources import Source
-from mertools.cli.shared.console import say, track_progress
+from mertools.cli.shared.console import count, say, track_progress
 from mertools.cli.shared.failures import Failures
 from mertools.cli.shared.inputs import count_if_known
 from mertools.errors import UsageError, choose_from
@@ -75,7 +75,7 @@ def make_features(
         n_padded += outcome.row.padded
         yield outcome
     if n_segments:
-        say(f"{output}: {n_segments} segments, {n_silent} silent, {n_padded} padded")
+        say(f"{output}: {count(n_segments, 'segment')}, {n_silent} silent, {n_padded} padded")
 
 
 def parse_weights(entries: Sequence[str], kinds: Sequence[FeatureKind]) -> dict[str, str]:

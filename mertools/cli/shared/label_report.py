@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from mertools.artifacts.files import open_output
-from mertools.cli.shared.console import print_table, say
+from mertools.cli.shared.console import count, print_table, say
 from mertools.labels.agreement import TargetSummary
 
 
@@ -39,8 +39,8 @@ def print_report(summaries: Sequence[TargetSummary]) -> None:
     say(f"alpha: Krippendorff's, for {kinds} data")
     for of_target in summaries:
         if of_target.n_missing:
-            plural = "s" if of_target.n_missing > 1 else ""
-            say(f"{of_target.target}: {of_target.n_missing} missing rating{plural} left out")
+            missing = count(of_target.n_missing, "missing rating")
+            say(f"{of_target.target}: {missing} left out")
         if of_target.n_dropped and of_target.max_mad is not None:
             say(
                 f"{of_target.target}: {of_target.n_dropped} of {of_target.n_labels} tracks dropped,"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mertools.artifacts.features_check import is_hdf5
-from mertools.cli.shared.console import say, track_progress
+from mertools.cli.shared.console import count, say, track_progress
 from mertools.cli.shared.failures import Failures
 from mertools.errors import UsageError
 from mertools.features.extract import FailedInput
@@ -64,7 +64,7 @@ def make_lyrics(
     if n_tracks:
         length = max(kind.params.max_tokens for kind in kinds)
         say(
-            f"{output}: {n_tracks} tracks, {n_empty} without words, "
+            f"{output}: {count(n_tracks, 'track')}, {n_empty} without words, "
             f"{n_truncated} longer than {length} tokens"
         )
 

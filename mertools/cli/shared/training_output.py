@@ -14,6 +14,7 @@ from mertools.artifacts.rows import History, Prediction, Row
 from mertools.artifacts.tables import write_table
 from mertools.cli.shared.console import (
     complain,
+    count,
     print_table,
     say,
 )
@@ -184,7 +185,7 @@ def report_joined(joined: Joined) -> None:
     validation = f"{marked} of them for validation, " if marked else ""
     names = ",".join(target.name for target in data.targets)
     say(
-        f"{names}: {joined.n_train} tracks to learn from; {copies}{validation}"
+        f"{names}: {count(joined.n_train, 'track')} to learn from; {copies}{validation}"
         f"{joined.n_test} kept for testing, {joined.n_dropped} dropped for disagreement, "
         f"{joined.n_without_features} without features"
     )

@@ -122,6 +122,7 @@ def _mel_of_clips_with_librosa(setup: Setup, lap: Lap) -> None:
 
 def _wave(setup: Setup, lap: Lap) -> None:
     tracks, params = setup.tracks()[:MOST_CLIPS], WaveParams(CLIP_RATE)
+    keep_freed_memory()
     again_and_again(lambda: [wave(read_converted(path, CLIP_RATE), params) for path in tracks], lap)
 
 

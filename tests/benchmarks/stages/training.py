@@ -9,6 +9,8 @@ from benchmarks.setup import Setup
 
 COMPARISON = ("choi", "cnn-gru", "crnn", "dnn", "hybrid", "short-chunk", "sample-cnn")
 """The networks of papers 001 and 002."""
+NUMBERS = ("seq-cnn", "seq-lstm", "vgg")
+"""Those of papers 003 and 004, here of three classes as well."""
 
 
 def _ours(model: str, device: str, setup: Setup, lap: Lap) -> None:
@@ -39,7 +41,7 @@ def _pair(model: str, device: str, times: float) -> WarmPair:
     )
 
 
-MODELS = ("cnn", "dual", *COMPARISON)
+MODELS = ("cnn", "dual", *COMPARISON, *NUMBERS)
 
 PAIRS = tuple(
     _pair(model, device, times) for device, times in (("cpu", 1.3), ("cuda", 3)) for model in MODELS

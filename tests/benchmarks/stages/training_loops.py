@@ -23,8 +23,16 @@ from mertools.training.recipes import usual_recipe
 
 SEGMENTS_A_TRACK = 3
 MOST_SEGMENTS = {
-    "cpu": {"cnn": 512, "dual": 192, "dnn": 4096, "sample-cnn": 64},
-    "cuda": {"cnn": 4096, "dual": 1024, "dnn": 65536},
+    "cpu": {
+        "cnn": 512,
+        "dual": 192,
+        "dnn": 4096,
+        "sample-cnn": 64,
+        "seq-cnn": 512,
+        "seq-lstm": 128,
+        "vgg": 16,
+    },
+    "cuda": {"cnn": 4096, "dual": 1024, "dnn": 65536, "seq-cnn": 8192, "seq-lstm": 2048},
 }
 OTHERS_SEGMENTS = {"cpu": 32, "cuda": 512}
 """Of networks of whole clips and of many channels."""
@@ -35,7 +43,8 @@ VALIDATION = 0.15
 WITHOUT_END = 10**5
 SHAPES = {"mel": (128, 51), "onset": (858, 88), "contour": (858, 264), "note": (858, 88)}
 CLIP, CHUNK = (128, 942), (128, 116)
-COMPARISON: dict[str, dict[str, tuple[int, ...]]] = {
+MFCC, VGG_CLIP = (323, 13), (128, 1292)
+OTHERS_SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "choi": {"mel": CLIP},
     "cnn-gru": {"mel": CLIP},
     "crnn": {"mel": CLIP},
@@ -43,18 +52,22 @@ COMPARISON: dict[str, dict[str, tuple[int, ...]]] = {
     "hybrid": {"mel": CLIP, "handcrafted": (1714,)},
     "short-chunk": {"mel": CHUNK},
     "sample-cnn": {"wave": (59_049,)},
+    "seq-cnn": {"mfcc": MFCC},
+    "seq-lstm": {"mfcc": MFCC},
+    "vgg": {"mel": VGG_CLIP},
 }
-"""What the networks of paper 001 look at."""
+"""What the networks of papers look at that are not of the thesis."""
 DIMENSIONS = {
     "mel": ("segment", "band", "frame"),
     "handcrafted": ("segment", "column"),
     "wave": ("segment", "frame"),
+    "mfcc": ("segment", "frame", "coefficient"),
 }
 
 
 def _shapes(model: str) -> dict[str, tuple[int, ...]]:
     kinds = find_architecture(model).kinds
-    return COMPARISON.get(model) or {kind: SHAPES[kind] for kind in kinds}
+    return OTHERS_SHAPES.get(model) or {kind: SHAPES[kind] for kind in kinds}
 
 
 def _n_segments(model: str, device: str, setup: Setup) -> int:
