@@ -13,6 +13,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import UnsupportedOperation
@@ -26,6 +27,9 @@ PART_SUFFIX = ".part"
 DIGEST_BYTES = 16
 PART_STEM_BYTES = 200
 """What a temporary file's name takes of the output's name at most; file systems allow 255 bytes."""
+
+WORKERS_OUTLIVE_S = 1.0
+"""How long the workers of a killed run may live on, and hold what the run had locked."""
 
 SPARE_FILES = 128
 """More than a process has open beside the shards of features."""
@@ -132,18 +136,33 @@ def remove_stale_parts(folder: Path, name: str | None = None) -> None:
     if name is not None:
         target = Path(os.path.realpath(folder / name))
         folder, pattern = target.parent, glob.escape(_part_stem(target.name))
+    deadline = time.monotonic() + WORKERS_OUTLIVE_S
     for part in folder.glob(f".{pattern}.*{PART_SUFFIX}"):
         try:
             descriptor = os.open(part, os.O_RDWR)  # NFS locks no other
         except OSError:
             continue  # another run has just finished or removed it, or it is another person's
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)
-        except BlockingIOError:
-            continue  # its writer is alive
+            if lock_before(deadline, descriptor):
+                part.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
+
+
+def lock_before(deadline: float, descriptor: int) -> bool:
+    """Lock an open file or folder; say whether its holder let it go before `deadline`.
+
+    The deadline is a time of the monotonic clock. A first attempt is made in any case.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def read_lines(stream: IO[bytes], separator: bytes) -> Iterator[str]:

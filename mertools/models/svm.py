@@ -373,3 +373,5 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
     if arrays["gamma"] < 0:
         # Distant vectors would count without bound.
         raise ValueError("gamma is negative")
+    if arrays["scale"].min(initial=1) <= 0:
+        raise ValueError("scale is not positive")

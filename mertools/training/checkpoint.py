@@ -6,10 +6,10 @@ of random generators: every epoch draws from a generator of its own, seeded by i
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,13 @@ from typing import Any
 
 from torch import Tensor
 
-from mertools.artifacts.files import make_folder, remove_stale_parts, replacing
+from mertools.artifacts.files import (
+    WORKERS_OUTLIVE_S,
+    lock_before,
+    make_folder,
+    remove_stale_parts,
+    replacing,
+)
 from mertools.errors import MerError
 
 META_KEY = "state"
@@ -68,13 +74,11 @@ class StateFolder:
         self.path = target.with_name(f".{target.name}.state")
         make_folder(self.path)
         self._descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_before(time.monotonic() + WORKERS_OUTLIVE_S, self._descriptor):
             os.close(self._descriptor)
             raise MerError(
                 target, "is being trained by another process", "wait for it, or choose another -o"
-            ) from None
+            )
         remove_stale_parts(self.path)
         if not resume:
             for file in self.path.iterdir():

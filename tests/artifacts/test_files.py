@@ -52,6 +52,23 @@ def test_a_part_of_a_killed_run_is_removed_and_that_of_a_living_one_kept(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_part_is_removed_whose_run_is_killed_before_its_workers_are_gone(tmp_path: Path) -> None:
+    """They inherit its lock, and may hold it when the next run begins."""
+    part = tmp_path / ".a.csv.0123abcd.part"
+    orphan = (
+        "import fcntl, os, sys, time; descriptor = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)\n"
+        "fcntl.flock(descriptor, fcntl.LOCK_EX); print('locked', flush=True)\n"
+        "time.sleep(0.3); os._exit(1)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", orphan, str(part)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        remove_stale_parts(tmp_path, "a.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_writers_of_one_file_leave_one_whole(tmp_path: Path) -> None:
     target = tmp_path / "a"
     with replacing(target) as one, replacing(target) as other:

@@ -263,6 +263,7 @@ CHANGES: list[Callable[[dict[str, Any]], object]] = [
     lambda arrays: arrays.update(gamma=None),
     lambda arrays: arrays.update(gamma=np.array(-1.0)),
     lambda arrays: arrays.update(gamma=np.array([0.1])),
+    lambda arrays: arrays.update(scale=arrays["scale"] * 0),
     lambda arrays: arrays.update(biases="none"),
     lambda arrays: arrays.update(weights=[[1, 2], [3]]),
     lambda arrays: arrays.update(scale={"a": 1}),
