@@ -29,7 +29,7 @@ SEPARATOR = "."
 
 @dataclass(frozen=True)
 class Standardisation:
-    """How the columns of a block are brought to one scale: less `mean`, times `scale`."""
+    """How the columns of a kind are brought to one scale: less `mean`, times `scale`."""
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
@@ -48,11 +48,6 @@ class Standardisation:
         Z: NDArray[np.float64] = (X - self.mean) * self.scale
         return np.clip(Z, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
-    @property
-    def n_moving(self) -> int:
-        """Columns that are not constant, at least 1."""
-        return max(1, int(np.count_nonzero(self.scale)))
-
 
 @dataclass(frozen=True)
 class Block:
@@ -68,21 +63,25 @@ class Block:
     columns: NDArray[np.int64] | None = None
     is_linear: bool = False
 
-    def take(self, features: Sequence[NDArray[Any]]) -> Floats:
-        """Take the block's columns from features of all kinds, (n, ...) each: (n, n_columns)."""
-        flat = _flatten(features[self.kind])
-        return flat if self.columns is None else flat[:, self.columns]
+    def columns_of(self, kind: Floats) -> Floats:
+        """Take the block's columns from all of its kind: (n, n_columns)."""
+        return kind if self.columns is None else kind[:, self.columns]
 
-    def scale(
-        self, features: Sequence[NDArray[Any]], standard: Standardisation
+    def take(
+        self, scaled: Sequence[NDArray[np.float64]], features: Sequence[NDArray[Any]]
     ) -> NDArray[np.float64]:
-        """Take the block's columns and standardise them: (n, n_columns)."""
-        Z = standard.apply(self.take(features))
+        """Take the block's columns from features as `scale_kinds` gives them: (n, n_columns)."""
+        Z = self.columns_of(scaled[self.kind]).astype(np.float64, copy=False)
         if self.is_linear:
             # Kinds that describe notes are all zero where there are none. That is no extreme of a
             # column, from which a straight line could be drawn.
-            Z[~_flatten(features[self.kind]).any(axis=1)] = 0
+            Z = np.where(flatten(features[self.kind]).any(axis=1, keepdims=True), Z, 0.0)
         return Z
+
+    def n_moving(self, standardisations: Sequence[Standardisation]) -> int:
+        """Count the block's columns that are not constant, at least 1."""
+        moves = standardisations[self.kind].scale != 0
+        return max(1, int(np.count_nonzero(moves if self.columns is None else moves[self.columns])))
 
     def compare(self, A: Floats, B: Floats, n_moving: int) -> NDArray[np.float64]:
         """Give mean products or mean squared distances of rows: (n, d), (m, d) to (n, m)."""
@@ -101,9 +100,20 @@ class Block:
         return part
 
 
-def _flatten(part: NDArray[Any]) -> Floats:
+def flatten(part: NDArray[Any]) -> Floats:
+    """Lay a kind's features, (n, ...), out as columns: (n, n_columns)."""
     flat: Floats = part.reshape(len(part), math.prod(part.shape[1:]))
     return flat
+
+
+def scale_kinds(
+    features: Sequence[NDArray[Any]], standardisations: Sequence[Standardisation]
+) -> tuple[NDArray[np.float64], ...]:
+    """Standardise the columns of each kind: of (n, ...) to (n, n_columns) each."""
+    return tuple(
+        standard.apply(flatten(part))
+        for part, standard in zip(features, standardisations, strict=True)
+    )
 
 
 def squared_distances(A: Floats, B: Floats) -> NDArray[np.float64]:
@@ -118,6 +128,12 @@ def squared_distances(A: Floats, B: Floats) -> NDArray[np.float64]:
 def whole_kinds(names: Sequence[str]) -> tuple[Block, ...]:
     """Give each kind a block of all its columns, of equal shares."""
     return tuple(Block(name, number, 1 / len(names)) for number, name in enumerate(names))
+
+
+def whole_kinds_of(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Give each kind that RBFs look at a block of all its columns, of equal shares."""
+    kinds = sorted({block.kind for block in blocks if not block.is_linear})
+    return tuple(Block("", kind, 1 / len(kinds)) for kind in kinds)
 
 
 def describe_blocks(blocks: Sequence[Block]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ from mertools.models.blocks import (
     Block,
     Standardisation,
     describe_blocks,
+    flatten,
+    scale_kinds,
+    whole_kinds_of,
 )
 from mertools.models.model import are_numbers, scale_numbers
 from mertools.models.problem import Point, Problem
@@ -56,13 +59,18 @@ STANDARDISATION = (
 )
 
 
+_Part = tuple[Block, NDArray[np.float64], int]
+"""A block, its columns of the landmarks, (n_landmarks, n_columns), and how many of these move."""
+
+
 @dataclass(frozen=True)
 class KernelRidge:
     """A trained kernel ridge regression.
 
-    For each block of the kernel: its standardisation, and its landmarks (n_landmarks, n_columns).
-    coefficients: (n_landmarks, n_outputs); intercepts: (n_outputs,); usual_distances: the 50th and
-    99th percentile of the training segments' distances to the nearest landmark of another track.
+    For each kind: its standardisation, and its landmarks (n_landmarks, n_columns), of which the
+    blocks of the kernel take columns. coefficients: (n_landmarks, n_outputs); intercepts:
+    (n_outputs,); usual_distances: the 50th and 99th percentile of the training segments' distances
+    to the nearest landmark of another track.
     """
 
     targets: tuple[Target, ...]
@@ -80,8 +88,8 @@ class KernelRidge:
         A row's outputs do not depend on the other rows, to the last bit.
         """
         outputs = [
-            self.intercepts + (np.sum(parts, axis=0)[:, None] * self.coefficients).sum(axis=0)
-            for parts in self._kernels(features)
+            self.intercepts + (kernel[:, None] * self.coefficients).sum(axis=0)
+            for kernel in self._kernels(self._parts, features)
         ]
         return self._finish(np.array(outputs).reshape(-1, len(self.intercepts)))
 
@@ -91,9 +99,10 @@ class KernelRidge:
         The products of matrices round a row otherwise beside other rows.
         """
         kernel = np.zeros((len(features[0]), len(self.coefficients)))
-        for block, standard, landmarks in self._parts:
-            Z = block.scale(features, standard)
-            kernel += block.kernel(block.compare(Z, landmarks, standard.n_moving), self.gamma)
+        scaled = scale_kinds(features, self.standardisations)
+        for block, landmarks, n_moving in self._parts:
+            Z = block.take(scaled, features)
+            kernel += block.kernel(block.compare(Z, landmarks, n_moving), self.gamma)
         return self._finish(self.intercepts + kernel @ self.coefficients)
 
     def _finish(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,12 +114,12 @@ class KernelRidge:
         """Score how far each row is from the training music, from 0 to 1: (n_rows,).
 
         It is 0.5 at the 99th percentile of the training segments' distances to the nearest landmark
-        of another track, and near 0 at the median.
+        of another track, and near 0 at the median. Kinds are compared whole and count alike,
+        whatever the blocks take of them: columns that say nothing of a target may yet tell speech
+        from music.
         """
         middle, far = self.usual_distances
-        near = [block.is_linear for block in self.blocks].count(False)  # linear ones come last
-        kernels = self._kernels(features)
-        nearest = np.array([1 - np.sum(parts[:near], axis=0).max() for parts in kernels])
+        nearest = np.array([1 - of_row.max() for of_row in self._kernels(self._whole, features)])
         score: NDArray[np.float64] = 1 / (1 + np.exp(-STEEPNESS * (nearest - far) / (far - middle)))
         return score
 
@@ -125,30 +134,46 @@ class KernelRidge:
             arrays[f"mean_{number}"] = standard.mean
             arrays[f"scale_{number}"] = standard.scale
             arrays[f"landmarks_{number}"] = self.landmarks[number]
-            columns = self.blocks[number].columns
-            if columns is not None:
-                arrays[f"columns_{number}"] = columns
+        for number, block in enumerate(self.blocks):
+            if block.columns is not None:
+                arrays[f"columns_{number}"] = block.columns
         return arrays
 
     @cached_property
-    def _parts(self) -> tuple[tuple[Block, Standardisation, NDArray[np.float64]], ...]:
-        # Widened once: doing it for each row takes longer than all else.
-        wide = (part.astype(np.float64) for part in self.landmarks)
-        return tuple(zip(self.blocks, self.standardisations, wide, strict=True))
+    def _parts(self) -> tuple[_Part, ...]:
+        return self._take_landmarks(self.blocks)
 
-    def _kernels(self, features: Sequence[NDArray[Any]]) -> Iterator[list[NDArray[np.float64]]]:
-        """Yield for each row the parts of the kernel with all landmarks: (n_landmarks,) each."""
-        scaled = [block.scale(features, standard) for block, standard, _ in self._parts]
+    @cached_property
+    def _whole(self) -> tuple[_Part, ...]:
+        return self._take_landmarks(whole_kinds_of(self.blocks))
+
+    def _take_landmarks(self, blocks: Sequence[Block]) -> tuple[_Part, ...]:
+        # Widened once: doing it for each row takes longer than all else.
+        return tuple(
+            (
+                block,
+                block.columns_of(self.landmarks[block.kind]).astype(np.float64),
+                block.n_moving(self.standardisations),
+            )
+            for block in blocks
+        )
+
+    def _kernels(
+        self, parts: Sequence[_Part], features: Sequence[NDArray[Any]]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield each row's kernel with all landmarks, over some blocks: (n_landmarks,) each."""
+        scaled = scale_kinds(features, self.standardisations)
+        rows = [block.take(scaled, features) for block, _, _ in parts]
         for row in range(len(features[0])):
-            parts = []
-            for Z, (block, standard, landmarks) in zip(scaled, self._parts, strict=True):
+            kernel = np.zeros(len(self.coefficients))
+            for Z, (block, landmarks, n_moving) in zip(rows, parts, strict=True):
                 if block.is_linear:
                     compared = np.einsum("ij,j->i", landmarks, Z[row])
                 else:
                     gaps = landmarks - Z[row]
                     compared = np.einsum("ij,ij->i", gaps, gaps)
-                parts.append(block.kernel(compared / standard.n_moving, self.gamma))
-            yield parts
+                kernel += block.kernel(compared / n_moving, self.gamma)
+            yield kernel
 
 
 def to_distributions(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,7 +190,7 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
     """
     try:
         blocks = _read_blocks(card, learnt)
-        numbers = range(len(blocks))
+        numbers = range(1 + max(block.kind for block in blocks))
         model = KernelRidge(
             card.targets,
             blocks,
@@ -191,7 +216,7 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
 
 def _read_blocks(card: ModelCard, learnt: Learnt) -> tuple[Block, ...]:
     shares, linear = card.form["shares"], card.form.get("linear", {})
-    if len(card.inputs) == 1 and "landmarks_1" not in learnt and "columns_0" not in learnt:
+    if len(card.inputs) == 1 and "columns_0" not in learnt and not linear:
         return (Block(card.kinds[0], 0, 1.0),)  # selected columns of all kinds make one kernel
     blocks = []
     for number, (name, share) in enumerate([*shares.items(), *linear.items()]):
@@ -224,9 +249,8 @@ def _check_arrays(
         "intercepts": (card.n_outputs,),
         "usual_distances": (2,),
     }
-    for number, block in enumerate(blocks):
-        whole = math.prod(card.inputs[block.kind].shape)
-        n_columns = whole if block.columns is None else len(block.columns)
+    for number in {block.kind for block in blocks}:
+        n_columns = math.prod(card.inputs[number].shape)
         shapes |= {f"mean_{number}": (n_columns,), f"scale_{number}": (n_columns,)}
         shapes[f"landmarks_{number}"] = (n_landmarks, n_columns)
     for name, shape in shapes.items():
@@ -263,28 +287,33 @@ def try_points(
 
 @dataclass(frozen=True)
 class _NormalEquations:
-    """Rows to fit to, standardised and compared with the landmarks, for each block."""
+    """Rows to fit to, and how they compare with the landmarks, for each block."""
 
     problem: Problem
     standardisations: tuple[Standardisation, ...]
     landmarks: tuple[NDArray[np.float16], ...]
+    scaled: tuple[NDArray[np.float64], ...]
     compared: tuple[NDArray[np.float64], ...]
     targets: NDArray[np.float64]
 
     @classmethod
     def of(cls, problem: Problem) -> _NormalEquations:
-        features, blocks = problem.features, problem.blocks
-        standards = tuple(Standardisation.fit(block.take(features)) for block in blocks)
-        pairs = list(zip(blocks, standards, strict=True))
-        scaled = [block.scale(features, standard) for block, standard in pairs]
+        features = problem.features
+        standards = tuple(Standardisation.fit(flatten(part)) for part in features)
+        scaled = scale_kinds(features, standards)
         landmarks = tuple(part[~problem.is_copy].astype(LANDMARK_DTYPE) for part in scaled)
         return cls(
             problem,
             standards,
             landmarks,
+            scaled,
             tuple(
-                block.compare(Z, of_block, standard.n_moving)
-                for Z, of_block, (block, standard) in zip(scaled, landmarks, pairs, strict=True)
+                block.compare(
+                    block.take(scaled, features),
+                    block.columns_of(landmarks[block.kind]),
+                    block.n_moving(standards),
+                )
+                for block in problem.blocks
             ),
             problem.numbers[:, None] if are_numbers([problem.target]) else problem.distributions,
         )
@@ -294,12 +323,11 @@ class _NormalEquations:
         means: NDArray[np.float64] = np.average(self.targets, axis=0, weights=self.problem.weights)
         return means
 
-    def kernel(self, gamma: float, *, linear: bool = True) -> NDArray[np.float64]:
-        """Give the kernel of all rows with the landmarks, or that of its RBFs: (n, n_landmarks)."""
+    def kernel(self, gamma: float) -> NDArray[np.float64]:
+        """Give the kernel of all rows with the landmarks: (n, n_landmarks)."""
         kernel = np.zeros_like(self.compared[0])
         for block, compared in zip(self.problem.blocks, self.compared, strict=True):
-            if linear or not block.is_linear:
-                kernel += block.kernel(compared, gamma)
+            kernel += block.kernel(compared, gamma)
         return kernel
 
     def solve(self, gamma: float, ridge: float) -> KernelRidge:
@@ -332,8 +360,17 @@ class _NormalEquations:
         """Give quantiles of the landmarks' distances to the nearest one of another track."""
         originals = ~self.problem.is_copy
         groups = self.problem.groups[originals]
-        K = self.kernel(gamma, linear=False)[originals]
+        K = np.zeros((len(groups), len(groups)))
+        for block in whole_kinds_of(self.problem.blocks):
+            K += block.kernel(self._compare_whole(block)[originals], gamma)
         # Segments of one track are near each other, and tell nothing of other music.
         K[groups[:, None] == groups] = 0
         usual: NDArray[np.float64] = np.quantile(1 - K.max(axis=1), USUAL_QUANTILES)
         return usual
+
+    def _compare_whole(self, whole: Block) -> NDArray[np.float64]:
+        for block, compared in zip(self.problem.blocks, self.compared, strict=True):
+            if block.kind == whole.kind and block.columns is None and not block.is_linear:
+                return compared
+        n_moving = whole.n_moving(self.standardisations)
+        return whole.compare(self.scaled[whole.kind], self.landmarks[whole.kind], n_moving)
