@@ -1,6 +1,6 @@
 """Write the model card of the bundled models, in Markdown, from the files of the Makefile.
 
-`card.py OUT --tracks CORPUS/tracks.csv --name NAME > README.md`
+`card.py OUT --tracks CORPUS/tracks.csv --quadrants EMOPIA/quadrants.csv --name NAME > README.md`
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from piano import Piano
 
 from mertools.artifacts.model_card import ModelCard
 from mertools.artifacts.model_file import read_card
@@ -135,6 +136,34 @@ def reliability(found: dict[str, OutOfFold]) -> Iterator[str]:
     yield from table(["target", "probability", "classes", "its mean", "share of listeners"], rows)
 
 
+def ranges(found: dict[str, OutOfFold]) -> Iterator[str]:
+    """Yield how the mean and the spread of predictions fit those of the ratings."""
+    rows = []
+    for target in TARGETS:
+        x, y = (part @ [-1.0, 0.0, 1.0] for part in (found[target].predicted, found[target].rated))
+        as_wide = y.mean() + (x - x.mean()) * y.std() / x.std()
+        cells = (x.mean() - y.mean(), x.std() / y.std(), np.polyfit(x, y, 1)[0])
+        scores = (determination(x, y), determination(as_wide, y))
+        rows.append([target, *(f"{cell:.2f}" for cell in (*cells, *scores))])
+    head = ["target", "mean too high by", "spread, ratio to ratings", "slope of the ratings", "R2"]
+    yield from table([*head, "R2, were they as widely spread as ratings"], rows)
+
+
+def elsewhere(folder: Path, piano: Piano) -> Iterator[str]:
+    """Yield how well EMOPIA's clips are told apart: of the songs that judge, and that chose."""
+    rows = []
+    for part, clips in (("judging", ~piano.choose), ("choosing", piano.choose)):
+        cells = [part, f"{clips.sum()} ({len(set(piano.songs[clips]))})"]
+        for target in TARGETS:
+            path = folder / f"piano-{target}.csv"
+            values = {row["track_id"]: float(row["value"]) for row in read(path)}
+            of_clips = np.array([values[track_id] for track_id in piano.track_ids])
+            low, high = piano.interval(target, of_clips, clips)
+            cells.append(f"{piano.auc(target, of_clips, clips):.2f} ({low:.2f} to {high:.2f})")
+        rows.append(cells)
+    yield from table(["half", "clips (songs)", "high arousal", "positive valence"], rows)
+
+
 def describe(card: ModelCard) -> list[str]:
     """Describe a model in a row of a table."""
     form, training = card.form, card.training
@@ -157,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tracks", type=Path, required=True)
+    parser.add_argument("--quadrants", type=Path, required=True)
     parser.add_argument("--name", required=True)
     options = parser.parse_args()
     genre_of = {row["track_id"]: row["genre"] for row in read(options.tracks)}
@@ -169,6 +199,8 @@ def main() -> None:
         "form": table(head, [describe(card) for card in cards]),
         "scores": scores(found),
         "reliability": reliability(found),
+        "ranges": ranges(found),
+        "elsewhere": elsewhere(options.folder, Piano.read(options.quadrants)),
     }
     texts = {name: "\n".join(lines) for name, lines in parts.items()}
     print(TEMPLATE.read_text("utf-8").format(name=options.name, **texts), end="")

@@ -1,17 +1,19 @@
 """Kernel ridge regression of annotators' distributions or a number, on several kinds of feature.
 
-The kernel of two segments is a weighted mean over kinds of feature, each an RBF of the mean squared
-difference of standardised columns (C. Saunders, A. Gammerman, V. Vovk, "Ridge regression learning
-algorithm in dual variables", ICML 1998; M. Gönen, E. Alpaydin, "Multiple kernel learning
-algorithms", JMLR 12, 2011). It learns from all rows, but keeps only some of them, the landmarks
-(A. J. Smola, P. Bartlett, "Sparse greedy Gaussian process regression", NIPS 2000). What it
-predicts far from all landmarks is the mean of training, so that it is bounded for any music.
+The kernel of two segments is a weighted sum over blocks of columns (`blocks.py`), by default a mean
+over kinds of feature, each an RBF of the mean squared difference of standardised columns
+(C. Saunders, A. Gammerman, V. Vovk, "Ridge regression learning algorithm in dual variables", ICML
+1998; M. Gönen, E. Alpaydin, "Multiple kernel learning algorithms", JMLR 12, 2011). It learns from
+all rows, but keeps only some of them, the landmarks (A. J. Smola, P. Bartlett, "Sparse greedy
+Gaussian process regression", NIPS 2000). What it
+predicts far from all landmarks is the mean of training, but for linear blocks, whose columns are
+clipped: it is bounded for any music.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,17 +25,21 @@ from numpy.typing import NDArray
 from mertools.artifacts.model_card import ModelCard
 from mertools.artifacts.model_file import Learnt
 from mertools.errors import SchemaError
+from mertools.models.blocks import (
+    MOST_DEVIATIONS,
+    SEPARATOR,
+    Block,
+    Standardisation,
+    describe_blocks,
+    flatten,
+    scale_kinds,
+    whole_kinds_of,
+)
 from mertools.models.model import are_numbers, scale_numbers
 from mertools.models.problem import Point, Problem
 from mertools.targets.scale import Target
 
 Floats = NDArray[np.floating[Any]]
-
-MOST_DEVIATIONS = 5.0
-"""Standardised values are clipped to this: columns that hardly move in training explode on other
-music."""
-LEAST_RELATIVE_DEVIATION = 1e-5
-"""Columns that deviate less, relative to their mean, count as constant."""
 
 LEAST_POSTERIOR = 0.01
 
@@ -53,56 +59,24 @@ STANDARDISATION = (
 )
 
 
-@dataclass(frozen=True)
-class Standardisation:
-    """How the columns of a kind are brought to one scale: less `mean`, times `scale`."""
-
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, X: Floats) -> Standardisation:
-        """Fit to rows, (n_rows, n_columns); the scale of a constant column is 0."""
-        mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
-        # Rounding lets a constant column seem to deviate a little.
-        moves = deviation > LEAST_RELATIVE_DEVIATION * np.abs(mean)
-        scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=moves)
-        return cls(mean, scale)
-
-    def apply(self, X: Floats) -> NDArray[np.float64]:
-        """Bring rows, (n_rows, n_columns), to the scale."""
-        Z: NDArray[np.float64] = (X - self.mean) * self.scale
-        return np.clip(Z, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-
-    @property
-    def n_moving(self) -> int:
-        """Columns that are not constant, at least 1."""
-        return max(1, int(np.count_nonzero(self.scale)))
-
-
-def squared_distances(A: Floats, B: Floats) -> NDArray[np.float64]:
-    """Give the squared distances of rows: (n, d) and (m, d) to (n, m)."""
-    A, B = A.astype(np.float64), B.astype(np.float64)
-    squares = np.square(A).sum(axis=1)[:, None] + np.square(B).sum(axis=1)
-    # By the binomial formula, a product of matrices; rounding can take it below 0.
-    distances: NDArray[np.float64] = squares - 2 * (A @ B.T)
-    return np.maximum(distances, 0, out=distances)
+_Part = tuple[Block, NDArray[np.float64], int]
+"""A block, its columns of the landmarks, (n_landmarks, n_columns), and how many of these move."""
 
 
 @dataclass(frozen=True)
 class KernelRidge:
     """A trained kernel ridge regression.
 
-    For each kind of feature: its standardisation, its landmarks (n_landmarks, n_columns), and its
-    share of the kernel. coefficients: (n_landmarks, n_outputs); intercepts: (n_outputs,);
-    usual_distances: the 50th and 99th percentile of the training segments' distances to the
-    nearest landmark of another track.
+    For each kind: its standardisation, and its landmarks (n_landmarks, n_columns), of which the
+    blocks of the kernel take columns. coefficients: (n_landmarks, n_outputs); intercepts:
+    (n_outputs,); usual_distances: the 50th and 99th percentile of the training segments' distances
+    to the nearest landmark of another track.
     """
 
     targets: tuple[Target, ...]
+    blocks: tuple[Block, ...]
     standardisations: tuple[Standardisation, ...]
     landmarks: tuple[NDArray[np.float16], ...]
-    shares: tuple[float, ...]
     gamma: float
     coefficients: NDArray[np.float32]
     intercepts: NDArray[np.float64]
@@ -114,8 +88,8 @@ class KernelRidge:
         A row's outputs do not depend on the other rows, to the last bit.
         """
         outputs = [
-            self.intercepts + (self._kernel(row)[:, None] * self.coefficients).sum(axis=0)
-            for row in _rows(features)
+            self.intercepts + (kernel[:, None] * self.coefficients).sum(axis=0)
+            for kernel in self._kernels(self._parts, features)
         ]
         return self._finish(np.array(outputs).reshape(-1, len(self.intercepts)))
 
@@ -125,12 +99,10 @@ class KernelRidge:
         The products of matrices round a row otherwise beside other rows.
         """
         kernel = np.zeros((len(features[0]), len(self.coefficients)))
-        for part, standard, landmarks, share in zip(
-            features, self.standardisations, self._wide_landmarks, self.shares, strict=True
-        ):
-            Z = standard.apply(part.reshape(len(part), -1))
-            distances = squared_distances(Z, landmarks) / standard.n_moving
-            kernel += share * np.exp(-self.gamma * distances)
+        scaled = scale_kinds(features, self.standardisations)
+        for block, landmarks, n_moving in self._parts:
+            Z = block.take(scaled, features)
+            kernel += block.kernel(block.compare(Z, landmarks, n_moving), self.gamma)
         return self._finish(self.intercepts + kernel @ self.coefficients)
 
     def _finish(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,10 +114,12 @@ class KernelRidge:
         """Score how far each row is from the training music, from 0 to 1: (n_rows,).
 
         It is 0.5 at the 99th percentile of the training segments' distances to the nearest landmark
-        of another track, and near 0 at the median.
+        of another track, and near 0 at the median. Kinds are compared whole and count alike,
+        whatever the blocks take of them: columns that say nothing of a target may yet tell speech
+        from music.
         """
         middle, far = self.usual_distances
-        nearest = np.array([1 - self._kernel(row).max() for row in _rows(features)])
+        nearest = np.array([1 - of_row.max() for of_row in self._kernels(self._whole, features)])
         score: NDArray[np.float64] = 1 / (1 + np.exp(-STEEPNESS * (nearest - far) / (far - middle)))
         return score
 
@@ -160,27 +134,46 @@ class KernelRidge:
             arrays[f"mean_{number}"] = standard.mean
             arrays[f"scale_{number}"] = standard.scale
             arrays[f"landmarks_{number}"] = self.landmarks[number]
+        for number, block in enumerate(self.blocks):
+            if block.columns is not None:
+                arrays[f"columns_{number}"] = block.columns
         return arrays
 
     @cached_property
-    def _wide_landmarks(self) -> tuple[NDArray[np.float64], ...]:
+    def _parts(self) -> tuple[_Part, ...]:
+        return self._take_landmarks(self.blocks)
+
+    @cached_property
+    def _whole(self) -> tuple[_Part, ...]:
+        return self._take_landmarks(whole_kinds_of(self.blocks))
+
+    def _take_landmarks(self, blocks: Sequence[Block]) -> tuple[_Part, ...]:
         # Widened once: doing it for each row takes longer than all else.
-        return tuple(part.astype(np.float64) for part in self.landmarks)
+        return tuple(
+            (
+                block,
+                block.columns_of(self.landmarks[block.kind]).astype(np.float64),
+                block.n_moving(self.standardisations),
+            )
+            for block in blocks
+        )
 
-    def _kernel(self, row: Sequence[Floats]) -> NDArray[np.float64]:
-        kernel = np.zeros(len(self.coefficients))
-        for x, standard, landmarks, share in zip(
-            row, self.standardisations, self._wide_landmarks, self.shares, strict=True
-        ):
-            gaps = landmarks - standard.apply(x)
-            distances = np.einsum("ij,ij->i", gaps, gaps)
-            kernel += share * np.exp(-self.gamma * distances / standard.n_moving)
-        return kernel
-
-
-def _rows(features: Sequence[NDArray[Any]]) -> list[list[Floats]]:
-    flat = [part.reshape(len(part), math.prod(part.shape[1:])) for part in features]
-    return [[part[row] for part in flat] for row in range(len(flat[0]))]
+    def _kernels(
+        self, parts: Sequence[_Part], features: Sequence[NDArray[Any]]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield each row's kernel with all landmarks, over some blocks: (n_landmarks,) each."""
+        scaled = scale_kinds(features, self.standardisations)
+        rows = [block.take(scaled, features) for block, _, _ in parts]
+        for row in range(len(features[0])):
+            kernel = np.zeros(len(self.coefficients))
+            for Z, (block, landmarks, n_moving) in zip(rows, parts, strict=True):
+                if block.is_linear:
+                    compared = np.einsum("ij,j->i", landmarks, Z[row])
+                else:
+                    gaps = landmarks - Z[row]
+                    compared = np.einsum("ij,ij->i", gaps, gaps)
+                kernel += block.kernel(compared / n_moving, self.gamma)
+            yield kernel
 
 
 def to_distributions(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,22 +189,23 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
     Raises SchemaError where its arrays do not fit each other and the card.
     """
     try:
-        shares = _read_shares(card)
-        numbers = range(len(card.inputs))
+        blocks = _read_blocks(card, learnt)
+        numbers = range(1 + max(block.kind for block in blocks))
         model = KernelRidge(
             card.targets,
+            blocks,
             tuple(Standardisation(learnt[f"mean_{n}"], learnt[f"scale_{n}"]) for n in numbers),
             tuple(learnt[f"landmarks_{n}"] for n in numbers),
-            shares,
             float(card.form["gamma"]),
             learnt["coefficients"],
             learnt["intercepts"],
             learnt["usual_distances"],
         )
-        _check_arrays(model.arrays(), card)
+        _check_arrays(model.arrays(), card, blocks)
+        shares = [block.share for block in blocks]
         if not np.isfinite([model.gamma, *shares]).all() or model.gamma < 0:
             raise ValueError("its kernel is not of finite numbers, with a positive gamma")
-    except (KeyError, OverflowError, TypeError, ValueError) as error:
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise SchemaError(
             path,
             f"holds no kernel ridge regression as mer train kernel makes it ({error})",
@@ -220,14 +214,34 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
     return model
 
 
-def _read_shares(card: ModelCard) -> tuple[float, ...]:
-    shares = card.form["shares"]
-    if len(card.inputs) == 1:
-        return (1.0,)  # selected columns of all kinds make one kernel
-    return tuple(float(shares[kind]) for kind in card.kinds)
+def _read_blocks(card: ModelCard, learnt: Learnt) -> tuple[Block, ...]:
+    shares, linear = card.form["shares"], card.form.get("linear", {})
+    if len(card.inputs) == 1 and "columns_0" not in learnt and not linear:
+        return (Block(card.kinds[0], 0, 1.0),)  # selected columns of all kinds make one kernel
+    blocks = []
+    for number, (name, share) in enumerate([*shares.items(), *linear.items()]):
+        columns = learnt.get(f"columns_{number}")
+        # A kind's own name may have the separator, too.
+        (kind, *_) = (
+            place
+            for place, known in enumerate(card.kinds)
+            if name == known or (columns is not None and name.startswith(known + SEPARATOR))
+        )
+        if columns is not None and not _are_columns(columns, math.prod(card.inputs[kind].shape)):
+            raise ValueError(f"{name} is of columns that are not there")
+        blocks.append(Block(name, kind, float(share), columns, number >= len(shares)))
+    return tuple(blocks)
 
 
-def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
+def _are_columns(columns: Any, n_columns: int) -> bool:
+    columns = np.asarray(columns)
+    is_list = columns.ndim == 1 and columns.dtype.kind == "i" and len(columns) > 0
+    return is_list and 0 <= columns.min() <= columns.max() < n_columns
+
+
+def _check_arrays(
+    arrays: Mapping[str, NDArray[Any]], card: ModelCard, blocks: Sequence[Block]
+) -> None:
     """Raise ValueError where an array does not fit the card, or is not finite."""
     n_landmarks = len(arrays["coefficients"])
     shapes: dict[str, tuple[int, ...]] = {
@@ -235,8 +249,8 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
         "intercepts": (card.n_outputs,),
         "usual_distances": (2,),
     }
-    for number, needed in enumerate(card.inputs):
-        n_columns = math.prod(needed.shape)
+    for number in {block.kind for block in blocks}:
+        n_columns = math.prod(card.inputs[number].shape)
         shapes |= {f"mean_{number}": (n_columns,), f"scale_{number}": (n_columns,)}
         shapes[f"landmarks_{number}"] = (n_landmarks, n_columns)
     for name, shape in shapes.items():
@@ -249,8 +263,9 @@ def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
 
 
 def describe_form(problem: Problem, model: KernelRidge, point: Point) -> dict[str, Any]:
-    """Say what a card says of the model's form, but for the kinds' shares."""
-    return {"kernel": "rbf", **point, "n_landmarks": len(model.coefficients)}
+    """Say what a card says of the model's form."""
+    blocks = describe_blocks(problem.blocks)
+    return {"kernel": "rbf", **point, "n_landmarks": len(model.coefficients), **blocks}
 
 
 def fit(problem: Problem, points: Sequence[Point]) -> list[KernelRidge]:
@@ -272,26 +287,33 @@ def try_points(
 
 @dataclass(frozen=True)
 class _NormalEquations:
-    """Rows to fit to, standardised, with their distances to the landmarks for each kind."""
+    """Rows to fit to, and how they compare with the landmarks, for each block."""
 
     problem: Problem
     standardisations: tuple[Standardisation, ...]
     landmarks: tuple[NDArray[np.float16], ...]
-    distances: tuple[NDArray[np.float64], ...]
+    scaled: tuple[NDArray[np.float64], ...]
+    compared: tuple[NDArray[np.float64], ...]
     targets: NDArray[np.float64]
 
     @classmethod
     def of(cls, problem: Problem) -> _NormalEquations:
-        standards = tuple(Standardisation.fit(part) for part in problem.features)
-        scaled = [s.apply(part) for s, part in zip(standards, problem.features, strict=True)]
+        features = problem.features
+        standards = tuple(Standardisation.fit(flatten(part)) for part in features)
+        scaled = scale_kinds(features, standards)
         landmarks = tuple(part[~problem.is_copy].astype(LANDMARK_DTYPE) for part in scaled)
         return cls(
             problem,
             standards,
             landmarks,
+            scaled,
             tuple(
-                squared_distances(part, of_kind) / standard.n_moving
-                for part, of_kind, standard in zip(scaled, landmarks, standards, strict=True)
+                block.compare(
+                    block.take(scaled, features),
+                    block.columns_of(landmarks[block.kind]),
+                    block.n_moving(standards),
+                )
+                for block in problem.blocks
             ),
             problem.numbers[:, None] if are_numbers([problem.target]) else problem.distributions,
         )
@@ -302,10 +324,10 @@ class _NormalEquations:
         return means
 
     def kernel(self, gamma: float) -> NDArray[np.float64]:
-        """Give the kernel of all rows with the landmarks: (n_rows, n_landmarks)."""
-        kernel = np.zeros_like(self.distances[0])
-        for of_kind, share in zip(self.distances, self.problem.shares, strict=True):
-            kernel += share * np.exp(-gamma * of_kind)
+        """Give the kernel of all rows with the landmarks: (n, n_landmarks)."""
+        kernel = np.zeros_like(self.compared[0])
+        for block, compared in zip(self.problem.blocks, self.compared, strict=True):
+            kernel += block.kernel(compared, gamma)
         return kernel
 
     def solve(self, gamma: float, ridge: float) -> KernelRidge:
@@ -325,20 +347,30 @@ class _NormalEquations:
         )
         return KernelRidge(
             (self.problem.target,),
+            self.problem.blocks,
             self.standardisations,
             self.landmarks,
-            self.problem.shares,
             gamma,
             coefficients.astype(np.float32),
             self.intercepts,
-            self._usual_distances(of_landmarks),
+            self._usual_distances(gamma),
         )
 
-    def _usual_distances(self, of_landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _usual_distances(self, gamma: float) -> NDArray[np.float64]:
         """Give quantiles of the landmarks' distances to the nearest one of another track."""
-        groups = self.problem.groups[~self.problem.is_copy]
-        K = of_landmarks.copy()
+        originals = ~self.problem.is_copy
+        groups = self.problem.groups[originals]
+        K = np.zeros((len(groups), len(groups)))
+        for block in whole_kinds_of(self.problem.blocks):
+            K += block.kernel(self._compare_whole(block)[originals], gamma)
         # Segments of one track are near each other, and tell nothing of other music.
         K[groups[:, None] == groups] = 0
         usual: NDArray[np.float64] = np.quantile(1 - K.max(axis=1), USUAL_QUANTILES)
         return usual
+
+    def _compare_whole(self, whole: Block) -> NDArray[np.float64]:
+        for block, compared in zip(self.problem.blocks, self.compared, strict=True):
+            if block.kind == whole.kind and block.columns is None and not block.is_linear:
+                return compared
+        n_moving = whole.n_moving(self.standardisations)
+        return whole.compare(self.scaled[whole.kind], self.landmarks[whole.kind], n_moving)

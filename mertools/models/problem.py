@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.models.blocks import Block
 from mertools.models.registry import Objective, Value
 from mertools.targets.scale import Target
 
@@ -35,7 +36,7 @@ class Problem:
     target: Target
     objective: Objective
     features: Vectors
-    shares: tuple[float, ...]
+    blocks: tuple[Block, ...]
     y: NDArray[np.int64]
     distributions: NDArray[np.float64]
     numbers: NDArray[np.float64]

@@ -94,7 +94,7 @@ def make_card(plan: Plan, joined: Joined, trained: Trained, licence: str | None)
         unit=plan.vectors.unit if plan.vectors is not None else "segment",
         columns=data.columns,
         standardisation=_describe_standardisation(settings),
-        form=dict(final.form) | _describe_shares(settings, data.stored.kinds),
+        form=final.form,
         training=training,
         seed=settings.seed,
         search={
@@ -159,13 +159,6 @@ def _describe_standardisation(settings: Settings) -> str:
         return "none"
     found = getattr(module, "STANDARDISATION", "none")
     return str(found if isinstance(found, str) else found[form["variant"]])
-
-
-def _describe_shares(settings: Settings, kinds: Sequence[Any]) -> dict[str, Any]:
-    if "share" not in settings.architecture.options:
-        return {}
-    names = [kind.name for kind in kinds]
-    return {"shares": dict(zip(names, settings.kind_weights, strict=True))}
 
 
 def _describe_criterion(plan: Plan) -> str:

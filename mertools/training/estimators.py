@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mertools.dataset.folds import assign_folds, check_classes
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
+from mertools.models.blocks import Block, whole_kinds
 from mertools.models.model import Model, SelectingModel, are_numbers
 from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults
@@ -181,20 +182,20 @@ def _make_problem(
     rows = data.rows_of(learn)
     groups, is_copy = data.groups[rows], data.is_copy[data.groups[rows]]
     features: Vectors = tuple(part[rows] for part in vectors.features)
-    shares = settings.kind_weights or tuple(1 / len(features) for _ in features)
+    blocks = settings.blocks or whole_kinds([kind.name for kind in data.stored.kinds])
     columns = None
     if settings.select is not None:
         X = side_by_side(features)
         # Ranked by originals alone: copies would count their tracks several times.
         columns = choose_columns(settings.select, data, X[~is_copy], groups[~is_copy])
         # Columns of several kinds make one block, which has the whole kernel.
-        features, shares = (X[:, columns],), (1.0,)
+        features, blocks = (X[:, columns],), (Block("selected", 0, 1.0),)
     numbers = data.units_numbers()[groups, 0] if are_numbers(data.targets) else np.zeros(len(rows))
     problem = Problem(
         data.targets[0],
         settings.objective,
         features,
-        shares,
+        blocks,
         data.labels.y[groups],
         data.labels.distributions[groups],
         numbers,

@@ -15,6 +15,7 @@ from mertools.dataset.folds import assign_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
 from mertools.evaluation.ranking import Method
+from mertools.models.blocks import Block
 from mertools.models.problem import Point
 from mertools.models.registry import Architecture, Objective
 from mertools.targets.pooling import Pooling
@@ -47,9 +48,9 @@ class Settings:
 
     `recipe` holds the parameters that do not vary; `space` those that do. `n_repeats` are
     repetitions of cross-validation with other folds, or without folds trainings from other seeds.
-    `kind_weights` are the shares of kinds in a kernel. `starts` are networks to begin with;
-    `n_threads` are torch's in each process, and `device` is as torch names it. `encoder` is the
-    folder of a text encoder that is learnt along.
+    `blocks` are those of a kernel; without any, each kind is one. `starts` are networks to begin
+    with; `n_threads` are torch's in each process, and `device` is as torch names it. `encoder` is
+    the folder of a text encoder that is learnt along.
     """
 
     architecture: Architecture
@@ -61,7 +62,7 @@ class Settings:
     seed: int
     pool: Pooling
     select: Selection | None = None
-    kind_weights: tuple[float, ...] = ()
+    blocks: tuple[Block, ...] = ()
     starts: tuple[Start, ...] = ()
     device: str = "cpu"
     n_threads: int = 1

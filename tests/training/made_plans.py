@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ def make_plan(
     n_repeats: int = 1,
     seed: int = 0,
     pool: Any = "mean",
-    weights: Sequence[float] = (),
     n_trials: int = 4,
     select: Any = None,
 ) -> Plan:
@@ -54,7 +52,6 @@ def make_plan(
         seed,
         pool,
         select,
-        tuple(weights),
     )
     folds = share_folds(None, data, n_folds, n_repeats, seed)
     return Plan(data, settings, tuple(folds), VectorDataset(data, features, unit))

@@ -23,7 +23,8 @@ from mertools.dataset.dataset import Dataset
 from mertools.dataset.folds import assign_folds, share_folds
 from mertools.dataset.join import Request, join
 from mertools.dataset.vectors import VectorDataset, load_vectors
-from mertools.models.kernel import KernelRidge, Standardisation, restore
+from mertools.models.blocks import Block, Standardisation
+from mertools.models.kernel import KernelRidge, restore
 from mertools.models.registry import find_architecture
 from mertools.training.estimators import fit_estimator
 from mertools.training.plan import Plan, Settings, Task
@@ -60,15 +61,16 @@ def fit(
     row = find_architecture("kernel")
     space = make_space(row.parameters, {}, {}, None, 1, 0)
     recipe = Recipe(row, {})
-    settings = Settings(row, "soft", recipe, space, 3, 1, 0, "mean", kind_weights=shares)
+    blocks = tuple(Block(kind, n, shares[n]) for n, kind in enumerate(KINDS))
+    settings = Settings(row, "soft", recipe, space, 3, 1, 0, "mean", blocks=blocks)
     plan = Plan(data, settings, tuple(share_folds(None, data, 3, 1, 0)), vectors)
     made = fit_estimator(plan, Task(point))
     number = {k: made.arrays[k] for k in ("coefficients", "intercepts", "usual_distances")}
     model = KernelRidge(
         data.targets,
+        blocks,
         tuple(Standardisation(made.arrays[f"mean_{n}"], made.arrays[f"scale_{n}"]) for n in (0, 1)),
         tuple(made.arrays[f"landmarks_{n}"] for n in (0, 1)),
-        shares,
         float(made.point["gamma"]),
         **number,
     )
@@ -108,7 +110,7 @@ def test_numbers_equal_kernel_ridge_regression_by_hand(objective: str) -> None:
     """The number itself, in 0..1 of its scale, is regressed; it is searched for within folds."""
     data, X = make_number_tracks()
     grid = {"gamma": (0.1, 0.5), "ridge": (0.05, 0.5)}
-    plan = make_plan(data, X, "kernel", grid=grid, objective=objective, weights=(1.0,))
+    plan = make_plan(data, X, "kernel", grid=grid, objective=objective)
     trained = run(plan)
     numbers = data.labels.numbers[:, 0]
     unit = (numbers - 1) / 8
@@ -288,3 +290,47 @@ def test_it_predicts_without_heavy_libraries(folder: Path, mer: Mer) -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
+def test_columns_are_blocks_of_their_own_and_lines_go_on(mer: Mer, tmp_path: Path) -> None:
+    """Beyond the range of training an RBF falls silent, and a straight line does not."""
+    rng = np.random.default_rng(0)
+    ids = [f"t{n:02}" for n in range(40)]
+    told = rng.uniform(-1, 1, 40)
+
+    def write(name: str, sustain: np.ndarray) -> None:
+        columns = {"tag_a": rng.standard_normal(40), "tag_b": rng.standard_normal(40)}
+        table = {"track_id": ids, **columns, "sustain": sustain}
+        lines = zip(*table.values(), strict=True)
+        text = "\n".join(",".join(map(str, line)) for line in [tuple(table), *lines])
+        (tmp_path / f"{name}.csv").write_text(text + "\n")
+        mer("import", "features", f"{name}.csv", "--kind", "notes", "-o", f"{name}.h5")
+
+    write("near", 10 + told)
+    write("far", 12 + told / 2)
+    numbers = "\n".join(f"{i},a,arousal,{5 + x:.3f}" for i, x in zip(ids, told, strict=True))
+    (tmp_path / "ratings.csv").write_text(f"track_id,annotator_id,target,value\n{numbers}\n")
+    mer("aggregate-labels", "ratings.csv", "--scale", "arousal=1..9", "-o", "numbers.csv")
+    train = ("train", "kernel", "--features", "near.h5", "--labels", "numbers.csv", "--jobs", "1")
+    fixed = ("--target", "arousal", "--set", "gamma=1", "--set", "ridge=0.1", "--cv", "3")
+    r = {}
+    for name, blocks in (
+        ("whole", ("--kind", "notes")),
+        ("line", ("--share", "notes.tag=1", "--linear", "notes.sustain=0.5", "--kind", "notes")),
+    ):
+        mer(*train, *fixed, *blocks, "-o", f"{name}.safetensors")
+        mer("validate", f"{name}.safetensors")
+        found = mer("predict", "-m", f"{name}.safetensors", "far.h5", "--level", "track").stdout
+        value = [float(row["value"]) for row in csv.DictReader(found.splitlines())]
+        r[name] = np.corrcoef(value, told)[0, 1] if np.std(value) > 1e-6 else 0.0
+    assert r["line"] > 0.9 > r["whole"]
+    form = json.loads(mer("inspect", "line.safetensors", "--json").stdout)["architecture"]
+    assert (form["shares"], form["linear"]) == ({"notes.tag": 1.0}, {"notes.sustain": 0.5})
+    for option, words in (
+        (("--share", "notes.pitch=1"), "names no column of notes"),
+        (("--linear", "notes=1"), "is all of the kernel"),
+        (("--linear", "notes.sustain"), "NAME=WEIGHT"),
+        (("--linear", "notes.sustain=1", "--select", "f:2"), "leave out --select"),
+    ):
+        refused = mer(*train, *fixed, "--kind", "notes", *option, "-o", "x.safetensors", status=2)
+        assert words in refused.stderr

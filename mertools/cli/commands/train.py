@@ -62,8 +62,18 @@ def train(
     share: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KIND=WEIGHT",
-            help="Share of a kind in the kernel; the usual one is 1.",
+            metavar="NAME=WEIGHT",
+            help="Share of a kind in the kernel, or of its columns whose names begin so: "
+            "KIND.COLUMNS; a kind that is not named has 1.",
+            show_default=False,
+        ),
+    ] = None,
+    linear: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WEIGHT",
+            help="Columns, named as in --share, whose effect is a straight line beside the kernel, "
+            "also beyond the range of training.",
             show_default=False,
         ),
     ] = None,
@@ -219,6 +229,7 @@ def train(
             kinds=tuple(kind or ()),
             unit=unit if unit in architecture.units else "segment",
             shares=tuple(share or ()),
+            linear=tuple(linear or ()),
             objective=objective,
             fixed=tuple(set_ or ()),
             recipe=recipe,
@@ -268,7 +279,7 @@ def command_of(architecture: Architecture) -> tuple[Callable[..., None], dict[st
     if len(architecture.units) < 2:
         left_out.append("unit")
     if "share" not in architecture.options:
-        left_out.append("share")
+        left_out += ["share", "linear"]
     if not architecture.has_targets:
         left_out += ONLY_OF_TARGETS
     fixed |= {name: defaults[name] for name in left_out}

@@ -30,9 +30,9 @@ from mertools.cli.shared.training_request import (
     choose_groups,
     choose_kinds,
     choose_recipe,
+    parse_blocks,
     parse_oversampling,
     parse_selection,
-    parse_shares,
     prepare_network,
 )
 from mertools.cli.shared.values import parse_grid
@@ -65,7 +65,6 @@ def run_training(
     selection = parse_selection(request.select)
     oversampling = parse_oversampling(request.oversample)
     kinds = choose_kinds(architecture, request.kinds)
-    weights = parse_shares(kinds, request.shares) if "share" in architecture.options else ()
     device, starts = "cpu", ()
     if architecture.is_network:
         device, starts = prepare_network(architecture, request)
@@ -87,6 +86,8 @@ def run_training(
     )
     report_joined(joined)
     data = joined.dataset
+    has_blocks = "share" in architecture.options
+    blocks = parse_blocks(data.stored.kinds, request) if has_blocks else ()
     vectors = None if architecture.is_network else load_vectors(data, request.unit)
     n_columns = vectors.n_columns if vectors is not None else 1
     if selection is not None:
@@ -111,7 +112,7 @@ def run_training(
         request.seed,
         request.pool,
         selection,
-        weights,
+        blocks,
         starts,
         device,
         request.n_threads,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
+from mertools.artifacts.feature_rows import KindDescription
 from mertools.cli.shared.console import (
     set_quiet,
 )
 from mertools.cli.shared.values import parse_grid
 from mertools.dataset.relatives import read_groups
 from mertools.errors import UsageError, choose_from
+from mertools.models.blocks import SEPARATOR, Block
 from mertools.models.registry import Architecture
 from mertools.targets.pooling import Pooling
 from mertools.training.oversample import METHODS, Oversampling
@@ -37,6 +42,7 @@ class TrainingRequest:
     kinds: tuple[str, ...]
     unit: Literal["track", "segment"]
     shares: tuple[str, ...]
+    linear: tuple[str, ...]
     objective: str | None
     fixed: tuple[str, ...]
     recipe: str | None
@@ -111,21 +117,72 @@ def choose_kinds(architecture: Architecture, asked: Sequence[str]) -> tuple[str,
     )
 
 
-def parse_shares(kinds: Sequence[str], texts: Sequence[str]) -> tuple[float, ...]:
-    """Give each kind's share of the kernel, scaled to a sum of 1."""
+def parse_blocks(kinds: Sequence[KindDescription], request: TrainingRequest) -> tuple[Block, ...]:
+    """Parse NAME=WEIGHT, the blocks of a kernel; shares of RBFs are scaled to a sum of 1.
+
+    A name is a kind, or `KIND.COLUMNS` for those whose names begin so. A kind that is not named has
+    a share of 1. Linear blocks come last. There are none where columns are selected.
+    """
+    weights = _parse_weights("--share", request.shares)
+    slopes = _parse_weights("--linear", request.linear)
+    found = {name: _find_block(kinds, name, "--share") for name in weights}
+    of_slopes = {name: _find_block(kinds, name, "--linear") for name in slopes}
+    named = {block.kind for block in (*found.values(), *of_slopes.values())}
+    for number, kind in enumerate(kinds):
+        if number not in named:
+            found[kind.name], weights[kind.name] = Block(kind.name, number, 1.0), 1.0
+    if request.select is not None:
+        if slopes:
+            raise UsageError("--linear", "needs all columns", "leave out --select")
+        return ()
+    if not found:
+        raise UsageError("--linear", "is all of the kernel", f"give --share {kinds[0].name}=1, too")
+    # In the order of kinds, so that the order of options changes nothing.
+    in_order = sorted(found.items(), key=lambda item: (item[1].kind, item[0]))
+    total = sum(weights.values())
+    return (
+        *(replace(block, share=weights[name] / total) for name, block in in_order),
+        *(
+            replace(block, share=slopes[name], is_linear=True)
+            for name, block in sorted(of_slopes.items())
+        ),
+    )
+
+
+def _parse_weights(option: str, texts: Sequence[str]) -> dict[str, float]:
+    weights = {}
     for text in texts:
-        name = text.partition("=")[0]
-        if name not in kinds:
-            raise UsageError(f"--share {name}", "is not learnt from", choose_from(kinds, name))
-    given = {
-        name: values[-1]
-        for name, values in parse_grid("--share", texts, dict.fromkeys(kinds, float)).items()
-    }
-    for kind, share in given.items():
-        if not 0 < share < float("inf"):
-            raise UsageError(f"--share {kind}", "needs a number above 0", f"give {kind}=1")
-    shares = [given.get(kind, 1.0) for kind in kinds]
-    return tuple(share / sum(shares) for share in shares)
+        name, _, weight = text.partition("=")
+        try:
+            weights[name] = float(weight)
+        except ValueError:
+            raise UsageError(
+                f"{option} {text}", "is not of the form NAME=WEIGHT", f"give {name}=1"
+            ) from None
+        if not 0 < weights[name] < float("inf"):
+            raise UsageError(f"{option} {name}", "needs a number above 0", f"give {name}=1")
+    return weights
+
+
+def _find_block(kinds: Sequence[KindDescription], name: str, option: str) -> Block:
+    """Find the columns that a block's name names; its share is 1."""
+    names = [kind.name for kind in kinds]
+    if name in names:
+        return Block(name, names.index(name), 1.0)
+    # A kind's own name may have the separator, too.
+    parents = [number for number, kind in enumerate(names) if name.startswith(kind + SEPARATOR)]
+    if not parents:
+        raise UsageError(f"{option} {name}", "is not learnt from", choose_from(names, name))
+    kind = kinds[parents[0]]
+    prefix = name.removeprefix(kind.name + SEPARATOR)
+    columns = np.flatnonzero([column.startswith(prefix) for column in kind.columns])
+    if not len(columns) or len(kind.columns) != math.prod(kind.shape):
+        raise UsageError(
+            f"{option} {name}",
+            f"names no column of {kind.name}",
+            choose_from(kind.columns, prefix) if kind.columns else f"give {kind.name}=1",
+        )
+    return Block(name, parents[0], 1.0, columns)
 
 
 def parse_selection(text: str | None) -> Selection | None:

@@ -1,0 +1,191 @@
+"""Compare kernels for music from anywhere, in Markdown: the Makefile's were chosen by this.
+
+`choose.py OUT --tracks CORPUS/tracks.csv --quadrants EMOPIA/quadrants.csv > choice.md`
+
+OUT holds the Makefile's features. The rule: of the kernels whose r out of fold is at most 0.01
+below the first one's, that with the highest sum of r on left-out genres and AUC on the half of the
+piano that chooses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from piano import Piano
+
+from mertools.cli.shared.training_request import parse_blocks
+from mertools.dataset.dataset import Dataset
+from mertools.dataset.join import Request, join
+from mertools.dataset.vectors import load_vectors
+from mertools.models.blocks import Block
+from mertools.models.kernel import fit
+from mertools.models.problem import Problem
+
+COPIES = ("quiet", "narrow")
+N_FOLDS, DIVISIONS = 5, (0, 1, 2)
+TIMBRE = "musicnn.tags=1 musicnn.penultimate=1"
+
+ALL = "musicnn musicnn-change tonal"
+LINE = "tonal.sustain=0.5"
+CANDIDATES = {
+    "arousal": (
+        (ALL, "musicnn=2", "", 0.5, 0.1),
+        (ALL, "musicnn=2", "", 0.1, 0.1),
+        (ALL, "musicnn=2 tonal=1", LINE, 0.25, 0.3),
+        (ALL, f"{TIMBRE} tonal=0.5", "", 0.25, 0.4),
+        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.5, 0.4),
+        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.3),
+        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.4),
+        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.8),
+        (ALL, f"{TIMBRE} tonal=0.5", LINE, 0.1, 0.4),
+        ("musicnn tonal", f"{TIMBRE} tonal=0.5", LINE, 0.25, 0.4),
+    ),
+    "valence": (
+        ("musicnn tonal", "musicnn=3", "", 0.125, 0.4),
+        ("musicnn tonal", "", "", 0.1, 0.4),
+        ("musicnn tonal key", "key=0.5", "", 0.1, 0.4),
+        ("musicnn tonal key", "", "key.minor_logit=0.5", 0.1, 0.4),
+        ("musicnn tonal key", "", "key.minor_logit=0.5", 0.1, 0.8),
+        ("musicnn tonal key", f"{TIMBRE} tonal=2", "key.minor_logit=0.5", 0.1, 0.4),
+        ("musicnn tonal key", f"{TIMBRE} tonal=2", "key.minor_logit=0.5", 0.1, 0.8),
+        ("musicnn tonal key", f"{TIMBRE} tonal=2", "key.minor_logit=0.5", 0.25, 0.8),
+    ),
+}
+"""Kinds, shares, linear columns, gamma and ridge; the first of each were bundled before."""
+
+
+class Trial:
+    """The corpus for one target and kernel: r out of fold and by genre, and values of the piano."""
+
+    def __init__(self, folder: Path, target: str, kinds: str, shares: str, linear: str) -> None:
+        """Read the features of the music, its copies and the piano."""
+        names = tuple(kinds.split())
+        self.data, self.features = read(folder, target, names)
+        asked = Namespace(shares=shares.split(), linear=linear.split(), select=None)
+        self.blocks: tuple[Block, ...] = parse_blocks(self.data.stored.kinds, asked)
+        self.unit = self.data.units[self.data.groups]  # of a row; a copy has its original's
+        self.is_copy = self.data.is_copy[self.data.groups]
+        self.rating = self.data.labels.distributions @ [-1.0, 0.0, 1.0]
+
+    def predict(
+        self, learn: NDArray[np.bool_], point: dict[str, float], rows: list[NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        """Learn from some rows, (n_rows,), and give the mean ratings of others."""
+        groups, is_copy = self.data.groups[learn], self.is_copy[learn]
+        problem = Problem(
+            self.data.targets[0],
+            "soft",
+            tuple(part[learn] for part in self.features),
+            self.blocks,
+            self.data.labels.y[groups],
+            self.data.labels.distributions[groups],
+            np.zeros(len(groups)),
+            groups,
+            is_copy,
+            np.where(is_copy, 1 / len(COPIES), 1.0),
+            (),
+        )
+        (model,) = fit(problem, [point])
+        values: NDArray[np.float64] = model.predict_together(rows) @ [-1.0, 0.0, 1.0]
+        return values
+
+    def held_out(
+        self, part_of: NDArray[np.int64], point: dict[str, float]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict each part of the tracks, (n_units,), by a model of the others; give ratings."""
+        values, ratings = np.zeros(len(part_of)), np.zeros(len(part_of))
+        for part in np.unique(part_of):
+            inside = part_of[self.unit] == part
+            rows = inside & ~self.is_copy
+            predicted = self.predict(~inside, point, [of[rows] for of in self.features])
+            values += pool(predicted, self.unit[rows], len(values))
+            ratings += pool(self.rating[self.data.groups[rows]], self.unit[rows], len(values))
+        return values, ratings
+
+
+def read(
+    folder: Path, target: str, kinds: tuple[str, ...]
+) -> tuple[Dataset, tuple[NDArray[np.float32], ...]]:
+    """Read labels and features of the music and its copies."""
+    copies = tuple(folder / f"{name}.h5" for name in COPIES)
+    request = Request(
+        (folder / "music.h5",),
+        str(folder / "labels.csv"),
+        (target,),
+        kinds,
+        copies,
+        keeps_disputed=True,
+    )
+    data = join(request).dataset
+    return data, load_vectors(data, "segment").features
+
+
+def pool(values: NDArray[np.float64], groups: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Average rows by their group: (n,), 0 for groups without any."""
+    counts = np.bincount(groups, minlength=n)
+    means: NDArray[np.float64] = np.bincount(groups, values, n) / np.maximum(counts, 1)
+    return means
+
+
+def read_piano(
+    folder: Path, piano: Piano, kinds: str
+) -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
+    """Read the piano's features, and each row's clip."""
+    import h5py
+
+    with h5py.File(folder / "piano.h5") as file:
+        number = {name: n for n, name in enumerate(piano.track_ids)}
+        clips = np.array([number[name] for name in file["segments/track_id"].asstr()[:]])
+        return [file[f"features/{kind}"][:].astype(np.float32) for kind in kinds.split()], clips
+
+
+def compare(options: Namespace, piano: Piano, target: str) -> Iterator[str]:
+    """Yield a row for each kernel."""
+    with options.tracks.open(newline="") as stream:
+        genre_of = {row["track_id"]: row["genre"] for row in csv.DictReader(stream)}
+    yield f"| {target}: shares, linear, gamma, ridge | r | R2 | other genre: r | piano: AUC |"
+    yield "|" + " --- |" * 5
+    for kinds, shares, linear, gamma, ridge in CANDIDATES[target]:
+        trial = Trial(options.folder, target, kinds, shares, linear)
+        point = {"gamma": gamma, "ridge": ridge}
+        names = [trial.data.track_ids[t] for t in np.flatnonzero(~trial.data.is_copy)]
+        genres = np.unique([genre_of[name] for name in names], return_inverse=True)[1]
+        r, r2 = [], []
+        for seed in DIVISIONS:
+            order = np.random.default_rng(seed).permutation(len(names))
+            folds = np.argsort(order) % N_FOLDS
+            values, ratings = trial.held_out(folds, point)
+            r.append(np.corrcoef(values, ratings)[0, 1])
+            r2.append(1 - np.square(ratings - values).mean() / ratings.var())
+        values, ratings = trial.held_out(genres, point)
+        of_genres = [np.corrcoef(values[genres == g], ratings[genres == g])[0, 1] for g in range(4)]
+        rows, clips = read_piano(options.folder, piano, kinds)
+        everything = np.ones(len(trial.unit), bool)
+        heard = pool(trial.predict(everything, point, rows), clips, len(piano.track_ids))
+        area = piano.auc(target, heard, piano.choose)
+        without = "" if "change" in kinds or target == "valence" else ", no musicnn-change"
+        name = ", ".join(filter(None, (shares or "all 1", linear, f"{gamma:g}", f"{ridge:g}")))
+        figures = (np.mean(r), np.mean(r2), np.mean(of_genres), area)
+        yield f"| {name}{without} | " + " | ".join(f"{x:.3f}" for x in figures) + " |"
+
+
+def main() -> None:
+    """Print a table for each target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tracks", type=Path, required=True)
+    parser.add_argument("--quadrants", type=Path, required=True)
+    options = parser.parse_args()
+    piano = Piano.read(options.quadrants)
+    for target in CANDIDATES:
+        print("\n".join(compare(options, piano, target)), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Music from elsewhere to judge by: EMOPIA's clips of pop piano, half of the songs for choosing.
+
+Songs in alphabetical order are shuffled with the seed 0; the first half chooses, the other half
+judges, so that what was chosen was not chosen on what judges it.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mertools.evaluation.metrics import roc_auc
+
+SEED = 0
+N_RESAMPLES = 1000
+HIGH = {"arousal": ("Q1", "Q2"), "valence": ("Q1", "Q4")}
+"""The quadrants on the high or positive side of a target."""
+
+
+@dataclass(frozen=True)
+class Piano:
+    """Clips: their ids and songs, whether they choose, and on which side of a target they are."""
+
+    track_ids: tuple[str, ...]
+    songs: NDArray[np.str_]
+    choose: NDArray[np.bool_]
+    quadrants: NDArray[np.str_]
+
+    @classmethod
+    def read(cls, path: Path) -> Piano:
+        """Read `track_id,song,quadrant`."""
+        with path.open(newline="") as stream:
+            rows = sorted(csv.DictReader(stream), key=lambda row: row["track_id"])
+        songs = np.array([row["song"] for row in rows])
+        names = np.unique(songs)
+        first = np.random.default_rng(SEED).permutation(len(names))[: len(names) // 2]
+        return cls(
+            tuple(row["track_id"] for row in rows),
+            songs,
+            np.isin(songs, names[first]),
+            np.array([row["quadrant"] for row in rows]),
+        )
+
+    def auc(self, target: str, values: NDArray[np.float64], clips: NDArray[np.bool_]) -> float:
+        """Tell clips of the high side from the others by values: the area under the ROC curve."""
+        return float(self._areas(target, values, clips[None].astype(float))[0])
+
+    def interval(
+        self, target: str, values: NDArray[np.float64], clips: NDArray[np.bool_]
+    ) -> tuple[float, float]:
+        """Give the 95 % interval of the area, by bootstrap over songs."""
+        names, song_of = np.unique(self.songs[clips], return_inverse=True)
+        chance = np.random.default_rng(SEED)
+        draws = chance.multinomial(len(names), [1 / len(names)] * len(names), N_RESAMPLES)
+        weights = np.zeros((N_RESAMPLES, len(clips)))
+        weights[:, clips] = draws[:, song_of]
+        low, top = np.quantile(self._areas(target, values, weights), (0.025, 0.975))
+        return float(low), float(top)
+
+    def _areas(
+        self, target: str, values: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return roc_auc(np.isin(self.quadrants, HIGH[target]), values, weights)
