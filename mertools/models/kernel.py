@@ -190,7 +190,7 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
     """
     try:
         blocks = _read_blocks(card, learnt)
-        numbers = range(1 + max(block.kind for block in blocks))
+        numbers = range(len(card.inputs))
         model = KernelRidge(
             card.targets,
             blocks,
@@ -201,7 +201,7 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
             learnt["intercepts"],
             learnt["usual_distances"],
         )
-        _check_arrays(model.arrays(), card, blocks)
+        _check_arrays(model.arrays(), card)
         shares = [block.share for block in blocks]
         if not np.isfinite([model.gamma, *shares]).all() or model.gamma < 0:
             raise ValueError("its kernel is not of finite numbers, with a positive gamma")
@@ -215,9 +215,11 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
 
 
 def _read_blocks(card: ModelCard, learnt: Learnt) -> tuple[Block, ...]:
-    shares, linear = card.form["shares"], card.form.get("linear", {})
+    shares, linear = dict(card.form["shares"]), dict(card.form.get("linear", {}))
     if len(card.inputs) == 1 and "columns_0" not in learnt and not linear:
         return (Block(card.kinds[0], 0, 1.0),)  # selected columns of all kinds make one kernel
+    if not shares:
+        raise ValueError("no kind has a share")
     blocks = []
     for number, (name, share) in enumerate([*shares.items(), *linear.items()]):
         columns = learnt.get(f"columns_{number}")
@@ -239,18 +241,18 @@ def _are_columns(columns: Any, n_columns: int) -> bool:
     return is_list and 0 <= columns.min() <= columns.max() < n_columns
 
 
-def _check_arrays(
-    arrays: Mapping[str, NDArray[Any]], card: ModelCard, blocks: Sequence[Block]
-) -> None:
+def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:
     """Raise ValueError where an array does not fit the card, or is not finite."""
     n_landmarks = len(arrays["coefficients"])
+    if not n_landmarks:
+        raise ValueError("it has no landmarks")
     shapes: dict[str, tuple[int, ...]] = {
         "coefficients": (n_landmarks, card.n_outputs),
         "intercepts": (card.n_outputs,),
         "usual_distances": (2,),
     }
-    for number in {block.kind for block in blocks}:
-        n_columns = math.prod(card.inputs[number].shape)
+    for number, needed in enumerate(card.inputs):
+        n_columns = math.prod(needed.shape)
         shapes |= {f"mean_{number}": (n_columns,), f"scale_{number}": (n_columns,)}
         shapes[f"landmarks_{number}"] = (n_landmarks, n_columns)
     for name, shape in shapes.items():

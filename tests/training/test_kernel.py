@@ -251,6 +251,7 @@ def test_far_from_all_music_it_tells_the_mean_and_that_it_is_unlike(folder: Path
         ({"landmarks_0": None}, "landmarks_0"),
         ({"intercepts": np.full(3, np.nan)}, "not finite"),
         ({"intercepts": np.ones(3, bool)}, "not of real numbers"),
+        ({"columns_0": np.array([0, 100_000])}, "columns that are not there"),
     ],
 )
 def test_wrong_arrays_are_refused(
@@ -264,6 +265,32 @@ def test_wrong_arrays_are_refused(
     save_file(changed, folder / "m.safetensors", metadata)
     done = mer("predict", "-m", "m.safetensors", "features.h5", status=2)
     assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [({}, "no kind has a share"), ({"tempo": 1.0}, "holds no kernel"), ([1.0], "holds no kernel")],
+)
+def test_wrong_shares_are_refused(folder: Path, mer: Mer, shares: object, told: str) -> None:
+    mer(*TRAIN, *QUICK, "-o", "m.safetensors")
+    arrays = load_file(folder / "m.safetensors")
+    with safe_open(folder / "m.safetensors", "numpy") as file:
+        metadata = file.metadata()
+    (key,) = (key for key, text in metadata.items() if '"shares"' in text)
+    card = json.loads(metadata[key])
+    card["architecture"]["shares"] = shares
+    save_file(arrays, folder / "m.safetensors", metadata | {key: json.dumps(card)})
+    assert told in mer("predict", "-m", "m.safetensors", "features.h5", status=2).stderr
+
+
+def test_music_is_alike_by_all_columns_of_all_kinds(folder: Path) -> None:
+    """What blocks and shares take of the kinds says nothing of it."""
+    point = {"gamma": 0.5, "ridge": 0.1}
+    _, _, even = fit(folder, point)
+    _, _, odd = fit(folder, point, shares=(0.9, 0.1))
+    with h5py.File(folder / "features.h5") as file:
+        features = [file[f"features/{kind}"][...].astype(np.float32) for kind in KINDS]
+    np.testing.assert_allclose(odd.unlike(features), even.unlike(features), atol=1e-6)
 
 
 @pytest.mark.parametrize(
