@@ -282,11 +282,12 @@ def _described() -> dict[str, list[KindDescription]]:
         name: [kind.describe(kind.compute(sound).shape, "float32")]
         for name, kind in requested.items()
     }
-    predictor = load_predictors(choose_models([]))[0]
-    described["bundled"] = [
-        kind.describe(needed.shape, "float32")
-        for kind, needed in zip(predictor.recipe().kinds, predictor.card.inputs, strict=True)
-    ]
+    needed = {
+        kind.name: kind.describe(wanted.shape, "float32")
+        for predictor in load_predictors(choose_models([]))
+        for kind, wanted in zip(predictor.recipe().kinds, predictor.card.inputs, strict=True)
+    }
+    described["bundled"] = list(needed.values())
     return described
 
 
