@@ -21,6 +21,11 @@ AUDIO_COMMANDS = (
     "transcribe {f} -o out.h5",
 )
 TRAIN = "train svm --features features.h5 --labels labels.csv --target arousal --cv 2 -o out.skops"
+KERNEL = (
+    "train kernel --features features.h5 --labels labels.csv --target arousal --cv 0 "
+    "--kind handcrafted --share handcrafted.mfcc=1 --linear handcrafted.energy=0.5 "
+    "--set gamma=0.5 --set ridge=0.1 -o kernel.safetensors"
+)
 NETWORK = (
     "train cnn --features features.h5 --labels labels.csv --target arousal --cv 0 "
     "--set max_epochs=1 --device cpu"
@@ -77,6 +82,11 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "featurize tracks.csv --kind mel --kind handcrafted -o {f}",
     ),
     "model.skops": (*CHECKS, "predict -m {f} features.h5 --format csv", "models {f} --format csv"),
+    "kernel.safetensors": (
+        *CHECKS,
+        "predict -m {f} features.h5 --format csv",
+        "models {f} --format csv",
+    ),
     "network.safetensors": (
         *CHECKS,
         "predict -m {f} features.h5 --format csv --device cpu",
@@ -148,6 +158,7 @@ def make_corpus(folder: Path, *, network: bool) -> None:
         TRAIN.replace("out.skops", "model.skops --folds folds.csv"),
         "predict features.h5 -m model.skops -o predictions.csv",
         "evaluate predictions.csv --labels labels.csv --bootstrap 20 -o metrics.json",
+        KERNEL,
     ):
         _run(folder, command)
     if network:
