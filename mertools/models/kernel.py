@@ -225,8 +225,8 @@ def _read_blocks(card: ModelCard, learnt: Learnt) -> tuple[Block, ...]:
         columns = learnt.get(f"columns_{number}")
         # A kind's own name may have the separator, too.
         (kind, *_) = (
-            place
-            for place, known in enumerate(card.kinds)
+            n
+            for n, known in enumerate(card.kinds)
             if name == known or (columns is not None and name.startswith(known + SEPARATOR))
         )
         if columns is not None and not _are_columns(columns, math.prod(card.inputs[kind].shape)):
@@ -360,19 +360,28 @@ class _NormalEquations:
 
     def _usual_distances(self, gamma: float) -> NDArray[np.float64]:
         """Give quantiles of the landmarks' distances to the nearest one of another track."""
-        originals = ~self.problem.is_copy
-        groups = self.problem.groups[originals]
+        groups = self.problem.groups[~self.problem.is_copy]
         K = np.zeros((len(groups), len(groups)))
-        for block in whole_kinds_of(self.problem.blocks):
-            K += block.kernel(self._compare_whole(block)[originals], gamma)
+        for block, compared in self._whole:
+            K += block.kernel(compared, gamma)
         # Segments of one track are near each other, and tell nothing of other music.
         K[groups[:, None] == groups] = 0
         usual: NDArray[np.float64] = np.quantile(1 - K.max(axis=1), USUAL_QUANTILES)
         return usual
 
-    def _compare_whole(self, whole: Block) -> NDArray[np.float64]:
-        for block, compared in zip(self.problem.blocks, self.compared, strict=True):
-            if block.kind == whole.kind and block.columns is None and not block.is_linear:
-                return compared
-        n_moving = whole.n_moving(self.standardisations)
-        return whole.compare(self.scaled[whole.kind], self.landmarks[whole.kind], n_moving)
+    @cached_property
+    def _whole(self) -> tuple[tuple[Block, NDArray[np.float64]], ...]:
+        """Whole kinds, and how the landmarks' own rows compare in them: (n, n_landmarks) each."""
+        # Once for all points: where blocks take columns, these distances are needed for no kernel.
+        originals = ~self.problem.is_copy
+        return tuple(
+            (
+                block,
+                block.compare(
+                    self.scaled[block.kind][originals],
+                    self.landmarks[block.kind],
+                    block.n_moving(self.standardisations),
+                ),
+            )
+            for block in whole_kinds_of(self.problem.blocks)
+        )
