@@ -37,8 +37,12 @@ class InputError(MerError):
     """One input among possibly many cannot be processed; the others still are."""
 
 
+MOST_CHOICES = 60
+"""As many names are listed at most: features and tables may have thousands of columns."""
+
+
 def choose_from(names: Iterable[str], asked: str) -> str:
-    """Word the remedy for a name that does not exist: the nearest one that does, and all."""
+    """Word the remedy for a name that does not exist: the nearest one that does, and the first."""
     from difflib import get_close_matches  # only errors need it
 
     known = list(names)
@@ -47,4 +51,5 @@ def choose_from(names: Iterable[str], asked: str) -> str:
     by_case = {name.lower(): name for name in known}
     near = [by_case[name] for name in get_close_matches(asked.lower(), by_case, n=1)]
     guess = f"did you mean {near[0]}? " if near else ""
-    return f"{guess}choose from {', '.join(known)}"
+    more = f" and {len(known) - MOST_CHOICES} more" if len(known) > MOST_CHOICES else ""
+    return f"{guess}choose from {', '.join(known[:MOST_CHOICES])}{more}"

@@ -354,7 +354,8 @@ def test_columns_are_blocks_of_their_own_and_lines_go_on(mer: Mer, tmp_path: Pat
     form = json.loads(mer("inspect", "line.safetensors", "--json").stdout)["architecture"]
     assert (form["shares"], form["linear"]) == ({"notes.tag": 1.0}, {"notes.sustain": 0.5})
     for option, words in (
-        (("--share", "notes.pitch=1"), "names no column of notes"),
+        (("--share", "notes.pitch=1"), "names no column of notes: choose from tag, sustain"),
+        (("--share", "notes.sustian=1"), "did you mean sustain?"),
         (("--linear", "notes=1"), "is all of the kernel"),
         (("--linear", "notes.sustain"), "NAME=WEIGHT"),
         (("--linear", "notes.sustain=1", "--select", "f:2"), "leave out --select"),

@@ -177,10 +177,11 @@ def _find_block(kinds: Sequence[KindDescription], name: str, option: str) -> Blo
     prefix = name.removeprefix(kind.name + SEPARATOR)
     columns = np.flatnonzero([column.startswith(prefix) for column in kind.columns])
     if not len(columns) or len(kind.columns) != math.prod(kind.shape):
+        beginnings = dict.fromkeys(column.partition("_")[0] for column in kind.columns)
         raise UsageError(
             f"{option} {name}",
             f"names no column of {kind.name}",
-            choose_from(kind.columns, prefix) if kind.columns else f"give {kind.name}=1",
+            choose_from(beginnings, prefix) if beginnings else f"give {kind.name}=1",
         )
     return Block(name, parents[0], 1.0, columns)
 
