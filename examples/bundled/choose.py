@@ -23,8 +23,8 @@ from mertools.cli.shared.training_request import parse_blocks
 from mertools.dataset.dataset import Dataset
 from mertools.dataset.join import Request, join
 from mertools.dataset.vectors import load_vectors
-from mertools.models.blocks import Block
 from mertools.models.kernel import fit
+from mertools.models.kernel_blocks import Block
 from mertools.models.problem import Problem
 
 COPIES = ("quiet", "narrow")

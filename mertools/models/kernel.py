@@ -1,13 +1,12 @@
 """Kernel ridge regression of annotators' distributions or a number, on several kinds of feature.
 
-The kernel of two segments is a weighted sum over blocks of columns (`blocks.py`), by default a mean
-over kinds of feature, each an RBF of the mean squared difference of standardised columns
+The kernel of two segments is a weighted sum over blocks of columns (`kernel_blocks.py`), by default
+a mean over kinds of feature, each an RBF of the mean squared difference of standardised columns
 (C. Saunders, A. Gammerman, V. Vovk, "Ridge regression learning algorithm in dual variables", ICML
 1998; M. Gönen, E. Alpaydin, "Multiple kernel learning algorithms", JMLR 12, 2011). It learns from
 all rows, but keeps only some of them, the landmarks (A. J. Smola, P. Bartlett, "Sparse greedy
-Gaussian process regression", NIPS 2000). What it
-predicts far from all landmarks is the mean of training, but for linear blocks, whose columns are
-clipped: it is bounded for any music.
+Gaussian process regression", NIPS 2000). What it predicts far from all landmarks is the mean of
+training, but for linear blocks, whose columns are clipped: it is bounded for any music.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from mertools.artifacts.model_card import ModelCard
 from mertools.artifacts.model_file import Learnt
 from mertools.errors import SchemaError
-from mertools.models.blocks import (
+from mertools.models.kernel_blocks import (
     MOST_DEVIATIONS,
     SEPARATOR,
     Block,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mertools.models.blocks import Block
+from mertools.models.kernel_blocks import Block
 from mertools.models.registry import Objective, Value
 from mertools.targets.scale import Target
 

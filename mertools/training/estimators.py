@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mertools.dataset.folds import assign_folds, check_classes
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
-from mertools.models.blocks import Block, whole_kinds
+from mertools.models.kernel_blocks import Block, whole_kinds
 from mertools.models.model import Model, SelectingModel, are_numbers
 from mertools.models.problem import Point, Problem, Split, Vectors
 from mertools.models.registry import parameter_defaults

@@ -15,7 +15,7 @@ from mertools.dataset.folds import assign_folds
 from mertools.dataset.vectors import VectorDataset
 from mertools.errors import UsageError
 from mertools.evaluation.ranking import Method
-from mertools.models.blocks import Block
+from mertools.models.kernel_blocks import Block
 from mertools.models.problem import Point
 from mertools.models.registry import Architecture, Objective
 from mertools.targets.pooling import Pooling

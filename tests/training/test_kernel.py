@@ -23,8 +23,8 @@ from mertools.dataset.dataset import Dataset
 from mertools.dataset.folds import assign_folds, share_folds
 from mertools.dataset.join import Request, join
 from mertools.dataset.vectors import VectorDataset, load_vectors
-from mertools.models.blocks import Block, Standardisation
 from mertools.models.kernel import KernelRidge, restore
+from mertools.models.kernel_blocks import Block, Standardisation
 from mertools.models.registry import find_architecture
 from mertools.training.estimators import fit_estimator
 from mertools.training.plan import Plan, Settings, Task

@@ -17,7 +17,7 @@ from mertools.cli.shared.console import (
 from mertools.cli.shared.values import parse_grid
 from mertools.dataset.relatives import read_groups
 from mertools.errors import UsageError, choose_from
-from mertools.models.blocks import SEPARATOR, Block
+from mertools.models.kernel_blocks import SEPARATOR, Block
 from mertools.models.registry import Architecture
 from mertools.targets.pooling import Pooling
 from mertools.training.oversample import METHODS, Oversampling
