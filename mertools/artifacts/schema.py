@@ -17,6 +17,7 @@ TABLES = (
     "annotations",
     "labels",
     "predictions",
+    "explanations",
     "alignment",
     "ranking",
     "notes",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.features_check import HDF5_MAGIC, find_problems, open_hdf5
 from mertools.artifacts.foreign import find_foreign, find_nearest
 from mertools.artifacts.model_file import HEAD_BYTES, is_model, read_card_json, read_model
@@ -38,6 +39,7 @@ from mertools.errors import SchemaError, UsageError
 
 ROW_TYPES: tuple[type[Row], ...] = (
     Segment,
+    Explanation,
     Prediction,
     Label,
     Annotation,

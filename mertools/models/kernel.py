@@ -26,15 +26,15 @@ from mertools.artifacts.model_file import Learnt
 from mertools.errors import SchemaError
 from mertools.models.kernel_blocks import (
     MOST_DEVIATIONS,
-    SEPARATOR,
     Block,
     Standardisation,
     describe_blocks,
     flatten,
+    read_blocks,
     scale_kinds,
     whole_kinds_of,
 )
-from mertools.models.model import are_numbers, scale_numbers
+from mertools.models.model import Terms, are_numbers, scale_numbers
 from mertools.models.problem import Point, Problem
 from mertools.targets.scale import Target
 
@@ -98,11 +98,20 @@ class KernelRidge:
         The products of matrices round a row otherwise beside other rows.
         """
         kernel = np.zeros((len(features[0]), len(self.coefficients)))
-        scaled = scale_kinds(features, self.standardisations)
-        for block, landmarks, n_moving in self._parts:
-            Z = block.take(scaled, features)
-            kernel += block.kernel(block.compare(Z, landmarks, n_moving), self.gamma)
+        for of_block in self._block_kernels(features):
+            kernel += of_block
         return self._finish(self.intercepts + kernel @ self.coefficients)
+
+    def explain(self, features: Sequence[NDArray[Any]]) -> Terms:
+        """Say what each block adds to the outputs of rows, for each kind (n_rows, ...).
+
+        Blocks have coefficients in common: one may add much to the outputs of all music, and others
+        take it away again. So what a block adds is measured from its mean over the landmarks.
+        """
+        sums = [kernel @ self.coefficients for kernel in self._block_kernels(features)]
+        names = tuple(block.name for block in self.blocks)
+        usual = self._usual_sums
+        return Terms(names, self.intercepts + usual.sum(axis=0), np.stack(sums, axis=1) - usual)
 
     def _finish(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         if are_numbers(self.targets):
@@ -146,6 +155,22 @@ class KernelRidge:
     def _whole(self) -> tuple[_Part, ...]:
         return self._take_landmarks(whole_kinds_of(self.blocks))
 
+    @cached_property
+    def _usual_sums(self) -> NDArray[np.float64]:
+        """What each block adds to the landmarks' outputs on average: (n_blocks, n_outputs)."""
+        kernels = (
+            block.kernel(block.compare(landmarks, landmarks, n_moving), self.gamma)
+            for block, landmarks, n_moving in self._parts
+        )
+        return np.array([kernel.mean(axis=0) @ self.coefficients for kernel in kernels])
+
+    def _block_kernels(self, features: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.float64]]:
+        """Yield each block's kernel of all rows with the landmarks: (n_rows, n_landmarks) each."""
+        scaled = scale_kinds(features, self.standardisations)
+        for block, landmarks, n_moving in self._parts:
+            Z = block.take(scaled, features)
+            yield block.kernel(block.compare(Z, landmarks, n_moving), self.gamma)
+
     def _take_landmarks(self, blocks: Sequence[Block]) -> tuple[_Part, ...]:
         # Widened once: doing it for each row takes longer than all else.
         return tuple(
@@ -188,7 +213,7 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
     Raises SchemaError where its arrays do not fit each other and the card.
     """
     try:
-        blocks = _read_blocks(card, learnt)
+        blocks = read_blocks(card, learnt)
         numbers = range(len(card.inputs))
         model = KernelRidge(
             card.targets,
@@ -211,33 +236,6 @@ def restore(path: Path, card: ModelCard, learnt: Learnt) -> KernelRidge:
             "train the model again",
         ) from None
     return model
-
-
-def _read_blocks(card: ModelCard, learnt: Learnt) -> tuple[Block, ...]:
-    shares, linear = dict(card.form["shares"]), dict(card.form.get("linear", {}))
-    if len(card.inputs) == 1 and "columns_0" not in learnt and not linear:
-        return (Block(card.kinds[0], 0, 1.0),)  # selected columns of all kinds make one kernel
-    if not shares:
-        raise ValueError("no kind has a share")
-    blocks = []
-    for number, (name, share) in enumerate([*shares.items(), *linear.items()]):
-        columns = learnt.get(f"columns_{number}")
-        # A kind's own name may have the separator, too.
-        (kind, *_) = (
-            n
-            for n, known in enumerate(card.kinds)
-            if name == known or (columns is not None and name.startswith(known + SEPARATOR))
-        )
-        if columns is not None and not _are_columns(columns, math.prod(card.inputs[kind].shape)):
-            raise ValueError(f"{name} is of columns that are not there")
-        blocks.append(Block(name, kind, float(share), columns, number >= len(shares)))
-    return tuple(blocks)
-
-
-def _are_columns(columns: Any, n_columns: int) -> bool:
-    columns = np.asarray(columns)
-    is_list = columns.ndim == 1 and columns.dtype.kind == "i" and len(columns) > 0
-    return is_list and 0 <= columns.min() <= columns.max() < n_columns
 
 
 def _check_arrays(arrays: Mapping[str, NDArray[Any]], card: ModelCard) -> None:

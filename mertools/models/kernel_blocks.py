@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.artifacts.model_card import ModelCard
+from mertools.artifacts.model_file import Learnt
+
 Floats = NDArray[np.floating[Any]]
 
 MOST_DEVIATIONS = 5.0
@@ -141,3 +144,34 @@ def describe_blocks(blocks: Sequence[Block]) -> dict[str, Any]:
     shares = {block.name: block.share for block in blocks if not block.is_linear}
     linear = {block.name: block.share for block in blocks if block.is_linear}
     return {"shares": shares, **({"linear": linear} if linear else {})}
+
+
+def read_blocks(card: ModelCard, learnt: Learnt) -> tuple[Block, ...]:
+    """Read the blocks that a model's card and file describe.
+
+    Raises KeyError, TypeError or ValueError where they describe none.
+    """
+    shares, linear = dict(card.form["shares"]), dict(card.form.get("linear", {}))
+    if len(card.inputs) == 1 and "columns_0" not in learnt and not linear:
+        return (Block(card.kinds[0], 0, 1.0),)  # selected columns of all kinds make one kernel
+    if not shares:
+        raise ValueError("no kind has a share")
+    blocks = []
+    for number, (name, share) in enumerate([*shares.items(), *linear.items()]):
+        columns = learnt.get(f"columns_{number}")
+        # A kind's own name may have the separator, too.
+        (kind, *_) = (
+            n
+            for n, known in enumerate(card.kinds)
+            if name == known or (columns is not None and name.startswith(known + SEPARATOR))
+        )
+        if columns is not None and not _are_columns(columns, math.prod(card.inputs[kind].shape)):
+            raise ValueError(f"{name} is of columns that are not there")
+        blocks.append(Block(name, kind, float(share), columns, number >= len(shares)))
+    return tuple(blocks)
+
+
+def _are_columns(columns: Any, n_columns: int) -> bool:
+    columns = np.asarray(columns)
+    is_list = columns.ndim == 1 and columns.dtype.kind == "i" and len(columns) > 0
+    return is_list and 0 <= columns.min() <= columns.max() < n_columns

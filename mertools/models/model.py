@@ -38,6 +38,19 @@ class Model(Protocol):
         """Give all that was learnt, by name, as its file holds it."""
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What the outputs of rows are the sum of, before they are clipped and posteriors sum to 1.
+
+    `baseline`, (n_outputs,), are the outputs for the music of training on average; `added`,
+    (n_rows, n_parts, n_outputs), what each of the named parts adds to them. Numbers are in 0..1.
+    """
+
+    parts: tuple[str, ...]
+    baseline: NDArray[np.float64]
+    added: NDArray[np.float64]
+
+
 def scale_numbers(unit: NDArray[np.float64], targets: Sequence[Target]) -> NDArray[np.float64]:
     """Map numbers from 0..1 to the targets' scales, clipped to their ends: (n, n_targets)."""
     scales = [target.scale for target in targets]
@@ -72,6 +85,12 @@ class SelectingModel:
         """Score segments as the model does; AttributeError where it has no such score."""
         score = self.model.unlike  # type: ignore[attr-defined]
         return lambda features: score(self._select(features))
+
+    @property
+    def explain(self) -> Callable[[Sequence[Features]], Terms]:
+        """Explain outputs as the model does; AttributeError where it does not."""
+        explain = self.model.explain  # type: ignore[attr-defined]
+        return lambda features: explain(self._select(features))
 
     def _select(self, features: Sequence[Features]) -> list[Features]:
         return select_columns(features, self.columns, self.n_others)

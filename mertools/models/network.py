@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from mertools.artifacts.feature_rows import Features
 from mertools.artifacts.model_card import ModelCard
 from mertools.artifacts.model_file import Learnt
 from mertools.errors import SchemaError, UsageError
-from mertools.models.layers import InputBranch
+from mertools.models.layers import InputBranch, SelfAttention
 from mertools.models.model import are_numbers, scale_numbers
 from mertools.models.registry import Value, find_architecture
 from mertools.runtime.devices import find_device
@@ -161,6 +162,29 @@ class TrainedNetwork:
     def _find_layer(self, name: str) -> nn.Module:
         branch, _, within = name.partition(".")
         return self.network.branches[branch].get_submodule(within)
+
+    @cached_property
+    def attending_branch(self) -> str | None:
+        """The branch that attends to some frames more than to others; None where none does."""
+        return next((name for name, _ in self._attentions()), None)
+
+    def attend(self, features: Sequence[Features]) -> NDArray[np.float64]:
+        """Give how much the branch attends to each frame, the mean of its heads: (n, n_frames).
+
+        A row's sum to 1.
+        """
+        branch, layer = next(self._attentions())
+        weights = self.embed(features, f"{branch}.{layer}").astype(np.float64)
+        heads = cast(SelfAttention, self._find_layer(f"{branch}.{layer}")).heads.out_features
+        means: NDArray[np.float64] = weights.reshape(len(weights), heads, -1).mean(axis=1)
+        return means
+
+    def _attentions(self) -> Iterator[tuple[str, str]]:
+        """Yield the layers that attend over time: their branches, and their names within these."""
+        for branch, module in self.network.branches.items():
+            for name, layer in module.named_modules():
+                if isinstance(layer, SelfAttention):
+                    yield branch, name
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Give all weights, by name."""

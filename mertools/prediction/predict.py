@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_card import Input, ModelCard
-from mertools.artifacts.rows import Prediction
 from mertools.audio.settings import WINDOW_HOP_S, WINDOW_S, Last, SegmentSettings
 from mertools.audio.sources import Source
 from mertools.errors import InputError, SchemaError, UsageError
@@ -30,16 +29,11 @@ from mertools.features.registry import KINDS, RequestedKind, find_kind, request_
 from mertools.features.words import are_lyrics
 from mertools.models.model import load_model
 from mertools.models.registry import find_architecture
-from mertools.prediction.rows import make_predictions
+from mertools.prediction.tracks import Level, PredictedTrack, TrackRows, predict_track
 from mertools.prediction.words import TrackWords, WordsReader, blank_lyrics
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
 from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
-
-Level = Literal["both", "segment", "track"]
-
-MODEL_DIGITS = 12
-"""Of the digest of a model's file, as many digits name it in predictions.csv."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,8 @@ class Predictor:
     """A trained model with its card; `digest` is of its file.
 
     `windows`: how tracks are cut to be predicted over time; None cuts them as in training.
-    `lyrics`: reads the words of tracks; without it none has any.
+    `lyrics`: reads the words of tracks; without it none has any. `explains`: of which rows it is to
+    say what moved them.
     """
 
     path: Path
@@ -56,6 +51,7 @@ class Predictor:
     digest: str
     windows: SegmentSettings | None = None
     lyrics: WordsReader | None = None
+    explains: Level | None = None
 
     @property
     def inputs_of_words(self) -> tuple[Input, ...]:
@@ -161,12 +157,21 @@ class Predictor:
         one_track = np.zeros(len(durations), np.int64)
         # Such a model learnt from mean features of tracks, so segments' outputs are not pooled.
         if self.card.unit == "track":
-            means = duration_weighted_means(side_by_side(features), one_track, durations)
-            return of_segments, self.model.predict(_split(means, self.card.inputs))[0]
+            means = self.mean_features(features, durations)
+            return of_segments, self.model.predict(means)[0]
         pooled = pool_segments(
             of_segments, one_track, self.card.pool, are_posteriors=self.n_classes > 0
         )
         return of_segments, pooled[0]
+
+    def mean_features(
+        self, features: Sequence[Features], durations: NDArray[np.float64]
+    ) -> Sequence[Features]:
+        """Average a track's vectors, as `predict` takes them, by duration: (1, n_columns) each."""
+        one_track = np.zeros(len(durations), np.int64)
+        means = duration_weighted_means(side_by_side(features), one_track, durations)
+        ends = np.cumsum([math.prod(needed.shape) for needed in self.card.inputs])
+        return np.split(means, ends[:-1], axis=1)
 
     @property
     def tells_unlike(self) -> bool:
@@ -179,25 +184,6 @@ class Predictor:
         features: as `predict` takes them. None where the model has no such score.
         """
         return self.model.unlike(features) if self.tells_unlike else None
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedTrack:
-    """A track's rows, the digest of its sound, and whether an interrupted run had `kept` them.
-
-    `lacks` are the kinds of feature that it was predicted without.
-    """
-
-    rows: list[Prediction]
-    source_digest: str
-    kept: bool = False
-    lacks: tuple[str, ...] = ()
-
-
-def _split(X: NDArray[np.float32], inputs: Sequence[Input]) -> list[NDArray[np.float32]]:
-    """Split vectors of several kinds, joined by `side_by_side`, into the kinds."""
-    ends = np.cumsum([math.prod(needed.shape) for needed in inputs])
-    return np.split(X, ends[:-1], axis=1)
 
 
 def load_predictor(path: Path, device: str = "auto") -> Predictor:
@@ -291,7 +277,7 @@ def predict_audio(
         sources = list(sources)
     streams = [_by_track(extract(sources, recipe, jobs)) for recipe in recipes]
     for tracks in zip(*streams, strict=True):
-        predictions: list[Prediction] = []
+        found: list[TrackRows] = []
         for predictor, index in zip(predictors, indices, strict=True):
             track = tracks[index]
             # Each track gets rows of all models or of none.
@@ -306,22 +292,22 @@ def predict_audio(
                 else np.stack([np.asarray(segment.features[needed.kind]) for segment in track])
                 for needed in predictor.card.inputs
             ]
-            predictions += predict_track(predictor, rows, features, level, track[0].track_s)
+            found.append(predict_track(predictor, rows, features, level, track[0].track_s))
         else:
             lacks = {kind for of in predictors for kind in of.missing_words(rows[0].track_id)}
-            yield PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))
+            yield PredictedTrack.of(found, rows[0].source_digest, lacks)
 
 
 def predict_words(predictors: Sequence[Predictor], words: TrackWords) -> Iterator[PredictedTrack]:
     """Predict the tracks of a table of lyrics by models that look at words alone, in its order."""
     for track_id in words.texts:
         row = FeatureRow(track_id, track_id, 0.0, 0.0, silent=False, padded=False, source_digest="")
-        predictions: list[Prediction] = []
+        found = []
         for predictor in predictors:
             inputs = [predictor.read_words(of, track_id, 1) for of in predictor.card.inputs]
-            predictions += predict_track(predictor, [row], inputs, "track")
+            found.append(predict_track(predictor, [row], inputs, "track"))
         lacks = {kind for of in predictors for kind in of.missing_words(track_id)}
-        yield PredictedTrack(predictions, "", lacks=tuple(sorted(lacks)))
+        yield PredictedTrack.of(found, "", lacks)
 
 
 def _by_track(outcomes: Iterable[list[Outcome]]) -> Iterator[list[SegmentFeatures] | FailedInput]:
@@ -345,48 +331,3 @@ def _track_id(outcome: Outcome) -> object:
 def _whole(track: list[Outcome]) -> list[SegmentFeatures] | FailedInput:
     failed = [outcome for outcome in track if isinstance(outcome, FailedInput)]
     return failed[0] if failed else [o for o in track if isinstance(o, SegmentFeatures)]
-
-
-def predict_track(
-    predictor: Predictor,
-    rows: Sequence[FeatureRow],
-    features: Sequence[Features],
-    level: Level,
-    track_s: float | None = None,
-) -> Iterator[Prediction]:
-    """Yield a track's rows of predictions: its segments, then itself.
-
-    Where the track's length in seconds, `track_s`, is not known, it ends with its last segment. A
-    track that is one row as a whole, as its lyrics are, has no segments and no length.
-    """
-    is_whole = rows[0].duration == 0
-    durations = np.array([row.duration for row in rows])
-    of_segments, of_track = predictor.predict(features, durations)
-    unlike = predictor.unlike(features)
-    targets, track_id = predictor.card.targets, rows[0].track_id
-    model = predictor.digest[:MODEL_DIGITS]
-    if level != "track" and not is_whole:
-        for k, row in enumerate(rows):
-            yield from make_predictions(
-                targets,
-                track_id,
-                row.segment_id,
-                row.start,
-                row.duration,
-                of_segments[k],
-                unlike=None if unlike is None else float(unlike[k]),
-                model=model,
-            )
-    if level != "segment" or is_whole:
-        start = 0.0 if track_s is not None else min(row.start for row in rows)
-        end = max(row.start + row.duration for row in rows) if track_s is None else track_s
-        yield from make_predictions(
-            targets,
-            track_id,
-            None,
-            None if is_whole else start,
-            None if is_whole else end - start,
-            of_track,
-            unlike=None if unlike is None else float(unlike.mean()),
-            model=model,
-        )

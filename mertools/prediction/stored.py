@@ -8,13 +8,13 @@ from pathlib import Path
 
 from mertools.artifacts.feature_rows import FeatureRow
 from mertools.artifacts.features_file import MISSING, FeaturesFile, open_features, read_rows
-from mertools.artifacts.rows import Prediction
 from mertools.dataset.locate import KindRows, Located, align_levels, locate_rows
 from mertools.errors import InputError, SchemaError
 from mertools.features.extract import FailedInput
 from mertools.features.words import are_lyrics
 from mertools.models.registry import NOTES, find_architecture
-from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_track
+from mertools.prediction.predict import Predictor
+from mertools.prediction.tracks import Level, PredictedTrack, predict_track
 from mertools.prediction.words import are_blank, blank_lyrics
 
 
@@ -102,9 +102,10 @@ def _predict_stored(
                 problem = f"has no {kind} features, but others"
                 error = InputError(row.segment_id, problem, "make all kinds of the same segments")
                 return FailedInput(row.track_id, row.segment_id, error)
-        found = [of_kind[row.segment_id] for row in rows]
-        features[kind, digest] = read_rows(kind, [(each.file, each.index) for each in found])
-    predictions: list[Prediction] = []
+        located_rows = [of_kind[row.segment_id] for row in rows]
+        indices = [(each.file, each.index) for each in located_rows]
+        features[kind, digest] = read_rows(kind, indices)
+    found = []
     for predictor in predictors:
         inputs = [
             features[of.kind, of.params_digest]
@@ -112,7 +113,7 @@ def _predict_stored(
             else blank_lyrics(of, len(rows))
             for of in predictor.card.inputs
         ]
-        predictions += predict_track(predictor, rows, inputs, level)
+        found.append(predict_track(predictor, rows, inputs, level))
     lacks = {
         kind
         for kind, digest in located
@@ -120,4 +121,4 @@ def _predict_stored(
         or all(located[kind, digest][row.segment_id].index == MISSING for row in rows)
     }
     lacks |= {of.kind for each in predictors for of in each.card.inputs} - {k for k, _ in located}
-    return PredictedTrack(predictions, rows[0].source_digest, lacks=tuple(sorted(lacks)))
+    return PredictedTrack.of(found, rows[0].source_digest, lacks)

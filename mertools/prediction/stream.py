@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.files import digest_file, digest_json
 from mertools.artifacts.journal import Header, Journal
 from mertools.artifacts.rows import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
-from mertools.prediction.predict import Level, PredictedTrack, Predictor, predict_audio, skip_copies
+from mertools.prediction.predict import Predictor, predict_audio, skip_copies
+from mertools.prediction.tracks import Level, PredictedTrack
 from mertools.runtime.parallel import Jobs
 
 
@@ -26,11 +28,17 @@ def predict_resumably(
 ) -> Iterator[PredictedTrack | FailedInput]:
     """Predict as `predict_audio` does, but keep the tracks that the journal holds.
 
-    A track is kept where the same file was predicted by the same models, level and windows.
+    A track is kept where the same file was predicted by the same models, level and windows, and
+    explained where that is asked for.
     """
-    models = [(each.digest, _cutting(each), _words_digest(each)) for each in predictors]
+    models = [
+        (each.digest, _cutting(each), _words_digest(each), each.explains) for each in predictors
+    ]
     # Rows of a release with other columns are no rows of this run.
-    columns = [field.name for field in dataclasses.fields(Prediction)]
+    columns = [
+        [field.name for field in dataclasses.fields(row_type)]
+        for row_type in (Prediction, Explanation)
+    ]
     run = digest_json([level, columns, *models])
     records = {
         (header["track_id"], header["source_digest"]): (offset, header)
@@ -55,15 +63,22 @@ def predict_resumably(
         while order and (record := order[0]) is not None:
             order.popleft()
             offset, header = record
-            rows = [_restore(row) for row in json.loads(journal.read(offset, header["n_bytes"]))]
-            yield PredictedTrack(rows, "", kept=True, lacks=tuple(header["lacks"]))
+            rows, explanations = json.loads(journal.read(offset, header["n_bytes"]))
+            yield PredictedTrack(
+                [_restore(row) for row in rows],
+                "",
+                kept=True,
+                lacks=tuple(header["lacks"]),
+                explanations=[Explanation(**row) for row in explanations],
+            )
 
     for outcome in predict_audio(to_predict(), predictors, level, jobs):
         # Kept tracks that come before this one go first, which keeps the order of the inputs.
         yield from kept()
         order.popleft()
         if isinstance(outcome, PredictedTrack):
-            data = json.dumps([dataclasses.asdict(row) for row in outcome.rows]).encode()
+            both = (outcome.rows, outcome.explanations)
+            data = json.dumps([[dataclasses.asdict(row) for row in rows] for rows in both]).encode()
             header = {
                 "run": run,
                 "track_id": outcome.rows[0].track_id,

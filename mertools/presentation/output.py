@@ -32,7 +32,7 @@ def open_presentation(
     for path in (plot, html):
         # Before any track is predicted, which may take hours.
         if path is not None:
-            _check_path(path)
+            check_beside(path)
     if plot is not None:
         from mertools.presentation.plot import PlotWriter
 
@@ -56,7 +56,8 @@ def open_presentation(
         writer.write()
 
 
-def _check_path(path: Path) -> None:
+def check_beside(path: Path) -> None:
+    """Raise UsageError where a file beside the table of predictions cannot be of that name."""
     if str(path) == STANDARD_STREAM:
         raise UsageError("standard output", "has the table of predictions", "name a file instead")
     if not path.parent.is_dir():

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
     from mertools.features.extract import FailedInput
-    from mertools.prediction.predict import PredictedTrack, Predictor
+    from mertools.prediction.predict import Predictor
+    from mertools.prediction.tracks import PredictedTrack
     from mertools.runtime.parallel import Jobs
 
 
@@ -136,6 +137,15 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table to write (explanations.csv): what moved each prediction, by blocks of "
+            "features or by attention over time.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Predict the emotions of tracks from sound or features.
 
@@ -156,6 +166,7 @@ def predict(
       mer predict song.mp3 --over-time --length 5 > curve.csv
       mer predict song.mp3 --over-time --plot song.svg --html song.html -o song.csv
       mer predict songs --wide --sort -valence -o songs.csv
+      mer predict songs --level track -o songs.csv --explain why.csv
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
@@ -166,7 +177,7 @@ def predict(
     from mertools.cli.shared.console import count, say
     from mertools.cli.shared.failures import Failures
     from mertools.cli.shared.lyrics import read_words
-    from mertools.cli.shared.predictions import open_predictions
+    from mertools.cli.shared.predictions import open_explanations, open_predictions
     from mertools.errors import InputError
     from mertools.features.extract import FailedInput
     from mertools.prediction.installed import choose_models, describe_model
@@ -176,6 +187,7 @@ def predict(
     _check_rows(level, wide, sort)
     predictors = load_predictors(choose_models(model or []), device)
     predictors = _cut_as_asked(predictors, over_time, length, hop)
+    predictors = _explain_as_asked(predictors, explain, html)
     words = read_words(predictors, inputs or [], lyrics, encoder)
     if words is not None:
         predictors = [predictor.with_words(words) for predictor in predictors]
@@ -196,6 +208,7 @@ def predict(
         Failures("predict", failures) as failed,
         _open_journal(output, force=force) as journal,
         open_presentation(plot, html, models) as show,
+        open_explanations(explain) as write_explanations,
         open_predictions(
             output,
             format,
@@ -231,6 +244,7 @@ def predict(
             path = None if sound is None else str(sound)
             rows = [replace(row, path=path) for row in outcome.rows]
             write(rows, sound)
+            write_explanations(outcome.explanations)
             show(rows, sound)
     for kind, n in lacking.items():
         have = "has" if n == 1 else "have"
@@ -281,6 +295,22 @@ def _cut_as_asked(
     for option, seconds in (("--length", length), ("--hop", hop)):
         if seconds is not None:
             raise UsageError(option, "is for windows over time", "give --over-time, too")
+    return predictors
+
+
+def _explain_as_asked(
+    predictors: list[Predictor], explain: Path | None, html: Path | None
+) -> list[Predictor]:
+    """Give the models that say what moved their predictions, where that is written or shown."""
+    from dataclasses import replace
+
+    from mertools.prediction.explain import check_explainable, is_sum
+
+    if explain is not None:
+        check_explainable(predictors)
+        return [replace(predictor, explains="both") for predictor in predictors]
+    if html is not None:
+        return [replace(p, explains="track") if is_sum(p) else p for p in predictors]
     return predictors
 
 

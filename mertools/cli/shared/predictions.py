@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.files import open_output
 from mertools.artifacts.rows import Prediction
 from mertools.artifacts.tables import format_cell, round_number, write_cells
@@ -15,6 +16,7 @@ from mertools.cli.shared.options import Form
 from mertools.cli.shared.tables import choose_form, open_table_output, write_json
 from mertools.errors import UsageError, choose_from
 from mertools.prediction.emotion import flatten, gather_emotions, rate
+from mertools.presentation.output import check_beside
 
 WriteTrack = Callable[[Sequence[Prediction], Path | None], None]
 """Takes all rows of a track, and its sound file if that is known."""
@@ -62,6 +64,25 @@ def open_predictions(
         yield keep
         for _, rows, sound in _sorted(tracks, sort):
             write(rows, sound)
+
+
+@contextmanager
+def open_explanations(target: Path | None) -> Iterator[Callable[[Sequence[Explanation]], None]]:
+    """Give a function that writes what moved the predictions of a track; nowhere without a target.
+
+    Raises UsageError, at once, where the target cannot be beside the table of predictions.
+    """
+    if target is None:
+        yield lambda rows: None
+        return
+    check_beside(target)
+    with open_table_output(str(target), Explanation) as write_row:
+
+        def write(rows: Sequence[Explanation]) -> None:
+            for row in rows:
+                write_row(row)
+
+        yield write
 
 
 @contextmanager
