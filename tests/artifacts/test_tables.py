@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.rows import (
     Alignment,
     Annotation,
@@ -38,6 +39,7 @@ ROW_TYPES: list[type[Row]] = [
     Annotation,
     Label,
     Prediction,
+    Explanation,
     Alignment,
     Congruence,
     Ranking,
