@@ -295,6 +295,44 @@ function describe() {
   at("summary").textContent = sentences.join(" ");
 }
 
+// What groups of features add: on the scale of means, or to the posterior of the likeliest class.
+function formatPush(target, push) {
+  const { range, decimals } = data.targets[target];
+  const value = isUnordered(target) ? 100 * push : range ? (push * (range[1] - range[0])) / 2 : push;
+  const digits = Math.abs(value).toFixed(isUnordered(target) ? 0 : range ? decimals : 2);
+  return (value < 0 && Number(digits) ? "−" : "+") + digits + (isUnordered(target) ? " %" : "");
+}
+
+function explain(whys) {
+  at("why").hidden = !Object.keys(whys).length;
+  const LEAST = 0.005; // nothing smaller is seen among numbers of two decimals
+  const all = Object.values(whys).flatMap(([, pushes]) => pushes.map(Math.abs));
+  const widest = Math.max(100, ...all) / 1000; // so that bars of next to nothing are short
+  const tables = Object.entries(whys).map(([target, [baseline, pushes]]) => {
+    const { whole } = track.curves[target];
+    const [from, to] = isUnordered(target)
+      ? [`${Math.round(baseline / 10)} %`, formatShare(target, whole)]
+      : [formatMean(target, baseline / 1000), formatMean(target, whole[0])];
+    const rows = pushes
+      .map((push, k) => [data.parts[target][k], push / 1000])
+      .filter(([, push], k) => Math.abs(push) >= LEAST || k < pushes.length - 1)
+      .sort(([, a], [, b]) => Math.abs(b) - Math.abs(a))
+      .map(([part, push]) => {
+        const width = (50 * Math.abs(push)) / widest;
+        return make("tr", {}, make("th", { scope: "row" }, part), make("td", {},
+          make("svg", { class: "push", viewBox: "0 0 100 10", preserveAspectRatio: "none",
+            "aria-hidden": "true" },
+            make("rect", { x: push < 0 ? 50 - width : 50, width, height: 10 }),
+            make("path", { d: "M50-2v14" })),
+          formatPush(target, push)));
+      });
+    return make("table", { class: colourOf(target) },
+      make("caption", {}, make("strong", {}, target), ` ${from} for the music learnt from, ${to} here`),
+      make("tbody", {}, ...rows));
+  });
+  at("pushes").replaceChildren(...tables);
+}
+
 function listValues() {
   at("values").hidden = !Object.values(track.curves).some(({ times }) => times.length > 1);
   if (!at("values").open) return;

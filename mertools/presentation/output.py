@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.files import STANDARD_STREAM
 from mertools.artifacts.rows import Model, Prediction
 from mertools.errors import UsageError
@@ -15,14 +16,24 @@ if TYPE_CHECKING:
     from mertools.presentation.page import PageWriter
     from mertools.presentation.plot import PlotWriter
 
-Show = Callable[[Sequence[Prediction], Path | None], None]
+
+class Show(Protocol):
+    """Takes all rows of a track, and its sound file if that is known."""
+
+    def __call__(
+        self,
+        rows: Sequence[Prediction],
+        sound: Path | None,
+        explanations: Sequence[Explanation] = (),
+    ) -> None:
+        """Take them."""
 
 
 @contextmanager
 def open_presentation(
     plot: Path | None, html: Path | None, models: Sequence[Model] = ()
 ) -> Iterator[Show]:
-    """Yield a function that takes all rows of a track, and its sound file if that is known.
+    """Yield a function that takes what is shown of a track.
 
     The figure and the page that are wanted name `models`, and are written at the end of the block
     if it succeeds. Raises UsageError, at once, where a folder is missing or the figure's format is
@@ -42,11 +53,13 @@ def open_presentation(
 
         writers.append(PageWriter(html, models))
 
-    def show(rows: Sequence[Prediction], sound: Path | None) -> None:
+    def show(
+        rows: Sequence[Prediction], sound: Path | None, explanations: Sequence[Explanation] = ()
+    ) -> None:
         if writers:
             from mertools.presentation.tracks import show_track
 
-            track = show_track(rows, sound)
+            track = show_track(rows, sound, explanations)
             for writer in writers:
                 writer.add(track)
 

@@ -86,6 +86,7 @@ function showTrack(k, time = 0) {
   drawAxis();
   drawPlane();
   describe();
+  explain(found.whys);
   listValues();
   timeline.setAttribute("aria-valuemax", track.duration);
   for (const row of bodyRows) {

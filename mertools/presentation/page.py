@@ -136,6 +136,7 @@ class PageWriter:
             "neutralRadius": plane.NEUTRAL_RADIUS,
             "sounds": self._sounds(first),
             "quadrants": [(name, *corner) for name, corner in plane.QUADRANTS.items()],
+            "parts": {target: list(why.added) for target, why in first.whys.items()},
         }
         # The object stays open, so that tracks are written one by one and never joined in memory.
         yield format_json(shared)[:-1] + ',"tracks":['
@@ -197,6 +198,10 @@ def _format_track(track: ShownTrack, outline: Sequence[int] | None) -> str:
         "windows": track.window is not None,
         "wave": outline,
         "curves": {target: _format_curve(curve) for target, curve in track.curves.items()},
+        "whys": {
+            target: [_thousandths([why.baseline])[0], _thousandths(why.added.values())]
+            for target, why in track.whys.items()
+        },
     }
     return format_json(record)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.rows import Model, Prediction
 from mertools.audio.io import probe, read_blocks
 from mertools.prediction.emotion import (
@@ -19,6 +20,7 @@ from mertools.prediction.emotion import (
     gather_emotions,
     order_targets,
 )
+from mertools.presentation.why import Why, gather_whys
 from mertools.targets.plane import TARGETS
 
 FloatArray = NDArray[np.float64]
@@ -59,7 +61,7 @@ class ShownTrack:
 
     `whole` is the emotion of the whole track. The curves are in the order of `order_targets`.
     `window` is the length of a window and the time from one to the next, in seconds; None where
-    only the whole track was predicted.
+    only the whole track was predicted. `whys` has the targets that were explained.
     """
 
     whole: Emotion
@@ -67,6 +69,7 @@ class ShownTrack:
     duration: float
     curves: Mapping[str, Curve | Shares]
     window: tuple[float, float] | None
+    whys: Mapping[str, Why] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -107,8 +110,10 @@ class ShownTrack:
         return times, valence, arousal
 
 
-def show_track(rows: Sequence[Prediction], sound: Path | None) -> ShownTrack:
-    """Gather what is shown of a track from all its rows of predictions.
+def show_track(
+    rows: Sequence[Prediction], sound: Path | None, explanations: Sequence[Explanation] = ()
+) -> ShownTrack:
+    """Gather what is shown of a track from all its rows of predictions and explanations.
 
     A target without a row of the whole track gets the mean of its windows for it, one without
     windows the whole track as its only window. A sound that is not there is left out.
@@ -122,6 +127,7 @@ def show_track(rows: Sequence[Prediction], sound: Path | None) -> ShownTrack:
         max([_end(whole), *(_middle(window) for window in windows)]),
         {target: _make_curve(target, whole, windows) for target in order_targets(whole.ratings)},
         _find_window(windows),
+        gather_whys(explanations, {row.target: row for row in rows if row.level == "track"}),
     )
 
 

@@ -312,6 +312,26 @@ def test_songs_are_explained_beside_one_that_is_broken(write_tone: Callable[...,
     ]
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_page_says_why_by_itself() -> None:
+    """Where models can be explained; the others are shown without."""
+    train_kernel()
+    predict = ("predict", "features.h5", "-o", "p.csv", "--html", "p.html")
+    here(*predict, "-m", "m.safetensors")
+    plain = Path("p.csv").read_bytes()
+    assert (
+        '"parts":{"arousal":["timbre","notes","limits of the scale"]}' in Path("p.html").read_text()
+    )
+    here("predict", "features.h5", "-m", "m.safetensors", "-o", "p.csv")
+    assert Path("p.csv").read_bytes() == plain
+    options = ("--kind", "notes", "--cv", "2", "--grid", "C=1", "--grid", "gamma=0.01")
+    here("train", "svm", *TRAIN, "--target", "arousal", *options, "-o", "m.skops")
+    here(*predict, "-m", "m.skops")
+    assert '"parts":{}' in Path("p.html").read_text()
+    here(*predict, "-m", "m.safetensors", "--level", "segment")
+    assert '"parts":{}' in Path("p.html").read_text()
+
+
 def test_what_an_interrupted_run_had_explained_is_kept(
     folder: Path, write_tone: Callable[..., Path]
 ) -> None:

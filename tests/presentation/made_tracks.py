@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.rows import Model, Prediction
 from mertools.targets.scale import parse_range
 
@@ -103,3 +104,19 @@ def _row(
     predicted = names[max(range(3), key=lambda k: posterior[k])]
     place = (level, track_id, segment_id, start, duration)
     return Prediction(*place, target, CLASSES[target], posterior, predicted, 2 + mean)
+
+
+def made_explanations(
+    rows: Sequence[Prediction], baseline: float, **added: float
+) -> list[Explanation]:
+    """Explain whole tracks' rows by what blocks add; `__` in a block's name is a dot."""
+    parts = {"baseline": baseline} | {name.replace("__", "."): x for name, x in added.items()}
+    return [
+        Explanation(
+            row.level, row.track_id, None, row.start, row.duration, row.target,
+            row.predicted if row.value is None else None, part, contribution, scale=row.scale,
+        )
+        for row in rows
+        if row.level == "track"
+        for part, contribution in parts.items()
+    ]  # fmt: skip

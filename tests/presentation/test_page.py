@@ -11,7 +11,15 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from made_tracks import HOSTILE, MODELS, WriteTone, as_numbers, made_rows, shares_rows
+from made_tracks import (
+    HOSTILE,
+    MODELS,
+    WriteTone,
+    as_numbers,
+    made_explanations,
+    made_rows,
+    shares_rows,
+)
 
 from mertools.presentation.output import open_presentation
 
@@ -126,6 +134,36 @@ def test_targets_have_their_scales(tmp_path: Path) -> None:
     told = " ".join(page.texts["p"])
     assert "Models: calm (svm), glad (cnn). Licence of the models: CC0-1.0." in told
     assert "Windows of 2 s, one every 1 s" in told
+
+
+def test_what_moved_a_track_is_said_in_words(tmp_path: Path) -> None:
+    """Blocks of one word are one, numbers are on the scale of means, kinds without a word stay."""
+    known = {"musicnn__tags": 0.1, "musicnn__penultimate": -0.25, "tonal__sustain": 0.05}
+    rows = made_rows("a", [0.5, -0.25])
+    numbers = as_numbers(made_rows("a", [], [0.1, 0.3]))
+    shares = shares_rows("a", (0.7, 0.1, 0.1, 0.1))
+    whys = [
+        *made_explanations(rows, 0.2, **known, rest=0.025),
+        *made_explanations(numbers, 5.8, mine=-0.4, key__minor_logit=0.4, rest=0.0),
+        *made_explanations(shares, 0.3, key=0.4, rest=0.0),
+    ]
+    with open_presentation(None, tmp_path / "a.html") as show:
+        show([*rows, *numbers, *shares], None, whys)
+        show(made_rows("b", [0.5], [0.1]), None)
+    data = Page(tmp_path / "a.html").data()
+    assert data["parts"] == {
+        "arousal": ["timbre", "how long notes are held", "limits of the scale"],
+        "valence": ["mine", "mode", "limits of the scale"],
+        "quadrant": ["mode", "limits of the scale"],
+    }
+    assert [track["whys"] for track in data["tracks"]] == [
+        {
+            "arousal": [200, [-150, 50, 25]],
+            "valence": [200, [-100, 100, 0]],
+            "quadrant": [300, [400, 0]],
+        },
+        {},
+    ]
 
 
 def test_the_length_is_that_of_the_sound(tmp_path: Path, write_tone: WriteTone) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
-from made_tracks import HOSTILE, WriteTone, as_numbers, made_rows, shares_rows
+from made_tracks import (
+    HOSTILE,
+    WriteTone,
+    as_numbers,
+    made_explanations,
+    made_rows,
+    shares_rows,
+)
 
 from mertools.presentation.output import open_presentation
 
@@ -208,4 +215,46 @@ def test_a_track_without_a_length_is_shown(browser: Browser, tmp_path: Path) -> 
         show(lyrics, None)
     browser.open(tmp_path / "a.html")
     assert browser.evaluate("document.querySelector('.now').getAttribute('cx')") == "10"
+    assert browser.problems() == []
+
+
+def test_what_moved_a_track_is_listed_from_the_strongest(browser: Browser, tmp_path: Path) -> None:
+    rows = made_rows("a", [0.5, -0.25])
+    numbers = as_numbers(made_rows("a", [], [0.1, 0.3]))
+    shares = shares_rows("a", (0.7, 0.1, 0.1, 0.1))
+    whys = [
+        *made_explanations(rows, 0.2, musicnn=0.05, key=-0.15, **{HOSTILE[:-2]: 0.0}, rest=0.025),
+        *made_explanations(numbers, 5.8, tonal__sustain=-0.4, key=0.4, rest=0.001),
+        *made_explanations(shares, 0.3, key=-0.4, rest=0.0),
+    ]
+    with open_presentation(None, tmp_path / "a.html") as show:
+        show([*rows, *numbers, *shares], None, whys)
+        show(made_rows("b", [0.5], [0.1]), None)
+    browser.open(tmp_path / "a.html")
+    minus = "\N{MINUS SIGN}"
+    told = "[...document.querySelectorAll('#pushes tr')].map(r => r.innerText)"
+    assert browser.evaluate(told) == [
+        f"mode\t{minus}0.15",
+        "timbre\t+0.05",
+        "limits of the scale\t+0.03",
+        f"{HOSTILE[:-2]}\t+0.00",
+        f"how long notes are held\t{minus}0.40",
+        "mode\t+0.40",
+        f"mode\t{minus}40 %",
+    ]
+    captions = "[...document.querySelectorAll('#pushes caption')].map(c => c.innerText)"
+    assert browser.evaluate(captions) == [
+        "arousal +0.20 for the music learnt from, +0.13 here",
+        "valence 5.80 for the music learnt from, 5.80 here",
+        "quadrant 30 % for the music learnt from, Q1 70 % here",
+    ]
+    widths = "[...document.querySelectorAll('#pushes .arousal rect')].map(r => r.getAttribute('x'))"
+    first, second = (float(x) for x in browser.evaluate(widths)[:2])
+    assert (first < 50, second) == (True, 50)
+    screen = {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True}
+    browser.call("Emulation.setDeviceMetricsOverride", **screen)
+    assert browser.evaluate("document.documentElement.scrollWidth <= 360")
+    browser.call("Emulation.clearDeviceMetricsOverride")
+    browser.click("#next")
+    assert browser.evaluate("document.getElementById('why').hidden")
     assert browser.problems() == []

@@ -166,7 +166,7 @@ def predict(
       mer predict song.mp3 --over-time --length 5 > curve.csv
       mer predict song.mp3 --over-time --plot song.svg --html song.html -o song.csv
       mer predict songs --wide --sort -valence -o songs.csv
-      mer predict songs --level track -o songs.csv --explain why.csv
+      mer predict -m emotify-valence songs -o songs.csv --explain why.csv
       mer predict -m arousal.skops -m valence.skops features.h5 -o predictions.csv
       find songs -name '*.flac' | mer predict -m arousal.skops - --level track > p.csv
     """
@@ -245,7 +245,7 @@ def predict(
             rows = [replace(row, path=path) for row in outcome.rows]
             write(rows, sound)
             write_explanations(outcome.explanations)
-            show(rows, sound)
+            show(rows, sound, outcome.explanations)
     for kind, n in lacking.items():
         have = "has" if n == 1 else "have"
         are = "is" if n == 1 else "are"
