@@ -158,11 +158,11 @@ class KernelRidge:
     @cached_property
     def _usual_sums(self) -> NDArray[np.float64]:
         """What each block adds to the landmarks' outputs on average: (n_blocks, n_outputs)."""
-        kernels = (
-            block.kernel(block.compare(landmarks, landmarks, n_moving), self.gamma)
+        means = (
+            block.mean_kernel(landmarks, n_moving, self.gamma)
             for block, landmarks, n_moving in self._parts
         )
-        return np.array([kernel.mean(axis=0) @ self.coefficients for kernel in kernels])
+        return np.array([mean @ self.coefficients for mean in means])
 
     def _block_kernels(self, features: Sequence[NDArray[Any]]) -> Iterator[NDArray[np.float64]]:
         """Yield each block's kernel of all rows with the landmarks: (n_rows, n_landmarks) each."""

@@ -102,6 +102,23 @@ class Block:
             part = self.share * np.exp(-gamma * compared)
         return part
 
+    def mean_kernel(self, A: Floats, n_moving: int, gamma: float) -> NDArray[np.float64]:
+        """Give the mean of the block's kernel over all pairs with each row: (n, d) to (n,).
+
+        It has six digits: float32 takes a third of the time, and a page waits for it.
+        """
+        if self.is_linear:
+            mean_products: NDArray[np.float64] = A.astype(np.float64) @ A.mean(axis=0)
+            return self.share * mean_products / n_moving
+        A = A.astype(np.float32)
+        squares = np.square(A).sum(axis=1)
+        K = 2 * (A @ A.T)
+        K -= squares[:, None]
+        K -= squares
+        K *= np.float32(gamma / n_moving)
+        means: NDArray[np.float64] = np.exp(K, out=K).mean(axis=1, dtype=np.float64)
+        return self.share * means
+
 
 def flatten(part: NDArray[Any]) -> Floats:
     """Lay a kind's features, (n, ...), out as columns: (n, n_columns)."""

@@ -12,7 +12,6 @@ from mertools.targets.scale import Range
 
 WORDS: Mapping[str, str] = {
     "musicnn": "timbre",
-    "musicnn-frames": "timbre",
     "efficientat": "timbre",
     "vggish": "timbre",
     "openl3": "timbre",

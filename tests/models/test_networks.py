@@ -151,6 +151,21 @@ def test_posteriors_do_not_depend_on_what_else_is_predicted(name: str) -> None:
         np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=2e-6)
 
 
+def test_the_sequence_branch_alone_attends_over_time(name: str) -> None:
+    parts = features(name, 3)
+    spec = ARCHITECTURES[name]
+    network = spec.load_module().build([part.shape[1:] for part in parts], 3, **spec.defaults)
+    model = TrainedNetwork(network.eval(), (CLASSES,), torch.device("cpu"))
+    assert model.attending_branch == ("sequence" if name in ("lstm", "dual") else None)
+    if model.attending_branch is None:
+        return
+    with torch.no_grad():
+        notes = torch.cat([torch.from_numpy(part) for part in parts[-3:]], dim=2)
+        states, _ = network.sequence.lstm(notes)
+        expected = network.sequence.attention(states).mean(dim=1)
+    np.testing.assert_allclose(model.attend(parts), expected, atol=1e-6)
+
+
 def test_numbers_lie_on_their_targets_scales(name: str) -> None:
     """The outputs are 0..1 of each scale, clipped to its ends."""
     parts = features(name, 70)
