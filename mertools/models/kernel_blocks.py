@@ -115,6 +115,7 @@ class Block:
         K = 2 * (A @ A.T)
         K -= squares[:, None]
         K -= squares
+        np.minimum(K, 0, out=K)  # what rounding lifted above it
         K *= np.float32(gamma / n_moving)
         means: NDArray[np.float64] = np.exp(K, out=K).mean(axis=1, dtype=np.float64)
         return self.share * means

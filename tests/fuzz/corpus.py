@@ -82,9 +82,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "featurize tracks.csv --kind mel --kind handcrafted -o {f}",
     ),
     "model.skops": (*CHECKS, "predict -m {f} features.h5 --format csv", "models {f} --format csv"),
+    "explanations.csv": CHECKS,
     "kernel.safetensors": (
         *CHECKS,
-        "predict -m {f} features.h5 --format csv",
+        "predict -m {f} features.h5 --format csv --explain out.csv",
         "models {f} --format csv",
     ),
     "network.safetensors": (
@@ -159,6 +160,7 @@ def make_corpus(folder: Path, *, network: bool) -> None:
         "predict features.h5 -m model.skops -o predictions.csv",
         "evaluate predictions.csv --labels labels.csv --bootstrap 20 -o metrics.json",
         KERNEL,
+        "predict features.h5 -m kernel.safetensors -o kernel.csv --explain explanations.csv",
     ):
         _run(folder, command)
     if network:
