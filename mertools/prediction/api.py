@@ -20,7 +20,8 @@ from mertools.errors import InputError, UsageError
 from mertools.features.extract import FailedInput
 from mertools.prediction.emotion import Emotion, flatten, gather_emotions
 from mertools.prediction.installed import choose_models
-from mertools.prediction.predict import load_predictors, predict_audio, predict_over_time
+from mertools.prediction.predict import predict_audio
+from mertools.prediction.predictor import load_predictors, predict_over_time
 from mertools.runtime.parallel import Jobs
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from mertools.errors import UsageError
 from mertools.evaluation.congruence import Songs, agreement_of, number_equal, read_plane
 from mertools.models.siamese import TrainedSiamese
 from mertools.prediction.embed import BATCH_SIZE, find_inputs
-from mertools.prediction.predict import Predictor
+from mertools.prediction.predictor import Predictor
 from mertools.targets.pooling import duration_weighted_means
 
 

@@ -24,7 +24,7 @@ from mertools.features.registry import KINDS
 from mertools.models.model import SelectingModel
 from mertools.models.network import TrainedNetwork
 from mertools.models.registry import find_architecture
-from mertools.prediction.predict import Predictor
+from mertools.prediction.predictor import Predictor
 
 LAST_LAYER = "last"
 BATCH_SIZE = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,8 @@ from mertools.artifacts.rows import Prediction
 from mertools.errors import UsageError
 from mertools.models.model import Terms
 from mertools.prediction.emotion import rate
+from mertools.prediction.predictor import Predictor
 from mertools.targets.scale import Range, Target
-
-if TYPE_CHECKING:
-    from mertools.prediction.predict import Predictor
 
 STRETCH_S = 1.0
 """Attention is given for stretches of this length: frames are finer than anybody reads."""

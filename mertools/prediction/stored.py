@@ -13,8 +13,8 @@ from mertools.errors import InputError, SchemaError
 from mertools.features.extract import FailedInput
 from mertools.features.words import are_lyrics
 from mertools.models.registry import NOTES, find_architecture
-from mertools.prediction.predict import Predictor
-from mertools.prediction.tracks import Level, PredictedTrack, predict_track
+from mertools.prediction.predictor import Level, Predictor
+from mertools.prediction.tracks import PredictedTrack, predict_track
 from mertools.prediction.words import are_blank, blank_lyrics
 
 

@@ -14,8 +14,9 @@ from mertools.artifacts.journal import Header, Journal
 from mertools.artifacts.rows import Prediction, Segment, Track
 from mertools.audio.sources import Source
 from mertools.features.extract import FailedInput
-from mertools.prediction.predict import Predictor, predict_audio, skip_copies
-from mertools.prediction.tracks import Level, PredictedTrack
+from mertools.prediction.predict import predict_audio, skip_copies
+from mertools.prediction.predictor import Level, Predictor
+from mertools.prediction.tracks import PredictedTrack
 from mertools.runtime.parallel import Jobs
 
 

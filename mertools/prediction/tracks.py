@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,8 @@ from mertools.artifacts.explanation_rows import Explanation
 from mertools.artifacts.feature_rows import FeatureRow, Features
 from mertools.artifacts.rows import Prediction
 from mertools.prediction.explain import explain_track
+from mertools.prediction.predictor import Level, Predictor
 from mertools.prediction.rows import make_predictions
-
-if TYPE_CHECKING:
-    from mertools.prediction.predict import Predictor
-
-Level = Literal["both", "segment", "track"]
 
 MODEL_DIGITS = 12
 """Of the digest of a model's file, as many digits name it in predictions.csv."""

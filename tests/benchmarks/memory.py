@@ -35,7 +35,7 @@ from mertools.artifacts.tables import write_table
 from mertools.features.excerpt import Excerpt
 from mertools.features.registry import request_kind
 from mertools.prediction.installed import choose_models
-from mertools.prediction.predict import load_predictors
+from mertools.prediction.predictor import load_predictors
 
 N_FILES = 10
 FILE_S, SEGMENT_S, TRACK_S = 30, 0.5, 1

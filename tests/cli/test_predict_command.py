@@ -28,7 +28,8 @@ from mertools.cli.app import app
 from mertools.cli.shared.tables import open_table_output
 from mertools.errors import InputError, UsageError
 from mertools.prediction import installed
-from mertools.prediction.predict import Predictor, load_predictor, predict_audio
+from mertools.prediction.predict import predict_audio
+from mertools.prediction.predictor import Predictor, load_predictor
 from mertools.prediction.stream import predict_resumably
 from mertools.runtime import parallel
 

@@ -23,7 +23,7 @@ from mertools.models.layers import SelfAttention
 from mertools.models.lstm import Lstm
 from mertools.models.network import Network, TrainedNetwork, copy_weights, describe_form
 from mertools.models.registry import ARCHITECTURES
-from mertools.prediction.predict import load_predictor
+from mertools.prediction.predictor import load_predictor
 from mertools.targets.scale import Classes, Range, Target
 
 MEL = (128, 51)

@@ -34,7 +34,7 @@ from mertools.cli.app import app
 from mertools.models.kernel import KernelRidge
 from mertools.prediction.emotion import rate
 from mertools.prediction.installed import choose_models
-from mertools.prediction.predict import Predictor, load_predictor
+from mertools.prediction.predictor import Predictor, load_predictor
 from mertools.prediction.stream import predict_resumably
 from mertools.prediction.tracks import predict_track
 from mertools.runtime import parallel

@@ -9,12 +9,9 @@ from mertools.artifacts.rows import Prediction, Track
 from mertools.features.extract import join_recipes
 from mertools.features.registry import request_kind
 from mertools.prediction.installed import BUNDLED, models_in
-from mertools.prediction.predict import (
-    PredictedTrack,
-    Predictor,
-    load_predictors,
-    predict_audio,
-)
+from mertools.prediction.predict import predict_audio
+from mertools.prediction.predictor import Predictor, load_predictors
+from mertools.prediction.tracks import PredictedTrack
 
 CLIP = Path(__file__).resolve().parents[2] / "examples" / "clips" / "piece01.ogg"
 

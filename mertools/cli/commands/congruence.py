@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mertools.artifacts.rows import Congruence, Label
     from mertools.evaluation.congruence import PlanePoints
     from mertools.prediction.congruence import Compared
-    from mertools.prediction.predict import Predictor
+    from mertools.prediction.predictor import Predictor
 
 
 def congruence(
@@ -120,7 +120,7 @@ def congruence(
     from mertools.evaluation.report import format_json
     from mertools.prediction.congruence import compare_predictions, compare_tracks
     from mertools.prediction.installed import choose_models
-    from mertools.prediction.predict import load_predictor
+    from mertools.prediction.predictor import load_predictor
 
     _check_options(labels, split, group, groups, judged, audio_only, lyrics_only)
     label_rows = [] if labels is None else list(read_table(labels, Label))

@@ -45,7 +45,7 @@ def embed(
     from mertools.cli.shared.console import count, say
     from mertools.prediction.embed import embed_features
     from mertools.prediction.installed import choose_models
-    from mertools.prediction.predict import load_predictor
+    from mertools.prediction.predictor import load_predictor
 
     (path,) = choose_models([model])
     predictor = load_predictor(path, device)

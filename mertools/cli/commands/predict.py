@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mertools.audio.sources import Source
     from mertools.cli.shared.failures import Failures
     from mertools.features.extract import FailedInput
-    from mertools.prediction.predict import Predictor
+    from mertools.prediction.predictor import Predictor
     from mertools.prediction.tracks import PredictedTrack
     from mertools.runtime.parallel import Jobs
 
@@ -181,7 +181,8 @@ def predict(
     from mertools.errors import InputError
     from mertools.features.extract import FailedInput
     from mertools.prediction.installed import choose_models, describe_model
-    from mertools.prediction.predict import load_predictors, predict_words
+    from mertools.prediction.predict import predict_words
+    from mertools.prediction.predictor import load_predictors
     from mertools.presentation.output import open_presentation
 
     _check_rows(level, wide, sort)
@@ -288,7 +289,7 @@ def _cut_as_asked(
 ) -> list[Predictor]:
     """Give the models for windows over time, where those are asked for."""
     from mertools.errors import UsageError
-    from mertools.prediction.predict import predict_over_time
+    from mertools.prediction.predictor import predict_over_time
 
     if over_time:
         return predict_over_time(predictors, length, hop)

@@ -13,7 +13,7 @@ from mertools.errors import UsageError
 from mertools.features.extract import FailedInput
 from mertools.features.registry import FeatureKind
 from mertools.features.words import build_lyrics, request_lyrics
-from mertools.prediction.predict import Predictor
+from mertools.prediction.predictor import Predictor
 from mertools.prediction.words import TrackWords, gather_words
 from mertools.pretrained.text_encoder import find_encoder, use_encoder
 from mertools.runtime.parallel import Jobs
