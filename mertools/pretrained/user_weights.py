@@ -44,6 +44,11 @@ def name_weights(files: Mapping[str, str]) -> None:
     )
 
 
+def has_weights(name: str) -> bool:
+    """Return whether there is a file of a network's weights."""
+    return any(path.is_file() for path in _candidates(name))
+
+
 def find_weights(name: str) -> Path:
     """Find the file of a network's weights. Raises UsageError where there is none."""
     for path in _candidates(name):

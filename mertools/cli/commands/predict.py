@@ -174,14 +174,18 @@ def predict(
     from mertools.presentation.output import open_presentation
 
     _check_rows(level, wide, sort)
-    predictors = load_predictors(choose_models(model or []), device)
+    # Neighbouring inputs of one sort are read together, which keeps the order of all inputs.
+    runs = [(are, list(names)) for are, names in groupby(inputs or [], key=_is_features)]
+    stored = [Path(name) for are_features, names in runs if are_features for name in names]
+    choice = choose_models(model or [], stored)
+    for note in choice.notes:
+        say(note)
+    predictors = load_predictors(choice.paths, device)
     predictors = _cut_as_asked(predictors, over_time, length, hop)
     words = read_words(predictors, inputs or [], lyrics, encoder)
     if words is not None:
         predictors = [predictor.with_words(words) for predictor in predictors]
     n_classes = max(predictor.n_classes for predictor in predictors)
-    # Neighbouring inputs of one sort are read together, which keeps the order of all inputs.
-    runs = [(are, list(names)) for are, names in groupby(inputs or [], key=_is_features)]
     # The header is written before the first row, so its columns follow from models and inputs.
     optional = ["model"]
     if any(predictor.tells_unlike for predictor in predictors):
