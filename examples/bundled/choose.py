@@ -58,6 +58,8 @@ CANDIDATES = {
     ),
 }
 """Kinds, shares, linear columns, gamma and ridge; the first of each were bundled before."""
+CHOSEN = {"arousal": CANDIDATES["arousal"][5], "valence": CANDIDATES["valence"][6]}
+"""Those that the Makefile trains."""
 
 
 class Trial:
@@ -145,34 +147,54 @@ def read_piano(
         return [file[f"features/{kind}"][:].astype(np.float32) for kind in kinds.split()], clips
 
 
+def read_genres(path: Path, trial: Trial) -> NDArray[np.int64]:
+    """Read the genre of each track of a trial, as a number: (n_units,)."""
+    with path.open(newline="") as stream:
+        genre_of = {row["track_id"]: row["genre"] for row in csv.DictReader(stream)}
+    names = [trial.data.track_ids[t] for t in np.flatnonzero(~trial.data.is_copy)]
+    return np.unique([genre_of[name] for name in names], return_inverse=True)[1]
+
+
+def score(
+    trial: Trial, point: dict[str, float], genres: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Give r and R2 out of fold, means of divisions, and the mean r on genres left out."""
+    r, r2 = [], []
+    for seed in DIVISIONS:
+        order = np.random.default_rng(seed).permutation(len(genres))
+        values, ratings = trial.held_out(np.argsort(order) % N_FOLDS, point)
+        r.append(np.corrcoef(values, ratings)[0, 1])
+        r2.append(1 - np.square(ratings - values).mean() / ratings.var())
+    values, ratings = trial.held_out(genres, point)
+    of_genres = [np.corrcoef(values[genres == g], ratings[genres == g])[0, 1] for g in range(4)]
+    return float(np.mean(r)), float(np.mean(r2)), float(np.mean(of_genres))
+
+
+def hear(
+    trial: Trial, point: dict[str, float], folder: Path, piano: Piano, kinds: str
+) -> NDArray[np.float64]:
+    """Learn from the whole corpus, and give the mean rating of each of the piano's clips."""
+    rows, clips = read_piano(folder, piano, kinds)
+    everything = np.ones(len(trial.unit), bool)
+    return pool(trial.predict(everything, point, rows), clips, len(piano.track_ids))
+
+
 def compare(options: Namespace, piano: Piano, target: str) -> Iterator[str]:
     """Yield a row for each kernel."""
-    with options.tracks.open(newline="") as stream:
-        genre_of = {row["track_id"]: row["genre"] for row in csv.DictReader(stream)}
     yield f"| {target}: shares, linear, gamma, ridge | r | R2 | other genre: r | piano: AUC |"
     yield "|" + " --- |" * 5
-    for kinds, shares, linear, gamma, ridge in CANDIDATES[target]:
+    for candidate in CANDIDATES[target]:
+        kinds, shares, linear, gamma, ridge = candidate
         trial = Trial(options.folder, target, kinds, shares, linear)
         point = {"gamma": gamma, "ridge": ridge}
-        names = [trial.data.track_ids[t] for t in np.flatnonzero(~trial.data.is_copy)]
-        genres = np.unique([genre_of[name] for name in names], return_inverse=True)[1]
-        r, r2 = [], []
-        for seed in DIVISIONS:
-            order = np.random.default_rng(seed).permutation(len(names))
-            folds = np.argsort(order) % N_FOLDS
-            values, ratings = trial.held_out(folds, point)
-            r.append(np.corrcoef(values, ratings)[0, 1])
-            r2.append(1 - np.square(ratings - values).mean() / ratings.var())
-        values, ratings = trial.held_out(genres, point)
-        of_genres = [np.corrcoef(values[genres == g], ratings[genres == g])[0, 1] for g in range(4)]
-        rows, clips = read_piano(options.folder, piano, kinds)
-        everything = np.ones(len(trial.unit), bool)
-        heard = pool(trial.predict(everything, point, rows), clips, len(piano.track_ids))
-        area = piano.auc(target, heard, piano.choose)
+        scores = score(trial, point, read_genres(options.tracks, trial))
+        heard = hear(trial, point, options.folder, piano, kinds)
         without = "" if "change" in kinds or target == "valence" else ", no musicnn-change"
         name = ", ".join(filter(None, (shares or "all 1", linear, f"{gamma:g}", f"{ridge:g}")))
-        figures = (np.mean(r), np.mean(r2), np.mean(of_genres), area)
-        yield f"| {name}{without} | " + " | ".join(f"{x:.3f}" for x in figures) + " |"
+        bold = "**" if candidate == CHOSEN[target] else ""
+        figures = (*scores, piano.auc(target, heard, piano.choose))
+        cells = (f"{bold}{name}{without}{bold}", *(f"{x:.3f}" for x in figures))
+        yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ from mertools.artifacts.names import output_path
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.float_wav import read_comment, write_float_wav
 from mertools.audio.io import probe, read_blocks
+from mertools.audio.phase_vocoder import Sound
 from mertools.audio.transforms import (
     NOISE,
     TRANSFORMS,
-    Sound,
     Span,
     add_noise,
     choose_noise,
@@ -28,7 +28,7 @@ from mertools.audio.transforms import (
 )
 from mertools.errors import InputError, UsageError
 
-VERSION = 1
+VERSION = 2
 """Counts up when the same sound, transform and seed would give other samples than before."""
 
 Row = Track | Segment

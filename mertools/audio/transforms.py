@@ -2,8 +2,8 @@
 
 Those of paper 001: time shift, pitch shift, time stretch and power of its own, and the others with
 the ranges and formulas of audiomentations 0.30 (MIT licence), which its scripts used. Here they are
-written with numpy, scipy and librosa. All take sound of shape (n_frames, channels) at a sample rate
-in Hz and give the same number of frames.
+written with numpy and scipy. All take sound of shape (n_frames, channels) at a sample rate in Hz
+and give the same number of frames.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mertools.audio.phase_vocoder import Sound, stretch
 from mertools.errors import InputError
 
-Sound = NDArray[np.float32]
 Values = Mapping[str, float]
 
 HIGHEST = 0.95
@@ -82,20 +82,16 @@ def time_shift(y: Sound, sample_rate: int, values: Values) -> Sound:
 
 def pitch_shift(y: Sound, sample_rate: int, values: Values) -> Sound:
     """Raise the pitch by `semitones`; the tempo stays (phase vocoder and resampling)."""
-    import librosa
+    import soxr
 
-    shifted = librosa.effects.pitch_shift(
-        np.ascontiguousarray(y.T), sr=sample_rate, n_steps=values["semitones"]
-    )
-    return _fit_length(shifted.T, len(y))
+    # Played slower at the same pitch, then as fast as before at another.
+    rate = 2 ** (-values["semitones"] / 12)
+    return _fit_length(soxr.resample(_stretch(y, rate), 1 / rate, 1), len(y))
 
 
 def time_stretch(y: Sound, sample_rate: int, values: Values) -> Sound:
     """Play `rate` times as fast at the same pitch; crop the end, or fill it up with silence."""
-    import librosa
-
-    stretched = librosa.effects.time_stretch(np.ascontiguousarray(y.T), rate=values["rate"])
-    return _fit_length(stretched.T, len(y))
+    return _fit_length(_stretch(y, values["rate"]), len(y))
 
 
 def change_level(y: Sound, sample_rate: int, values: Values) -> Sound:
@@ -214,6 +210,10 @@ def read_noise(path: Path, sample_rate: int) -> Sound:
 def choose_noise(paths: Sequence[Path], rng: np.random.Generator) -> Path:
     """Choose one of some files."""
     return paths[int(rng.integers(len(paths)))]
+
+
+def _stretch(y: Sound, rate: float) -> Sound:
+    return np.stack([stretch(channel, rate) for channel in y.T], axis=1)
 
 
 def _fit_length(y: NDArray[np.floating], n_frames: int) -> Sound:
