@@ -64,6 +64,7 @@ def describe_model(path: Path) -> Model:
         path.stat().st_size,
         str(path),
         TARGET_SEPARATOR.join(str(target.scale) for target in card.targets),
+        CLASS_SEPARATOR.join(needed_weights(card)) or None,
     )
 
 

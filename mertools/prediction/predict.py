@@ -32,6 +32,7 @@ from mertools.models.model import load_model
 from mertools.models.registry import find_architecture
 from mertools.prediction.rows import make_predictions
 from mertools.prediction.words import TrackWords, WordsReader, blank_lyrics
+from mertools.pretrained.user_weights import digest_weights, find_weights
 from mertools.runtime.devices import find_device
 from mertools.runtime.parallel import Jobs
 from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
@@ -261,6 +262,7 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             "give a features file that holds it",
         )
     kind = request_kind(needed.kind, settings=needed.params)
+    _check_weights(path, kind)
     # Features of another algorithm would be taken for music that the model never heard.
     if kind.digest != needed.params_digest:
         raise SchemaError(
@@ -269,6 +271,18 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             "train it again, or use the version of mer that its card names",
         )
     return kind
+
+
+def _check_weights(path: Path, kind: RequestedKind) -> None:
+    """Raise UsageError where weights of a user are needed, and none or others are here."""
+    network = KINDS[kind.name].user_weights
+    if network and (found := digest_weights(network)) != kind.params.weights:
+        raise UsageError(
+            path,
+            f"learnt from weights of {network} ({kind.params.weights}) that are others than those "
+            f"in {find_weights(network)} ({found})",
+            f"mer import weights {network} FILE (mer models fetch gets some)",
+        )
 
 
 def skip_copies(sources: Iterable[Source]) -> Iterator[Source]:

@@ -57,7 +57,7 @@ def find_weights(name: str) -> Path:
     raise UsageError(
         name,
         "has no weights here, as they do not come with mertools",
-        f"mer import weights {name} FILE (mer models fetch gets some), or --weights {name}=FILE",
+        f"mer import weights {name} FILE (mer models fetch gets some)",
     )
 
 

@@ -182,6 +182,10 @@ def predict(
         say(note)
     predictors = load_predictors(choice.paths, device)
     predictors = _cut_as_asked(predictors, over_time, length, hop)
+    has_sound = not all(are_features for are_features, _ in runs)
+    if has_sound:
+        for predictor in predictors:
+            predictor.recipe()  # what cannot be computed is said before anything is written
     words = read_words(predictors, inputs or [], lyrics, encoder)
     if words is not None:
         predictors = [predictor.with_words(words) for predictor in predictors]
@@ -190,7 +194,7 @@ def predict(
     optional = ["model"]
     if any(predictor.tells_unlike for predictor in predictors):
         optional.append("unlike")
-    if not all(are_features for are_features, _ in runs):
+    if has_sound:
         optional.append("path")
     models = [describe_model(predictor.path) for predictor in predictors if plot or html]
     sounds: dict[str, Path] = {}
