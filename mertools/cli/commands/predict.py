@@ -57,7 +57,7 @@ def predict(
             metavar="FILE|NAME",
             help="Model, as a file or by a name that mer models lists; several for several "
             "targets.",
-            show_default="the first of each target that mer models lists",
+            show_default="the first of each target that mer models lists and that has what it needs",
             autocompletion=complete_models,
         ),
     ] = None,
@@ -148,7 +148,8 @@ def predict(
     A model of sound and words predicts a track without lyrics from its sound, and says so.
 
     Without -m the bundled models predict, or those in the folders that MER_MODELS names, separated
-    by colons.
+    by colons. Bundled models that need a network's weights predict where these are here (mer models
+    fetch), and it is said.
 
     \b
     Examples:
