@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,14 @@ def pytest_sessionstart() -> None:
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_data_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the weights that the person who runs the tests has: mer predict would take them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture(scope="session")

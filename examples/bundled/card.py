@@ -1,13 +1,15 @@
 """Write the model card of the bundled models, in Markdown, from the files of the Makefile.
 
 `card.py OUT --tracks CORPUS/tracks.csv --quadrants EMOPIA/quadrants.csv --name NAME > README.md`
+
+Each `--fit TARGET-NETWORK` is a model that looks at a network of a user's, told in a section more.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from piano import Piano
 
-from mertools.artifacts.model_card import ModelCard
 from mertools.artifacts.model_file import read_card
 
 TARGETS = ("arousal", "valence")
@@ -40,18 +41,18 @@ class OutOfFold:
     genres: NDArray[np.str_]
 
     @classmethod
-    def read(cls, folder: Path, target: str, genre_of: dict[str, str]) -> OutOfFold:
-        """Read the predictions and labels of a target."""
+    def read(cls, folder: Path, fit: str, genre_of: dict[str, str]) -> OutOfFold:
+        """Read the predictions and labels of a model, whose name begins with its target."""
         shares = ("p_1", "p_2", "p_3")
         predicted = {
             row["track_id"]: [float(row[p]) for p in shares]
-            for row in read(folder / f"{target}.csv")
+            for row in read(folder / f"{fit}.csv")
             if row["level"] == "track"
         }
         rated = {
             row["track_id"]: [float(row[p]) for p in shares]
             for row in read(folder / "labels.csv")
-            if row["target"] == target
+            if row["target"] == fit.partition("-")[0]
         }
         ids = sorted(predicted)
         return cls(
@@ -62,11 +63,26 @@ class OutOfFold:
 
     def interval(self, figure: Callable[[Floats, Floats], float], rows: Ints) -> str:
         """Write a score of the mean ratings of some tracks with its bootstrap interval."""
+        value, draws = self._resample(figure, rows)
+        low, high = np.quantile(draws, (0.025, 0.975))
+        return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+    def gain(self, other: OutOfFold, figure: Callable[[Floats, Floats], float]) -> str:
+        """Write by how much a score is higher than another model's, with its interval."""
+        rows = np.arange(len(self.genres))
+        (value, draws), (of_other, other_draws) = (
+            each._resample(figure, rows) for each in (self, other)
+        )
+        return write_gain(value - of_other, *np.quantile(draws - other_draws, (0.025, 0.975)))
+
+    def _resample(
+        self, figure: Callable[[Floats, Floats], float], rows: Ints
+    ) -> tuple[float, Floats]:
+        """Give a score of the mean ratings of some tracks, and of tracks drawn from them."""
         x, y = (part[rows] @ [-1.0, 0.0, 1.0] for part in (self.predicted, self.rated))
         chance = np.random.default_rng(SEED)
         draws = [chance.integers(len(rows), size=len(rows)) for _ in range(N_RESAMPLES)]
-        low, high = np.quantile([figure(x[draw], y[draw]) for draw in draws], (0.025, 0.975))
-        return f"{figure(x, y):.2f} ({low:.2f} to {high:.2f})"
+        return figure(x, y), np.array([figure(x[draw], y[draw]) for draw in draws])
 
     def reliability(self) -> Iterator[tuple[str, int, float, float]]:
         """Yield, for bins of predicted probability, the share of listeners who chose the class.
@@ -91,6 +107,11 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def write_gain(value: float, low: float, high: float) -> str:
+    """Write a gain with its interval."""
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def correlation(x: Floats, y: Floats) -> float:
     """Give Pearson's r."""
     return float(np.corrcoef(x, y)[0, 1])
@@ -101,7 +122,7 @@ def determination(x: Floats, y: Floats) -> float:
     return float(1 - np.square(y - x).sum() / np.square(y - y.mean()).sum())
 
 
-def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+def table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
     """Yield a table in Markdown."""
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
@@ -149,36 +170,62 @@ def ranges(found: dict[str, OutOfFold]) -> Iterator[str]:
     yield from table([*head, "R2, were they as widely spread as ratings"], rows)
 
 
+def heard(folder: Path, piano: Piano, fit: str) -> Floats:
+    """Read what a model predicts of the clips."""
+    values = {row["track_id"]: float(row["value"]) for row in read(folder / f"piano-{fit}.csv")}
+    return np.array([values[track_id] for track_id in piano.track_ids])
+
+
 def elsewhere(folder: Path, piano: Piano) -> Iterator[str]:
     """Yield how well EMOPIA's clips are told apart: of the songs that judge, and that chose."""
     rows = []
     for part, clips in (("judging", ~piano.choose), ("choosing", piano.choose)):
         cells = [part, f"{clips.sum()} ({len(set(piano.songs[clips]))})"]
         for target in TARGETS:
-            path = folder / f"piano-{target}.csv"
-            values = {row["track_id"]: float(row["value"]) for row in read(path)}
-            of_clips = np.array([values[track_id] for track_id in piano.track_ids])
+            of_clips = heard(folder, piano, target)
             low, high = piano.interval(target, of_clips, clips)
             cells.append(f"{piano.auc(target, of_clips, clips):.2f} ({low:.2f} to {high:.2f})")
         rows.append(cells)
     yield from table(["half", "clips (songs)", "high arousal", "positive valence"], rows)
 
 
-def describe(card: ModelCard) -> list[str]:
-    """Describe a model in a row of a table."""
-    form, training = card.form, card.training
-    return [
-        card.title,
-        ", ".join(card.targets[0].classes),
-        f"{form['gamma']:g}",
-        f"{form['ridge']:g}",
-        str(training["n_rows"]),
-        str(training["n_copies"]),
-        f"`{training['digest']}`",
-    ]
+def gains(options: argparse.Namespace, genre_of: dict[str, str], piano: Piano) -> Iterator[str]:
+    """Yield the scores of models that look at networks of a user's, and what these gain."""
+    folder, rows = options.folder, []
+    for fit in options.fits:
+        target = fit.partition("-")[0]
+        own, plain = (OutOfFold.read(folder, name, genre_of) for name in (fit, target))
+        every_track = np.arange(len(own.genres))
+        of_clips, of_plain = (heard(folder, piano, name) for name in (fit, target))
+        for name, figure in (("r", correlation), ("R2", determination)):
+            score = own.interval(figure, every_track)
+            rows.append([fit, f"out-of-fold, {name}", score, own.gain(plain, figure)])
+        for name, clips in (("judging", ~piano.choose), ("choosing", piano.choose)):
+            low, high = piano.interval(target, of_clips, clips)
+            score = f"{piano.auc(target, of_clips, clips):.2f} ({low:.2f} to {high:.2f})"
+            gain = write_gain(*piano.gain(target, of_clips, of_plain, clips))
+            rows.append([fit, f"piano, {name} half, area", score, gain])
+    rows = [[f"`{options.name}-{fit}`", *cells] for fit, *cells in rows]
+    yield from table(["model", "judged by", "score", "gain"], rows)
 
 
-TEMPLATE = Path(__file__).with_name("card.md")
+def describe(options: argparse.Namespace, fits: Iterable[str]) -> Iterator[list[str]]:
+    """Yield a row of a table for each model."""
+    for fit in fits:
+        card = read_card(options.folder / f"{options.name}-{fit}.safetensors")
+        form, training = card.form, card.training
+        yield [
+            fit,
+            ", ".join(card.targets[0].classes),
+            f"{form['gamma']:g}",
+            f"{form['ridge']:g}",
+            str(training["n_rows"]),
+            str(training["n_copies"]),
+            f"`{training['digest']}`",
+        ]
+
+
+TEMPLATE, NETWORKS = (Path(__file__).with_name(name) for name in ("card.md", "networks.md"))
 
 
 def main() -> None:
@@ -188,22 +235,33 @@ def main() -> None:
     parser.add_argument("--tracks", type=Path, required=True)
     parser.add_argument("--quadrants", type=Path, required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--fit", dest="fits", action="append", default=[])
     options = parser.parse_args()
     genre_of = {row["track_id"]: row["genre"] for row in read(options.tracks)}
     found = {target: OutOfFold.read(options.folder, target, genre_of) for target in TARGETS}
-    cards = [
-        read_card(options.folder / f"{options.name}-{target}.safetensors") for target in TARGETS
-    ]
+    piano = Piano.read(options.quadrants)
     head = ["target", "classes", "gamma", "ridge", "segments", "copies", "digest of the data"]
     parts = {
-        "form": table(head, [describe(card) for card in cards]),
+        "form": table(head, describe(options, TARGETS)),
         "scores": scores(found),
         "reliability": reliability(found),
         "ranges": ranges(found),
-        "elsewhere": elsewhere(options.folder, Piano.read(options.quadrants)),
+        "elsewhere": elsewhere(options.folder, piano),
+        "networks": (),
     }
-    texts = {name: "\n".join(lines) for name, lines in parts.items()}
-    print(TEMPLATE.read_text("utf-8").format(name=options.name, **texts), end="")
+    if options.fits:
+        of_fits = {
+            "form": table(head, describe(options, options.fits)),
+            "gains": gains(options, genre_of, piano),
+        }
+        parts["networks"] = (fill(NETWORKS, options.name, of_fits), "")
+    print(fill(TEMPLATE, options.name, parts), end="")
+
+
+def fill(template: Path, name: str, parts: Mapping[str, Iterable[str]]) -> str:
+    """Fill a template with the lines of its parts."""
+    texts = {part: "\n".join(lines) for part, lines in parts.items()}
+    return template.read_text("utf-8").format(name=name, **texts)
 
 
 if __name__ == "__main__":

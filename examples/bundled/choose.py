@@ -2,9 +2,10 @@
 
 `choose.py OUT --tracks CORPUS/tracks.csv --quadrants EMOPIA/quadrants.csv > choice.md`
 
-OUT holds the Makefile's features. The rule: of the kernels whose r out of fold is at most 0.01
-below the first one's, that with the highest sum of r on left-out genres and AUC on the half of the
-piano that chooses.
+OUT holds the Makefile's features; with `--networks`, those of EfficientAT and S-KEY, too, and
+kernels of these are compared. The rule: of the kernels whose r out of fold is at most 0.01 below
+the highest, that with the highest sum of r on left-out genres and AUC on the half of the piano that
+chooses.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from mertools.dataset.vectors import load_vectors
 from mertools.models.kernel import fit
 from mertools.models.kernel_blocks import Block
 from mertools.models.problem import Problem
+
+Kernels = tuple[tuple[str, str, str, float, float], ...]
 
 COPIES = ("quiet", "narrow")
 N_FOLDS, DIVISIONS = 5, (0, 1, 2)
@@ -60,6 +63,54 @@ CANDIDATES = {
 """Kinds, shares, linear columns, gamma and ridge; the first of each were bundled before."""
 CHOSEN = {"arousal": CANDIDATES["arousal"][5], "valence": CANDIDATES["valence"][6]}
 """Those that the Makefile trains."""
+
+BROAD, EAR = f"{ALL} efficientat", "musicnn tonal skey"
+MINOR, MODE = "skey.minor_logit=0.5", f"{TIMBRE} tonal=2 skey.minor_logit=1"
+WITH_NETWORKS = {
+    "arousal-efficientat": (
+        CHOSEN["arousal"],
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=1", LINE, 0.25, 0.3),
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=2", LINE, 0.25, 0.3),
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=0.5", LINE, 0.25, 0.3),
+        (BROAD, f"{TIMBRE} tonal=1 efficientat=1", LINE, 0.25, 0.3),
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=1", LINE, 0.25, 0.4),
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=1", LINE, 0.125, 0.2),
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=1", LINE, 0.125, 0.3),
+        (BROAD, f"{TIMBRE} tonal=0.5 efficientat=1", LINE, 0.1, 0.3),
+        (
+            f"{BROAD} skey",
+            f"{TIMBRE} tonal=0.5 efficientat=1 skey.minor_logit=0.5",
+            LINE,
+            0.25,
+            0.3,
+        ),
+        ("musicnn tonal efficientat", f"{TIMBRE} tonal=0.5 efficientat=1", LINE, 0.25, 0.3),
+        ("musicnn-change tonal efficientat", "tonal=0.5 efficientat=1", LINE, 0.125, 0.3),
+    ),
+    "valence-skey": (
+        CHOSEN["valence"],
+        (EAR, MODE, "", 0.1, 0.8),
+        (EAR, MODE, MINOR, 0.1, 0.8),
+        (EAR, MODE, "skey.minor_logit=1", 0.1, 0.8),
+        (EAR, MODE, MINOR, 0.1, 0.4),
+        (EAR, f"{TIMBRE} tonal=2 skey.minor_logit=2", MINOR, 0.1, 0.8),
+        (f"{EAR} key", MODE, "key.minor_logit=0.5", 0.1, 0.8),
+        (f"{EAR} key", f"{TIMBRE} tonal=2", f"key.minor_logit=0.5 {MINOR}", 0.1, 0.8),
+    ),
+    "valence-efficientat-skey": (
+        CHOSEN["valence"],
+        (f"{EAR} efficientat", f"{MODE} efficientat=1", MINOR, 0.1, 0.8),
+        (f"{EAR} efficientat", f"{MODE} efficientat=2", MINOR, 0.1, 0.8),
+        (f"{EAR} efficientat", f"{MODE} efficientat=3", MINOR, 0.1, 0.8),
+        (f"{EAR} efficientat", f"{MODE} efficientat=2", MINOR, 0.1, 0.4),
+        ("tonal skey efficientat", "tonal=2 skey.minor_logit=1 efficientat=2", MINOR, 0.1, 0.8),
+    ),
+}
+"""The first of each is the one of `CHOSEN`; of the last ones none is bundled."""
+CHOSEN_WITH = {
+    "arousal-efficientat": WITH_NETWORKS["arousal-efficientat"][7],
+    "valence-skey": WITH_NETWORKS["valence-skey"][5],
+}
 
 
 class Trial:
@@ -179,34 +230,37 @@ def hear(
     return pool(trial.predict(everything, point, rows), clips, len(piano.track_ids))
 
 
-def compare(options: Namespace, piano: Piano, target: str) -> Iterator[str]:
-    """Yield a row for each kernel."""
-    yield f"| {target}: shares, linear, gamma, ridge | r | R2 | other genre: r | piano: AUC |"
+def compare(options: Namespace, piano: Piano, name: str, kernels: Kernels) -> Iterator[str]:
+    """Yield a row for each kernel; what they are for begins with its target."""
+    target = name.partition("-")[0]
+    yield f"| {name}: shares, linear, gamma, ridge | r | R2 | other genre: r | piano: AUC |"
     yield "|" + " --- |" * 5
-    for candidate in CANDIDATES[target]:
+    for candidate in kernels:
         kinds, shares, linear, gamma, ridge = candidate
         trial = Trial(options.folder, target, kinds, shares, linear)
         point = {"gamma": gamma, "ridge": ridge}
         scores = score(trial, point, read_genres(options.tracks, trial))
         heard = hear(trial, point, options.folder, piano, kinds)
         without = "" if "change" in kinds or target == "valence" else ", no musicnn-change"
-        name = ", ".join(filter(None, (shares or "all 1", linear, f"{gamma:g}", f"{ridge:g}")))
-        bold = "**" if candidate == CHOSEN[target] else ""
+        chosen = CHOSEN_WITH if options.networks else CHOSEN
+        kernel = ", ".join(filter(None, (shares or "all 1", linear, f"{gamma:g}", f"{ridge:g}")))
+        bold = "**" if candidate == chosen.get(name) else ""
         figures = (*scores, piano.auc(target, heard, piano.choose))
-        cells = (f"{bold}{name}{without}{bold}", *(f"{x:.3f}" for x in figures))
+        cells = (f"{bold}{kernel}{without}{bold}", *(f"{x:.3f}" for x in figures))
         yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
-    """Print a table for each target."""
+    """Print a table for each target, or for each with networks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tracks", type=Path, required=True)
     parser.add_argument("--quadrants", type=Path, required=True)
+    parser.add_argument("--networks", action="store_true")
     options = parser.parse_args()
     piano = Piano.read(options.quadrants)
-    for target in CANDIDATES:
-        print("\n".join(compare(options, piano, target)), end="\n\n")
+    for name, kernels in (WITH_NETWORKS if options.networks else CANDIDATES).items():
+        print("\n".join(compare(options, piano, name, kernels)), end="\n\n")
 
 
 if __name__ == "__main__":

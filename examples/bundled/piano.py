@@ -53,13 +53,31 @@ class Piano:
         self, target: str, values: NDArray[np.float64], clips: NDArray[np.bool_]
     ) -> tuple[float, float]:
         """Give the 95 % interval of the area, by bootstrap over songs."""
+        low, top = np.quantile(self._areas(target, values, self._draw(clips)), (0.025, 0.975))
+        return float(low), float(top)
+
+    def gain(
+        self,
+        target: str,
+        values: NDArray[np.float64],
+        others: NDArray[np.float64],
+        clips: NDArray[np.bool_],
+    ) -> tuple[float, float, float]:
+        """Give by how much the area is larger than by other values, and its 95 % interval."""
+        weights = self._draw(clips)
+        gains = self._areas(target, values, weights) - self._areas(target, others, weights)
+        low, top = np.quantile(gains, (0.025, 0.975))
+        gain = self.auc(target, values, clips) - self.auc(target, others, clips)
+        return gain, float(low), float(top)
+
+    def _draw(self, clips: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Draw songs of some clips with replacement: how often each clip is drawn."""
         names, song_of = np.unique(self.songs[clips], return_inverse=True)
         chance = np.random.default_rng(SEED)
         draws = chance.multinomial(len(names), [1 / len(names)] * len(names), N_RESAMPLES)
         weights = np.zeros((N_RESAMPLES, len(clips)))
         weights[:, clips] = draws[:, song_of]
-        low, top = np.quantile(self._areas(target, values, weights), (0.025, 0.975))
-        return float(low), float(top)
+        return weights
 
     def _areas(
         self, target: str, values: NDArray[np.float64], weights: NDArray[np.float64]

@@ -334,6 +334,7 @@ class Model(Row):
     bytes: int
     path: str
     scale: str | None = None
+    needs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,11 @@ StrPath = str | os.PathLike[str]
 
 
 class Emotions(list[Emotion]):
-    """The emotions of tracks, in the order of the inputs."""
+    """The emotions of tracks, in the order of the inputs, and the files of the models."""
+
+    def __init__(self, emotions: Iterable[Emotion] = (), models: Iterable[Path] = ()) -> None:
+        super().__init__(emotions)
+        self.models = tuple(models)
 
     def to_frame(self) -> DataFrame:
         """Return a pandas frame of a row a track, or a row a window where tracks have windows.
@@ -76,17 +80,19 @@ def predict(
 
     `sound` is one path or several, of sound files, folders or manifests of tracks; or an array at
     `sample_rate` in Hz, (n_samples,) or (n_samples, n_channels), of floats in [-1, 1) or int16.
-    `models` are files or names as in `mer predict -m`. With `over_time` each track has `windows`
-    of `window` seconds, one each `hop` seconds, by default as in `mer predict --over-time`. `jobs`
-    above 1 starts processes; a script then needs `if __name__ == "__main__"`.
+    `models` are files or names as in `mer predict -m`; the result's own `models` say which files
+    predicted. With `over_time` each track has `windows` of `window` seconds, one each `hop`
+    seconds, by default as in `mer predict --over-time`. `jobs` above 1 starts processes; a script
+    then needs `if __name__ == "__main__"`.
 
     Raises UsageError for an argument that is wrong, and InputError for the first sound that cannot
     be read.
     """
-    predictors = load_predictors(choose_models([os.fspath(name) for name in models]), device)
+    choice = choose_models([os.fspath(name) for name in models])
+    predictors = load_predictors(choice.paths, device)
     if over_time:
         predictors = predict_over_time(predictors, window, hop)
-    found = Emotions()
+    found = Emotions(models=choice.paths)
     with _sources(sound, sample_rate) as sources:
         paths = {} if isinstance(sound, np.ndarray) else _paths_by_track(sources)
         for outcome in predict_audio(sources, predictors, "both" if over_time else "track", jobs):

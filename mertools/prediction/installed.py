@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from mertools.artifacts.features_file import open_features
+from mertools.artifacts.model_card import ModelCard
 from mertools.artifacts.model_file import read_card
 from mertools.artifacts.rows import CLASS_SEPARATOR, Model
 from mertools.errors import UsageError, choose_from
 from mertools.models.registry import ARCHITECTURES
+from mertools.pretrained.user_weights import digest_weights, find_weights, has_weights
 from mertools.targets.scale import TARGET_SEPARATOR
 
 VARIABLE = "MER_MODELS"
@@ -60,6 +64,7 @@ def describe_model(path: Path) -> Model:
         path.stat().st_size,
         str(path),
         TARGET_SEPARATOR.join(str(target.scale) for target in card.targets),
+        CLASS_SEPARATOR.join(needed_weights(card)) or None,
     )
 
 
@@ -72,28 +77,85 @@ def find_card(path: Path) -> Path | None:
         return card if stream.readline().rstrip() == CARD_FENCE.encode() else None
 
 
-def choose_models(names: Sequence[str]) -> list[Path]:
+@dataclass(frozen=True)
+class Choice:
+    """Models to predict with; `notes` say what a person should know of how they were chosen."""
+
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+def choose_models(names: Sequence[str], features: Sequence[Path] = ()) -> Choice:
     """Choose the models of some names: each a file, or the name of a model that is at hand.
 
-    Without any name the first model at hand of each target is chosen. Raises UsageError where there
-    is no such model.
+    Without any name the first model at hand of each target is chosen. A bundled one is passed over
+    where weights are not here that it learnt from, or where files of `features`, if there are any,
+    lack what was computed with them. Raises UsageError where there is no such model.
     """
     if names:
-        return [_choose(name) for name in names]
+        return Choice(tuple(find_model(name) for name in names))
     chosen: dict[str, Path] = {}
+    notes: list[str] = []
     for path in find_installed():
+        card = read_card(path)
         # The first one stays, so that a user's own model goes before the bundled one.
-        chosen.setdefault(read_card(path).title, path)
+        if card.title in chosen:
+            continue
+        needed = needed_weights(card) if path.parent == BUNDLED else {}
+        # Without these files nobody expects the model, so there is nothing to say.
+        if not all(map(has_weights, needed)):
+            continue
+        if needed and (problem := _find_problem(card, needed, features)):
+            notes.append(f"{path.stem} does not predict {card.title}: {problem}")
+            continue
+        if needed:
+            networks = " and ".join(needed)
+            notes.append(f"{path.stem} predicts {card.title}, as weights of {networks} are here")
+        chosen[card.title] = path
     if not chosen:
         raise UsageError(
             "--model",
             "is not given, and no model is installed",
             f"give -m FILE, or name a folder of models in {VARIABLE}",
         )
-    return list(chosen.values())
+    return Choice(tuple(chosen.values()), tuple(notes))
 
 
-def _choose(name: str) -> Path:
+def needed_weights(card: ModelCard) -> dict[str, str]:
+    """Name the networks whose weights do not come with mertools, and the digests of those."""
+    # Here, as the completion of models' names has to be quick.
+    from mertools.features.registry import KINDS
+
+    return {
+        network: str(of.params["weights"])
+        for of in card.inputs
+        if of.kind in KINDS and (network := KINDS[of.kind].user_weights)
+    }
+
+
+def _find_problem(
+    card: ModelCard, needed: Mapping[str, str], features: Sequence[Path]
+) -> str | None:
+    """Say why a model cannot predict although all weights that it needs are here, if it cannot."""
+    for network, digest in needed.items():
+        if (found := digest_weights(network)) != digest:
+            path = find_weights(network)
+            return f"{path} holds other weights ({found}) than it learnt from ({digest})"
+    stored: set[tuple[str, str]] = set()
+    for path in features:
+        with open_features(path) as file:
+            stored |= {(kind, of.params_digest) for kind, of in file.kinds.items()}
+    for of in card.inputs if features else ():
+        if (of.kind, of.params_digest) not in stored:
+            return f"{features[0]} holds no {of.kind} features that it can use"
+    return None
+
+
+def find_model(name: str) -> Path:
+    """Find the model of a name: a file, or the name of a model that is at hand.
+
+    Raises UsageError where there is none; a file need not exist.
+    """
     path = Path(name)
     found = path if path.exists() else find_by_name(name)
     if found is None and path.suffix not in SUFFIXES:

@@ -22,6 +22,7 @@ from mertools.features.words import are_lyrics
 from mertools.models.model import load_model
 from mertools.models.registry import find_architecture
 from mertools.prediction.words import TrackWords, WordsReader, blank_lyrics
+from mertools.pretrained.user_weights import digest_weights, find_weights
 from mertools.runtime.devices import find_device
 from mertools.targets.pooling import duration_weighted_means, pool_segments, side_by_side
 
@@ -239,6 +240,7 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             "give a features file that holds it",
         )
     kind = request_kind(needed.kind, settings=needed.params)
+    _check_weights(path, kind)
     # Features of another algorithm would be taken for music that the model never heard.
     if kind.digest != needed.params_digest:
         raise SchemaError(
@@ -247,3 +249,15 @@ def _restore_kind(path: Path, needed: Input) -> RequestedKind:
             "train it again, or use the version of mer that its card names",
         )
     return kind
+
+
+def _check_weights(path: Path, kind: RequestedKind) -> None:
+    """Raise UsageError where weights of a user are needed, and none or others are here."""
+    network = KINDS[kind.name].user_weights
+    if network and (found := digest_weights(network)) != kind.params.weights:
+        raise UsageError(
+            path,
+            f"learnt from weights of {network} ({kind.params.weights}) that are others than those "
+            f"in {find_weights(network)} ({found})",
+            f"mer import weights {network} FILE (mer models fetch gets some)",
+        )

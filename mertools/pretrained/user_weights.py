@@ -44,6 +44,11 @@ def name_weights(files: Mapping[str, str]) -> None:
     )
 
 
+def has_weights(name: str) -> bool:
+    """Return whether there is a file of a network's weights."""
+    return any(path.is_file() for path in _candidates(name))
+
+
 def find_weights(name: str) -> Path:
     """Find the file of a network's weights. Raises UsageError where there is none."""
     for path in _candidates(name):
@@ -52,7 +57,7 @@ def find_weights(name: str) -> Path:
     raise UsageError(
         name,
         "has no weights here, as they do not come with mertools",
-        f"mer import weights {name} FILE (mer models fetch gets some), or --weights {name}=FILE",
+        f"mer import weights {name} FILE (mer models fetch gets some)",
     )
 
 

@@ -284,7 +284,7 @@ def _described() -> dict[str, list[KindDescription]]:
     }
     needed = {
         kind.name: kind.describe(wanted.shape, "float32")
-        for predictor in load_predictors(choose_models([]))
+        for predictor in load_predictors(choose_models([]).paths)
         for kind, wanted in zip(predictor.recipe().kinds, predictor.card.inputs, strict=True)
     }
     described["bundled"] = list(needed.values())

@@ -82,7 +82,8 @@ def test_models_at_hand_and_their_files_are_completed(
         words = {"COMP_WORDS": f"mer predict -m {typed}", "COMP_CWORD": "3"}
         return tell(_MER_COMPLETE="complete_bash", **words).split()
 
-    bundled = ["emotify-arousal", "emotify-valence"]
+    bundled = ["emotify-arousal-efficientat", "emotify-arousal"]
+    bundled += ["emotify-valence-skey", "emotify-valence"]
     assert offered("") == [*bundled, "emotive.safetensors", "mine.skops"]
     monkeypatch.setenv("MER_MODELS", str(tmp_path / "own"))
     assert offered("s") == ["song"]

@@ -17,11 +17,20 @@ import numpy as np
 import pytest
 import soundfile
 
+import mertools.features
+from mertools.artifacts.files import digest_file
 from mertools.artifacts.model_file import read_card
 from mertools.prediction.installed import BUNDLED, models_in
+from mertools.pretrained.weight_files import FOLDER
+from tests.conftest import SHARED
 
 Mer = Callable[..., subprocess.CompletedProcess[str]]
 
+FEATURES = Path(mertools.features.__file__).parent
+PUBLISHED = {
+    "efficientat": SHARED / "weights" / "efficientat-mn04" / "mn04_as_mAP_432.pt",
+    "skey": SHARED / "weights" / "skey" / "skey.pt",
+}
 CLIPS = Path(__file__).resolve().parents[2] / "examples" / "clips"
 SAMPLE_RATE = 22050
 
@@ -33,16 +42,22 @@ def tracks(text: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def test_they_are_small_and_say_what_they_are(mer: Mer) -> None:
     models = models_in(BUNDLED)
-    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 10e6
-    cards = {card.title: card for card in map(read_card, models)}
-    assert set(cards) == {"arousal", "valence"}
+    files = [*BUNDLED.iterdir(), *FOLDER.iterdir(), *FEATURES.glob("*.safetensors")]
+    assert sum(path.stat().st_size for path in files) < 12e6
     told = (BUNDLED / "README.md").read_text("utf-8")
-    for target, card in cards.items():
+    for path in models:
+        card = read_card(path)
         assert "non-commercial" in (card.licence or "")
-        assert f"| {target} |" in told
+        assert f"| {path.stem.removeprefix('emotify-')} |" in told
         assert card.training["digest"] in told
     listed = list(csv.DictReader(io.StringIO(mer("models").stdout)))
-    assert [row["target"] for row in listed] == ["arousal", "valence"]
+    # In the order in which mer predict looks for one that it can use.
+    assert [(row["target"], row["needs"]) for row in listed] == [
+        ("arousal", "efficientat"),
+        ("arousal", ""),
+        ("valence", "skey"),
+        ("valence", ""),
+    ]
     assert all("non-commercial" in row["licence"] for row in listed)
     assert json.loads(mer("inspect", "emotify-arousal", "--json").stdout)["target"] == "arousal"
     assert mer("inspect", "emotify-arousal", "--card").stdout == told
@@ -128,7 +143,32 @@ def test_they_hear_energy_whatever_the_level_rate_and_container(mer: Mer, tmp_pa
             assert float(made[name, target]["value"]) == pytest.approx(expected, abs=least), name
 
 
-def test_what_is_no_music_is_told_to_be_unlike_it(mer: Mer, tmp_path: Path) -> None:
+@pytest.fixture
+def published(mer: Mer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks' weights as their authors publish them, in the user's data folder."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for network, path in PUBLISHED.items():
+        if not path.is_file():
+            pytest.skip(f"{network}'s weights are not beside this checkout (../shared/weights)")
+        mer("import", "weights", network, path)
+
+
+@pytest.mark.usefixtures("published")
+def test_with_published_weights_the_models_predict_that_learnt_from_them(mer: Mer) -> None:
+    done = mer("predict", CLIPS / "piece01.ogg", "--level", "track")
+    fits = {"arousal": "emotify-arousal-efficientat", "valence": "emotify-valence-skey"}
+    for target, fit in fits.items():
+        assert f"{fit} predicts {target}, as weights of" in done.stderr
+        used = digest_file(BUNDLED / f"{fit}.safetensors")[:12]
+        assert tracks(done.stdout)["piece01", target]["model"] == used
+
+
+@pytest.mark.parametrize("weights", [None, "published"])
+def test_what_is_no_music_is_told_to_be_unlike_it(
+    mer: Mer, tmp_path: Path, weights: str | None, request: pytest.FixtureRequest
+) -> None:
+    if weights:
+        request.getfixturevalue(weights)
     chance = np.random.default_rng(0)
     n = 10 * SAMPLE_RATE
     clicks = np.zeros(n, np.float32)

@@ -33,7 +33,7 @@ from mertools.artifacts.rows import Track
 from mertools.cli.app import app
 from mertools.models.kernel import KernelRidge
 from mertools.prediction.emotion import rate
-from mertools.prediction.installed import choose_models
+from mertools.prediction.installed import find_model
 from mertools.prediction.predictor import Predictor, load_predictor
 from mertools.prediction.stream import predict_resumably
 from mertools.prediction.tracks import predict_track
@@ -336,7 +336,7 @@ def test_what_an_interrupted_run_had_explained_is_kept(
     folder: Path, write_tone: Callable[..., Path]
 ) -> None:
     songs = [Track(name, str(write_tone(folder / f"{name}.wav", 11.0))) for name in "ab"]
-    arousal = load_predictor(*choose_models(["emotify-arousal"]))
+    arousal = load_predictor(find_model("emotify-arousal"))
 
     def predict(explains: Any, n: int) -> Iterator[Any]:
         with Journal(folder / "p.csv") as journal:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mertools.artifacts.rows import Prediction, Track
 from mertools.features.extract import join_recipes
 from mertools.features.registry import request_kind
-from mertools.prediction.installed import BUNDLED, models_in
+from mertools.prediction.installed import choose_models
 from mertools.prediction.predict import predict_audio
 from mertools.prediction.predictor import Predictor, load_predictors
 from mertools.prediction.tracks import PredictedTrack
@@ -23,13 +23,13 @@ def rows(*predictors: Predictor) -> list[Prediction]:
 
 
 def test_models_say_together_what_each_says_alone() -> None:
-    arousal, valence = load_predictors(models_in(BUNDLED))
+    arousal, valence = load_predictors(choose_models([]).paths)
     assert arousal.kind_names != valence.kind_names
     assert rows(arousal, valence) == rows(arousal) + rows(valence)
 
 
 def test_sound_is_heard_once_where_it_is_cut_and_measured_alike() -> None:
-    one, other = (p.recipe() for p in load_predictors(models_in(BUNDLED)))
+    one, other = (p.recipe() for p in load_predictors(choose_models([]).paths))
     ((joined,), places) = join_recipes([one, other, one])
     assert set(joined.kinds) == set(one.kinds) | set(other.kinds)
     assert len(joined.kinds) == 4

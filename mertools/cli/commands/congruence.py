@@ -119,15 +119,14 @@ def congruence(
     from mertools.errors import UsageError
     from mertools.evaluation.report import format_json
     from mertools.prediction.congruence import compare_predictions, compare_tracks
-    from mertools.prediction.installed import choose_models
+    from mertools.prediction.installed import find_model
     from mertools.prediction.predictor import load_predictor
 
     _check_options(labels, split, group, groups, judged, audio_only, lyrics_only)
     label_rows = [] if labels is None else list(read_table(labels, Label))
     part = split or ("test" if any(row.split == "test" for row in label_rows) else "all")
     wanted = {row.track_id for row in label_rows if part in ("all", row.split)} if labels else None
-    (path,) = choose_models([model])
-    predictor = load_predictor(path, device)
+    predictor = load_predictor(find_model(model), device)
     of_groups = None
     if group is not None:
         source = groups or labels

@@ -44,10 +44,9 @@ def embed(
 
     from mertools.cli.shared.console import count, say
     from mertools.prediction.embed import embed_features
-    from mertools.prediction.installed import choose_models
+    from mertools.prediction.installed import find_model
     from mertools.prediction.predictor import load_predictor
 
-    (path,) = choose_models([model])
-    predictor = load_predictor(path, device)
+    predictor = load_predictor(find_model(model), device)
     n = embed_features(Path(output), [Path(file) for file in features], predictor, name, layer)
     say(f"{output}: {name} of {count(n, 'segment')}")

@@ -31,7 +31,8 @@ def models_list(
 
     With arguments, those of folders and files. The word list may be left out. Of each target mer
     predict takes the first, unless -m names another: models in the folders that MER_MODELS names,
-    separated by colons, come before the bundled ones.
+    separated by colons, come before the bundled ones. A bundled one that needs the weights of a
+    network is passed over until they are here (mer models fetch, mer import weights).
 
     \b
     Examples:
@@ -68,11 +69,12 @@ def _draw(rows: list[Model], stream: TextIO) -> None:
     from mertools.artifacts.rows import CLASS_SEPARATOR
     from mertools.cli.shared.console import draw_table
 
-    columns = ["name", "target", "features", "licence", "classes", "model", "size"]
+    columns = ["name", "target", "needs", "features", "licence", "classes", "model", "size"]
     cells = [
         [
             row.name,
             row.target,
+            (row.needs or "").replace(CLASS_SEPARATOR, "\n"),
             row.features.replace(CLASS_SEPARATOR, "\n"),
             row.licence or "",
             row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",

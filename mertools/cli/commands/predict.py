@@ -58,7 +58,7 @@ def predict(
             metavar="FILE|NAME",
             help="Model, as a file or by a name that mer models lists; several for several "
             "targets.",
-            show_default="the first of each target that mer models lists",
+            show_default="the first of each target in mer models that has what it needs",
             autocompletion=complete_models,
         ),
     ] = None,
@@ -158,7 +158,8 @@ def predict(
     A model of sound and words predicts a track without lyrics from its sound, and says so.
 
     Without -m the bundled models predict, or those in the folders that MER_MODELS names, separated
-    by colons.
+    by colons. Bundled models that need a network's weights predict where these are here (mer models
+    fetch), and it is said.
 
     \b
     Examples:
@@ -186,20 +187,28 @@ def predict(
     from mertools.presentation.output import open_presentation
 
     _check_rows(level, wide, sort)
-    predictors = load_predictors(choose_models(model or []), device)
+    # Neighbouring inputs of one sort are read together, which keeps the order of all inputs.
+    runs = [(are, list(names)) for are, names in groupby(inputs or [], key=_is_features)]
+    stored = [Path(name) for are_features, names in runs if are_features for name in names]
+    choice = choose_models(model or [], stored)
+    for note in choice.notes:
+        say(note)
+    predictors = load_predictors(choice.paths, device)
     predictors = _cut_as_asked(predictors, over_time, length, hop)
     predictors = _explain_as_asked(predictors, explain, html)
+    has_sound = not all(are_features for are_features, _ in runs)
+    if has_sound:
+        for predictor in predictors:
+            predictor.recipe()  # what cannot be computed is said before anything is written
     words = read_words(predictors, inputs or [], lyrics, encoder)
     if words is not None:
         predictors = [predictor.with_words(words) for predictor in predictors]
     n_classes = max(predictor.n_classes for predictor in predictors)
-    # Neighbouring inputs of one sort are read together, which keeps the order of all inputs.
-    runs = [(are, list(names)) for are, names in groupby(inputs or [], key=_is_features)]
     # The header is written before the first row, so its columns follow from models and inputs.
     optional = ["model"]
     if any(predictor.tells_unlike for predictor in predictors):
         optional.append("unlike")
-    if not all(are_features for are_features, _ in runs):
+    if has_sound:
         optional.append("path")
     models = [describe_model(predictor.path) for predictor in predictors if plot or html]
     sounds: dict[str, Path] = {}
