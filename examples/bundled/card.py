@@ -247,6 +247,7 @@ def main() -> None:
         "reliability": reliability(found),
         "ranges": ranges(found),
         "elsewhere": elsewhere(options.folder, piano),
+        "peers": (options.folder / "peers.md").read_text("utf-8").splitlines(),
         "networks": (),
     }
     if options.fits:
