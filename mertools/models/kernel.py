@@ -106,12 +106,17 @@ class KernelRidge:
         """Say what each block adds to the outputs of rows, for each kind (n_rows, ...).
 
         Blocks have coefficients in common: one may add much to the outputs of all music, and others
-        take it away again. So what a block adds is measured from its mean over the landmarks.
+        take it away again. So what a block adds is measured from its mean over the landmarks. An
+        RBF and a line of the same columns are one part.
         """
-        sums = [kernel @ self.coefficients for kernel in self._block_kernels(features)]
-        names = tuple(block.name for block in self.blocks)
         usual = self._usual_sums
-        return Terms(names, self.intercepts + usual.sum(axis=0), np.stack(sums, axis=1) - usual)
+        names = tuple(dict.fromkeys(block.name for block in self.blocks))
+        added = np.zeros((len(features[0]), len(names), len(self.intercepts)))
+        for block, kernel, mean in zip(
+            self.blocks, self._block_kernels(features), usual, strict=True
+        ):
+            added[:, names.index(block.name)] += kernel @ self.coefficients - mean
+        return Terms(names, self.intercepts + usual.sum(axis=0), added)
 
     def _finish(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         if are_numbers(self.targets):

@@ -45,6 +45,7 @@ KINDS = {"timbre": 6, "notes": 4}
 TRAIN = ("--features", "features.h5", "--labels", "labels.csv", "--jobs", "1", "-q")
 KERNEL = ("--cv", "0", "--set", "gamma=0.3", "--set", "ridge=0.1")
 LINE = ("--share", "timbre=1", "--share", "notes=1", "--linear", "notes.notes_1=0.5")
+TWICE = ("--share", "timbre=1", "--share", "notes.notes_1=1", "--linear", "notes.notes_1=0.5")
 KEY = ("level", "track_id", "segment_id", "target")
 
 
@@ -124,6 +125,7 @@ def check_sums(predictions: str = "p.csv", explanations: str = "why.csv") -> Non
             ("notes.notes_2", "timbre"),
         ),
         ("1..9", ("--kind", "timbre"), ("timbre",)),
+        ("ordered", TWICE, ("notes.notes_1", "timbre")),
         ("ordered", ("--select", "f:5"), ("timbre+notes",)),
         ("unordered", ("--pool", "max"), ("notes", "timbre")),
         ("ordered", ("--pool", "mode"), ("notes", "timbre")),
