@@ -107,11 +107,15 @@ class KernelRidge:
 
         Blocks have coefficients in common: one may add much to the outputs of all music, and others
         take it away again. So what a block adds is measured from its mean over the landmarks.
+        Columns that have a share and a line are one part.
         """
         sums = [kernel @ self.coefficients for kernel in self._block_kernels(features)]
-        names = tuple(block.name for block in self.blocks)
         usual = self._usual_sums
-        return Terms(names, self.intercepts + usual.sum(axis=0), np.stack(sums, axis=1) - usual)
+        added: dict[str, NDArray[np.float64]] = {}
+        for block, of_block in zip(self.blocks, np.array(sums) - usual[:, None], strict=True):
+            added[block.name] = added.get(block.name, 0.0) + of_block
+        baseline = self.intercepts + usual.sum(axis=0)
+        return Terms(tuple(added), baseline, np.stack(list(added.values()), axis=1))
 
     def _finish(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         if are_numbers(self.targets):
