@@ -124,6 +124,11 @@ def check_sums(predictions: str = "p.csv", explanations: str = "why.csv") -> Non
             ("--share", "notes.notes_2=1", "--share", "timbre=3"),
             ("notes.notes_2", "timbre"),
         ),
+        (
+            "ordered",
+            ("--share", "notes.notes_1=1", "--share", "timbre=3", "--linear", "notes.notes_1=0.5"),
+            ("notes.notes_1", "timbre"),
+        ),
         ("1..9", ("--kind", "timbre"), ("timbre",)),
         ("ordered", TWICE, ("notes.notes_1", "timbre")),
         ("ordered", ("--select", "f:5"), ("timbre+notes",)),
