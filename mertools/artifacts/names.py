@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from mertools.artifacts.files import replacing
-from mertools.errors import InputError, UsageError
+from mertools.errors import InputError, MerError
 
 LONGEST_NAME_BYTES = 255
 """What file systems allow a file's or folder's name to take."""
@@ -45,7 +45,9 @@ def replacing_named(path: Path) -> Iterator[Path]:
             yield part
     except (FileExistsError, IsADirectoryError, NotADirectoryError):
         raise clash from None
-    except UsageError:
+    except InputError:
+        raise
+    except MerError:
         if path.is_dir():  # another process has created it meanwhile
             raise clash from None
         raise

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mertools.artifacts.files import digest_file, make_folder
+from mertools.artifacts.files import digest_file
 from mertools.artifacts.names import output_path
 from mertools.artifacts.rows import Segment, Track
 from mertools.audio.float_wav import read_comment, write_float_wav
@@ -163,7 +163,6 @@ def augment(rows: Sequence[Row], wanted: Augmentation, folder: Path, *, force: b
                     if name == NOISE and noise is not None:
                         sound = read_noise(noise, info.sample_rate)
                         y = add_noise(y, sound, values["snr"], values["start"])
-                make_folder(target.parent)
                 try:
                     write_float_wav(target, y, info.sample_rate, comment)
                 except ValueError as error:

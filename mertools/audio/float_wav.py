@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mertools.artifacts.files import replacing
+from mertools.artifacts.names import replacing_named
 
 FLOAT_FORMAT = 3
 MOST_BYTES = 2**32 - 2**16
@@ -23,7 +23,8 @@ MOST_BYTES = 2**32 - 2**16
 def write_float_wav(path: Path, y: NDArray[np.float32], sample_rate: int, comment: str) -> None:
     """Write samples, (n_frames, channels), whole or not at all; `comment` stands in the file.
 
-    Raises ValueError where they are more than a WAV file holds.
+    Raises ValueError where they are more than a WAV file holds, InputError where the file cannot be
+    beside others (`replacing_named`).
     """
     n_frames, channels = y.shape
     data = np.ascontiguousarray(y, "<f4").tobytes()
@@ -47,7 +48,7 @@ def write_float_wav(path: Path, y: NDArray[np.float32], sample_rate: int, commen
         _chunk(b"data", data),
     )
     size = 4 + sum(map(len, chunks))
-    with replacing(path) as part, part.open("wb") as stream:
+    with replacing_named(path) as part, part.open("wb") as stream:
         stream.write(b"RIFF" + struct.pack("<I", size) + b"WAVE")
         for chunk in chunks:
             stream.write(chunk)

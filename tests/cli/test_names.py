@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mertools.artifacts import files
 from mertools.artifacts.names import output_path, replacing_named
 from mertools.errors import InputError
 
@@ -179,13 +180,18 @@ def test_what_a_killed_run_left_among_segments_goes(
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize("looks", [[], [0]])
 def test_a_folder_made_meanwhile_is_a_failed_input_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: list[int]
 ) -> None:
-    """Another process may make the folder after it was looked for."""
+    """Another process may make the folder after it was looked for, once or twice."""
     (tmp_path / "b.wav").mkdir()
-    answers = iter([False])
-    is_dir = Path.is_dir
-    monkeypatch.setattr(Path, "is_dir", lambda path: next(answers, None) or is_dir(path))
-    with pytest.raises(InputError, match="files of other ids"), replacing_named(tmp_path / "b.wav"):
-        pass
+    first, later = iter([False]), iter(looks)
+    is_dir, file_mode = Path.is_dir, files.file_mode
+    monkeypatch.setattr(Path, "is_dir", lambda path: next(first, is_dir(path)))
+    monkeypatch.setattr(files, "file_mode", lambda path: next(later, file_mode(path)))
+    with (
+        pytest.raises(InputError, match="files of other ids"),
+        replacing_named(tmp_path / "b.wav") as part,
+    ):
+        part.write_bytes(b"sound")
