@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mertools.dataset.stored import Batches
 from mertools.models.autoencoder import Autoencoder, find_range
+from mertools.runtime.devices import training_precision
 from mertools.training.oversample import Draws, ExtendedBatches, Ints, Oversampling, draw_rows
 
 EPOCHS = 150
@@ -77,14 +78,18 @@ def draw_spectrograms(
 def fit_autoencoder(scaled: Images, seed: int, device: str) -> Autoencoder:
     """Fit the autoencoder to spectrograms between -1 and 1: (n, n_bands, n_frames)."""
     torch.manual_seed(seed)
+    # In the order and precision of `loop.train`: a third of the time.
     autoencoder = Autoencoder([scaled.shape[1:]]).to(device)
-    optimiser = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE)
+    autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    is_mixed = training_precision(device) == "bfloat16"
+    optimiser = torch.optim.Adam(autoencoder.parameters(), LEARNING_RATE, fused=True)
     for _ in range(EPOCHS):
         order = torch.randperm(len(scaled)).numpy()
         for rows in np.array_split(order, math.ceil(len(order) / BATCH_SIZE)):
             S = torch.tensor(scaled[rows], device=device)
-            decoded = autoencoder.decode(autoencoder.encode(S))
-            loss = torch.nn.functional.mse_loss(decoded, S)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=is_mixed):
+                decoded = autoencoder.decode(autoencoder.encode(S))
+            loss = torch.nn.functional.mse_loss(decoded.float(), S)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

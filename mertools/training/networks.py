@@ -40,7 +40,7 @@ from mertools.training.scores import pool_tracks, reference_of, score_outputs
 from mertools.training.selection import select_batches
 from mertools.training.transfer import frozen_modules, has_statistics, shared_weights, take_over
 
-ALGORITHM = 4
+ALGORITHM = 5
 """Counts up when the same data, parameters and seed give other weights than before."""
 
 LOG = "log"
