@@ -141,8 +141,9 @@ def restore_model(path: Path, card: ModelCard, learnt: Learnt) -> Model:
         or not 0 <= columns.min() <= columns.max() < n_columns
     ):
         raise SchemaError(path, "selects columns that are not there", "train the model again")
-    # To the model inside, the selected columns are all that there is.
-    one_input = dataclasses.replace(vectors[0], shape=(len(columns),))
+    # To the model inside, the selected columns are all that there is: one kind, named by all.
+    kind = "+".join(needed.kind for needed in vectors)
+    one_input = dataclasses.replace(vectors[0], kind=kind, shape=(len(columns),))
     weights = {name: array for name, array in learnt.items() if name != SELECTED}
     of_columns = dataclasses.replace(card, inputs=(*others, one_input))
     return SelectingModel(columns, module.restore(path, of_columns, weights), n_others)

@@ -93,7 +93,6 @@ class _TrackTerms:
     """
 
     targets: Sequence[Target]
-    parts: Sequence[str]
     terms: Terms
     of_track: NDArray[np.float64]
 
@@ -107,10 +106,7 @@ class _TrackTerms:
         if predictor.card.unit == "track":
             means = predictor.mean_features(features, durations)
             of_track = predictor.model.explain(means).added[0]
-        parts = terms.parts
-        if len(parts) == 1 and parts[0] in predictor.card.kinds:
-            parts = ("+".join(predictor.card.kinds),)  # of columns selected from all kinds
-        return cls(predictor.card.targets, parts, terms, of_track)
+        return cls(predictor.card.targets, terms, of_track)
 
     def explain(self, prediction: Prediction, index: Mapping[str, int]) -> Iterator[Explanation]:
         """Yield the rows of a prediction: the baseline, the parts and the rest, which sum to it."""
@@ -123,7 +119,7 @@ class _TrackTerms:
         row = _begin_row(prediction)
         is_unordered = prediction.value is None
         for part, contribution in zip(
-            (BASELINE, *self.parts, REST), (baseline, *contributions, rest), strict=True
+            (BASELINE, *self.terms.parts, REST), (baseline, *contributions, rest), strict=True
         ):
             yield row(
                 start=prediction.start,
