@@ -69,14 +69,14 @@ def _draw(rows: list[Model], stream: TextIO) -> None:
     from mertools.artifacts.rows import CLASS_SEPARATOR
     from mertools.cli.shared.console import draw_table
 
-    columns = ["name", "target", "needs", "features", "licence", "classes", "model", "size"]
+    columns = ["name", "target", "needs", "licence", "features", "classes", "model", "size"]
     cells = [
         [
             row.name,
             row.target,
             (row.needs or "").replace(CLASS_SEPARATOR, "\n"),
-            row.features.replace(CLASS_SEPARATOR, "\n"),
             row.licence or "",
+            row.features.replace(CLASS_SEPARATOR, "\n"),
             row.classes.replace(CLASS_SEPARATOR, "\n") if row.classes else row.scale or "",
             row.model,
             f"{row.bytes / 1e6:.1f} MB",
